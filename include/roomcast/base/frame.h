@@ -1,0 +1,38 @@
+/* One WebSocket frame, ready to be written: header and payload in one immutable, reference-counted block
+ * (RFC 6455 section 5.2, server to client: FIN set, never masked).
+ *
+ * An event is framed once and the same block is written to every receiver, on every worker thread.
+ * Owns: its bytes.   Thread: any; the count is atomic, the bytes never change after creation. */
+#ifndef ROOMCAST_BASE_FRAME_H
+#define ROOMCAST_BASE_FRAME_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <roomcast/base/slice.h>
+
+enum frame_opcode { FRAME_TEXT = 0x1, FRAME_PING = 0x9, FRAME_PONG = 0xA };
+
+#define FRAME_HEADER_MAX 10 /* bytes: 2, 4 or 10 by the payload's length */
+
+struct frame {
+    atomic_uint refs;
+    uint32_t header_len; /* bytes of `bytes` before the payload */
+    size_t len;          /* bytes in all, header included */
+    unsigned char bytes[];
+};
+
+/* A frame with one reference, the caller's. The payload is copied. NULL when out of memory. */
+struct frame *frame_new(enum frame_opcode opcode, struct slice payload);
+/* Takes another reference; returns `frame`. */
+struct frame *frame_ref(struct frame *frame);
+/* Gives one reference back and nulls the pointer; accepts NULL. */
+void frame_unref(struct frame **frame);
+
+static inline struct slice frame_payload(const struct frame *frame)
+{
+    return (struct slice){(const char *)frame->bytes + frame->header_len, frame->len - frame->header_len};
+}
+
+#endif

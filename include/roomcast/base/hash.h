@@ -1,0 +1,15 @@
+/* uthash with SipHash and a random key per process, for every table keyed by what strangers choose: nobody
+ * can aim for one bucket. Include this instead of <uthash.h>. random_init() must have run. */
+#ifndef ROOMCAST_BASE_HASH_H
+#define ROOMCAST_BASE_HASH_H
+
+#include <stddef.h>
+
+unsigned hash_bytes(const void *bytes, size_t len);
+
+#define HASH_FUNCTION(key, len, value) ((value) = hash_bytes((key), (len)))
+#define HASH_NONFATAL_OOM              1
+
+#include <uthash.h>
+
+#endif

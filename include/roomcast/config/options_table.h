@@ -1,0 +1,71 @@
+/* Every option of both programs, one row each. From this table come the YAML key, the environment variable, the
+ * flag, --help, --print-config and the README's reference. No include guard; define OPTION first.
+ *
+ *   OPTION(field, TYPE, "key", "default", min, max, "unit or choices", programs, "help")
+ *
+ * key "nats.url" is `nats: {url: ...}` in the file, ROOMCAST_NATS_URL in the environment, --nats-url as a flag.
+ * TYPE: TEXT, SECRET (never printed; also <key>_file), PATH, ADDRESS (host:port, [v6]:port), INT (min..max),
+ *       BOOL, CHOICE ("a|b|c", the field holds the index), LIST (comma-separated, or a YAML list).
+ * For TEXT, SECRET, PATH and LIST, min and max bound the length in bytes (of each element); min 0 allows empty.
+ * programs: NODE, RELAY, BOTH. One file serves both programs, so each accepts the other's keys. */
+/* clang-format off */
+OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the WebSocket endpoint (/ws, /api/v1/ws); [::]:8080 listens on IPv6 and IPv4")
+OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz and /metrics; keep it private")
+OPTION(workers, INT, "workers", "0", 0, 64, "threads", NODE, "worker threads; 0 starts one per core")
+OPTION(node_name, TEXT, "node.name", "", 0, 64, "", BOTH, "name of this process in messages, logs and the consumer group; empty takes the host name")
+OPTION(log_level, CHOICE, "log.level", "info", 0, 0, "debug|info|warn|error", BOTH, "least severe lines to write")
+OPTION(log_format, CHOICE, "log.format", "logfmt", 0, 0, "logfmt|json", BOTH, "form of a log line")
+
+OPTION(nats_url, LIST, "nats.url", "nats://127.0.0.1:4222", 1, 1024, "", BOTH, "NATS servers, comma-separated; user and password may stand in the URL")
+OPTION(nats_prefix, TEXT, "nats.prefix", "roomcast", 1, 64, "", BOTH, "first token of every NATS subject")
+OPTION(stream_name, TEXT, "stream.name", "roomcast_events_1", 1, 64, "", BOTH, "JetStream stream; choose a new name, never a used one, to start over")
+OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "copies of the stream; 3 survives the loss of a server")
+OPTION(stream_max_age_s, INT, "stream.max_age_s", "3600", 60, 31536000, "s", RELAY, "how long an event can be resumed")
+OPTION(stream_max_bytes, INT, "stream.max_bytes", "1073741824", 1048576, 1099511627776, "bytes", RELAY, "size of the stream; the oldest events go first")
+OPTION(stream_max_per_room, INT, "stream.max_per_room", "1000", 1, 1000000, "events", RELAY, "events kept per room")
+OPTION(stream_dedup_s, INT, "stream.dedup_s", "300", 1, 3600, "s", RELAY, "how long a repeated event id is recognised")
+
+OPTION(redis_url, TEXT, "redis.url", "redis://127.0.0.1:6379/0", 1, 1024, "", RELAY, "redis://[user:password@]host:port/db")
+OPTION(redis_stream, TEXT, "redis.stream", "roomcast:events", 0, 256, "", RELAY, "stream to read; empty reads none")
+OPTION(redis_group, TEXT, "redis.group", "roomcast-relay", 1, 256, "", RELAY, "consumer group on that stream")
+OPTION(redis_patterns, LIST, "redis.patterns", "events.*,events:*", 0, 256, "", RELAY, "Pub/Sub patterns to read; empty reads none")
+OPTION(redis_dead_stream, TEXT, "redis.dead_stream", "roomcast:dead", 1, 256, "", RELAY, "where events that cannot be used are kept, with the reason")
+OPTION(redis_dead_max, INT, "redis.dead_max", "10000", 1, 10000000, "entries", RELAY, "dead letters kept")
+
+OPTION(relay_listen, ADDRESS, "relay.listen", "127.0.0.1:9091", 0, 0, "", RELAY, "address of POST /v1/events, /livez, /readyz and /metrics")
+OPTION(relay_api_key, SECRET, "relay.api_key", "", 0, 1024, "", RELAY, "bearer key of POST /v1/events; without one that endpoint refuses everybody")
+OPTION(relay_max_event_bytes, INT, "relay.max_event_bytes", "524288", 1024, 8388608, "bytes", RELAY, "largest domain event")
+OPTION(relay_max_in_flight, INT, "relay.max_in_flight", "1024", 1, 65536, "events", RELAY, "events taken in and not yet stored; then reading stops")
+OPTION(relay_store_timeout_ms, INT, "relay.store_timeout_ms", "5000", 100, 60000, "ms", RELAY, "wait for NATS to confirm a stored event before asking again")
+
+OPTION(auth_hmac_secret, SECRET, "auth.hmac_secret", "", 0, 4096, "", NODE, "secret of HS256/384/512 tokens, at least 32 bytes")
+OPTION(auth_public_key_file, PATH, "auth.public_key_file", "", 0, 4096, "", NODE, "PEM public key of RS*, ES* or EdDSA tokens")
+OPTION(auth_issuer, TEXT, "auth.issuer", "", 0, 512, "", NODE, "required `iss`; empty accepts any")
+OPTION(auth_audience, TEXT, "auth.audience", "", 0, 512, "", NODE, "required `aud`; empty accepts any")
+OPTION(auth_user_claim, TEXT, "auth.user_claim", "sub", 1, 64, "", NODE, "claim that names the user")
+OPTION(auth_leeway_s, INT, "auth.leeway_s", "30", 0, 600, "s", NODE, "clock difference tolerated in `exp` and `nbf`")
+OPTION(auth_expiry_grace_s, INT, "auth.expiry_grace_s", "25", 0, 600, "s", NODE, "time for auth.refresh after a token's expiry before the close with 4201")
+OPTION(authorization_mode, CHOICE, "authorization.mode", "claims", 0, 0, "claims|open", NODE, "claims: the token lists the chats; open: every user may read every chat (development only)")
+OPTION(authorization_claim, TEXT, "authorization.claim", "chats", 1, 64, "", NODE, "claim with the list of chat ids, or \"*\"")
+OPTION(allowed_origins, LIST, "allowed_origins", "", 0, 512, "", NODE, "browser origins that may connect, as https://app.example.com or https://*.example.com; * allows all; empty allows the node's own origin")
+
+OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the descriptor limit allows")
+OPTION(limits_connections_per_user, INT, "limits.connections_per_user", "16", 1, 100000, "connections", NODE, "connections of one user on this node")
+OPTION(limits_rooms, INT, "limits.rooms", "128", 1, 10000, "rooms", NODE, "rooms one connection may be in")
+OPTION(limits_message_bytes, INT, "limits.message_bytes", "65536", 256, 1048576, "bytes", NODE, "largest message from a client")
+OPTION(limits_message_depth, INT, "limits.message_depth", "16", 2, 512, "levels", NODE, "deepest nesting of a message from a client")
+OPTION(limits_messages_per_s, INT, "limits.messages_per_s", "20", 1, 100000, "messages/s", NODE, "messages from one connection, sustained")
+OPTION(limits_messages_burst, INT, "limits.messages_burst", "40", 1, 100000, "messages", NODE, "messages from one connection, at once")
+OPTION(limits_errors, INT, "limits.errors", "20", 1, 10000, "errors/min", NODE, "wrong messages from one connection before it is closed with 4005")
+OPTION(limits_queue_messages, INT, "limits.queue_messages", "256", 8, 1000000, "messages", NODE, "outbound queue of one connection")
+OPTION(limits_queue_bytes, INT, "limits.queue_bytes", "1048576", 65536, 1073741824, "bytes", NODE, "outbound queue of one connection")
+OPTION(limits_header_bytes, INT, "limits.header_bytes", "16384", 2048, 65000, "bytes", NODE, "HTTP request head at the upgrade, token included")
+OPTION(limits_handshake_s, INT, "limits.handshake_s", "10", 1, 120, "s", NODE, "time for a client to complete the upgrade")
+OPTION(limits_typing_ms, INT, "limits.typing_ms", "2000", 0, 60000, "ms", NODE, "least time between typing signals of one user in one room")
+
+OPTION(ping_interval_s, INT, "ping.interval_s", "25", 1, 3600, "s", NODE, "time between WebSocket pings")
+OPTION(ping_timeout_s, INT, "ping.timeout_s", "10", 1, 600, "s", NODE, "wait for the pong before the close with 4202")
+OPTION(rooms_linger_ms, INT, "rooms.linger_ms", "5000", 0, 600000, "ms", NODE, "how long a room without members stays subscribed on NATS")
+OPTION(rooms_join_timeout_ms, INT, "rooms.join_timeout_ms", "5000", 100, 60000, "ms", NODE, "wait for NATS to give a room's position before a subscribe fails")
+OPTION(drain_timeout_s, INT, "drain.timeout_s", "30", 1, 3600, "s", BOTH, "longest time from SIGTERM to the end of the process")
+/* clang-format on */
