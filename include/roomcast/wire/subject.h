@@ -1,0 +1,27 @@
+/* NATS subjects (PROTOCOL 3):
+ *   <prefix>.ev.chat.<id>    stored events     <prefix>.live.chat.<id>  the same, republished by JetStream
+ *   <prefix>.ev.user.<id>                      <prefix>.live.user.<id>
+ *   <prefix>.sig.chat.<id>   signals between nodes, never stored
+ *
+ * A user id may hold anything; bytes other than [A-Za-z0-9_-] travel as =XX (two upper-case hex digits), so
+ * that no id can hold a '.', a wildcard or a space (NATS subject rules). */
+#ifndef ROOMCAST_WIRE_SUBJECT_H
+#define ROOMCAST_WIRE_SUBJECT_H
+
+#include <roomcast/base/err.h>
+#include <roomcast/wire/room_key.h>
+
+enum subject_kind { SUBJECT_EVENT, SUBJECT_LIVE, SUBJECT_SIGNAL };
+
+#define SUBJECT_PREFIX_MAX 64
+#define SUBJECT_SIZE       (SUBJECT_PREFIX_MAX + sizeof ".live.chat." + 3 * ROOM_NAME_MAX + 1)
+
+/* `text` has SUBJECT_SIZE bytes; `prefix` at most SUBJECT_PREFIX_MAX. Always succeeds. */
+void subject_format(const char *prefix, enum subject_kind kind, const struct room_key *room, char *text);
+/* ERR_SYNTAX for anything that subject_format would not have written with this prefix. */
+enum err subject_parse(const char *prefix, struct slice subject, enum subject_kind *ret_kind,
+                       struct room_key *ret_room) MUST_CHECK;
+/* "<prefix>.ev.>" or "<prefix>.live.>": all subjects of a kind. `text` has SUBJECT_SIZE bytes. */
+void subject_format_all(const char *prefix, enum subject_kind kind, char *text);
+
+#endif

@@ -1,0 +1,66 @@
+/* JSON Web Tokens (RFC 7519): who a client is, and which chats it may read.
+ *
+ * HS256/384/512 with the shared secret, RS* and ES* 256/384/512 with a PEM key (libjwt), EdDSA with an Ed25519 PEM
+ * key (libsodium; RFC 8037). A token is accepted only when its `alg` belongs to the family of a configured key:
+ * never `none`, never HMAC keyed with a public key (RFC 8725 sections 2.1, 3.1, 3.2), never an ES* or RS* alg that
+ * does not fit the key's type and curve. `crit` headers are refused. */
+#ifndef ROOMCAST_WIRE_TOKEN_H
+#define ROOMCAST_WIRE_TOKEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/base/slice.h>
+#include <roomcast/base/uuid.h>
+#include <roomcast/wire/room_key.h>
+
+#define TOKEN_MAX_BYTES    65536
+#define TOKEN_CHATS_MAX    8192 /* elements of the chats claim */
+#define TOKEN_SECRET_MIN   32   /* bytes of an HMAC secret (RFC 7518 section 3.2) */
+
+struct token_options {
+    struct slice hmac_secret;    /* empty: none */
+    struct slice public_key_pem; /* empty: none */
+    const char *issuer;          /* "" accepts any */
+    const char *audience;        /* "" accepts any; the token's may be a string or a list */
+    const char *user_claim;
+    const char *chats_claim;
+    uint64_t leeway_s;
+    bool require_expiry; /* refuse tokens without `exp` */
+};
+
+struct token_claims {
+    struct room_key user; /* ROUTE_TO_USER */
+    uint64_t expires_at;  /* Unix seconds; 0: never */
+    char id[65];          /* jti; "" when absent or longer */
+    bool all_chats;       /* the chats claim is "*" or holds "*" */
+    struct uuid *chats;   /* owned; sorted by memcmp */
+    size_t chats_count;
+};
+
+struct token_verifier; /* immutable after new; any thread verifies */
+
+/* ERR_CONFIG with `problem` (256 bytes) filled: no usable key, secret too short, a private key given, ... */
+enum err token_verifier_new(const struct token_options *options, struct token_verifier **ret_verifier,
+                            char *problem) MUST_CHECK;
+void token_verifier_free(struct token_verifier **verifier);
+
+/* `ret_reason`: a static sentence part for the refusal and the log; it never holds parts of the token.
+ * ERR_SYNTAX, ERR_TOO_BIG, ERR_SIGNATURE, ERR_EXPIRED, ERR_NOT_YET, ERR_MISMATCH (iss, aud), ERR_MISSING. */
+enum err token_verify(const struct token_verifier *verifier, struct slice token, uint64_t now_unix_s,
+                      struct token_claims *ret_claims, const char **ret_reason) MUST_CHECK;
+void token_claims_release(struct token_claims *claims);
+bool token_claims_allow(const struct token_claims *claims, const struct uuid *chat);
+
+/* For development and tests: an HS256 token. `chats` is a comma-separated list of UUIDs or "*". The caller frees. */
+struct token_mint {
+    struct slice hmac_secret;
+    const char *user, *chats, *issuer, *audience; /* issuer, audience: NULL leaves them out */
+    const char *user_claim, *chats_claim;
+    uint64_t issued_at, lifetime_s; /* Unix seconds, seconds */
+};
+enum err token_mint(const struct token_mint *mint, char **ret_token) MUST_CHECK;
+
+#endif
