@@ -1,0 +1,145 @@
+/* The bus between relay and nodes, as the rest of the program sees it: NATS with JetStream (bus_nats), or the
+ * same inside one process (bus_memory). One contract suite, tests/contract/, runs over both.
+ *
+ * It has three parts:
+ *   store      the relay stores an event under a subject, fenced by the subject's last sequence, once per
+ * message id live       what was stored on <prefix>.ev.<rest> arrives on <prefix>.live.<rest>, at most once,
+ * in stored order signals    published directly, at most once, never stored
+ *
+ * Thread: every function may be called from any thread and never blocks longer than a queue lock takes,
+ * unless it says so. Callbacks run on a thread of the bus, one at a time per subscription; they must not
+ * block: hand the work to an inbox. */
+#ifndef ROOMCAST_IO_BUS_H
+#define ROOMCAST_IO_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/base/inbox.h>
+#include <roomcast/base/slice.h>
+
+struct bus;
+
+/* One message from a subscription. The receiver owns it and calls bus_message_free, on any thread. */
+struct bus_message {
+    struct inbox_item item; /* for the receiver's inbox */
+    void *context;          /* as given to bus_subscribe */
+    struct slice subject;   /* borrowed from the message */
+    struct slice data;      /* borrowed from the message */
+    uint64_t stream_seq;    /* where the stream holds it; 0 for a signal. A locator, not truth (PROTOCOL 3) */
+    void (*free)(struct bus_message *message); /* the adapter's */
+};
+void bus_message_free(struct bus_message **message);
+
+enum bus_event {
+    BUS_EVENT_UP,      /* connected, or connected again: messages may have been missed in between */
+    BUS_EVENT_DOWN,    /* the connection is lost; the adapter tries again by itself, for ever */
+    BUS_EVENT_DROPPED, /* the client library dropped messages of a subscription that was not read fast enough
+                        */
+};
+struct bus_callbacks {
+    void (*on_event)(void *context, enum bus_event event);
+    void *context;
+};
+
+/* --- subscriptions
+ * ------------------------------------------------------------------------------------------ */
+
+struct bus_subscription;
+typedef void (*bus_receive)(void *context, struct bus_message *message); /* takes ownership */
+
+/* `subject` without wildcards. Takes effect in the order of calls, also relative to bus_last(): a message
+ * stored after the answer of a later bus_last() is delivered (while the connection holds). Survives
+ * reconnects. ERR_NO_MEMORY; ERR_BUSY when closed. */
+enum err bus_subscribe(struct bus *bus, const char *subject, bus_receive receive, void *context,
+                       struct bus_subscription **ret_subscription) MUST_CHECK;
+/* Ends it and nulls the pointer. Messages already on their way may still be delivered, with the old context,
+ * for a moment: `released`, if not NULL, is called on a bus thread when none can come any more. */
+void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription,
+                     void (*released)(void *context));
+
+/* A signal: at most once, dropped while the connection is down (ERR_UNAVAILABLE). */
+enum err bus_publish(struct bus *bus, const char *subject, struct slice data) MUST_CHECK;
+
+/* --- the store
+ * ---------------------------------------------------------------------------------------------- */
+
+enum bus_store_status {
+    BUS_STORED,      /* durable; `stream_seq` tells where */
+    BUS_DUPLICATE,   /* this message id was stored before: nothing was stored now */
+    BUS_FENCED,      /* the subject's last sequence is not `expect_last`: nothing was stored */
+    BUS_UNKNOWN,     /* no answer in time, or none that tells: it may or may not be stored; ask bus_last */
+    BUS_UNAVAILABLE, /* it was certainly not stored: no connection, no stream, no leader */
+    BUS_REFUSED, /* the server will never take this message (too large, stream sealed...) : see `problem` */
+};
+struct bus_store_result {
+    enum bus_store_status status;
+    uint64_t stream_seq; /* BUS_STORED, BUS_DUPLICATE */
+    const char *problem; /* borrowed for the call; for the log, never NULL */
+};
+typedef void (*bus_store_done)(void *context, const struct bus_store_result *result);
+
+struct bus_store_request {
+    const char *subject;    /* <prefix>.ev.... */
+    const char *message_id; /* Nats-Msg-Id: printable ASCII */
+    uint64_t expect_last;   /* stream sequence of the subject's last message; 0: it has none */
+    struct slice data;      /* copied before the call returns */
+    uint64_t timeout_ms;
+};
+/* `done` is called exactly once, always from a bus thread, at the latest `timeout_ms` after the call (and a
+ * little), or when the bus is closed. */
+void bus_store(struct bus *bus, const struct bus_store_request *request, bus_store_done done, void *context);
+
+enum bus_last_status { BUS_LAST_FOUND, BUS_LAST_NONE, BUS_LAST_UNAVAILABLE };
+struct bus_last_result {
+    enum bus_last_status status;
+    uint64_t stream_seq; /* FOUND */
+    struct slice data;   /* FOUND; borrowed for the call */
+};
+typedef void (*bus_last_done)(void *context, const struct bus_last_result *result);
+/* The last stored message of an event subject, from the stream's leader, never from a replica (ARCHITECTURE
+ * 4). NONE only when the leader says so. `done` as in bus_store. */
+void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context);
+
+struct bus_stream_options {
+    unsigned replicas;
+    uint64_t max_age_s, max_bytes, max_per_subject, dedup_s;
+};
+/* Blocks for a few seconds at most: not on a loop's thread. Makes the stream when it is absent. ERR_CONFLICT:
+ * it exists in another shape, `problem` (256 bytes) says which setting, what it is and what was wanted;
+ * nothing is changed. ERR_UNAVAILABLE or ERR_TIMEOUT: try again later. */
+enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options,
+                           char *problem) MUST_CHECK;
+
+bool bus_is_up(struct bus *bus);
+
+/* Unsubscribes all, answers what is open with UNAVAILABLE or UNKNOWN, flushes what was published (bounded
+ * wait), joins the bus threads: no callback runs any more after it returns. Accepts NULL, nulls. Blocks. */
+void bus_free(struct bus **bus);
+
+/* --- making one
+ * --------------------------------------------------------------------------------------------- */
+
+struct bus_nats_options {
+    const char *const *urls; /* nats://[user:password@]host:port */
+    size_t urls_count;
+    const char *name;   /* shown by the server's monitoring */
+    const char *prefix; /* of all subjects */
+    const char *stream;
+};
+/* Returns at once; connects in the background, for ever. ERR_CONFIG: a URL cannot be understood, `problem`
+ * (256 bytes) says which, without its password. */
+enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_callbacks *callbacks,
+                      struct bus **ret_bus, char *problem) MUST_CHECK;
+
+struct bus_memory_options {
+    const char *prefix;
+    size_t max_bytes; /* of stored events; the oldest go first */
+};
+/* Up from the start. */
+enum err bus_memory_new(const struct bus_memory_options *options, const struct bus_callbacks *callbacks,
+                        struct bus **ret_bus) MUST_CHECK;
+
+#endif

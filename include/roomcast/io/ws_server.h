@@ -1,0 +1,113 @@
+/* WebSocket server on one loop (libwebsockets): HTTP upgrade, frames, close handshake; nothing about rooms.
+ *
+ * Several servers, one per worker thread, listen on the same address by SO_REUSEPORT.
+ * Thread: the loop's, for everything; handlers are called on it. Handlers may write, close and drop, also the
+ * connection they are called for; the connection stays valid until on_closed has returned.
+ * RFC 6455 faults of a peer are answered here with 1002, 1003, 1007 or 1009 and reported through on_closed.
+ */
+#ifndef ROOMCAST_IO_WS_SERVER_H
+#define ROOMCAST_IO_WS_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/base/slice.h>
+#include <roomcast/io/loop.h>
+
+struct ws_server;
+struct ws_connection;
+
+/* An HTTP request that asks for, or should have asked for, an upgrade. Slices are borrowed for the call;
+ * empty when absent. Percent-encoding in `path` is left as it came; `query_token` is decoded. */
+struct ws_request {
+    struct slice method, path;
+    struct slice host, origin, authorization, user_agent;
+    struct slice subprotocols; /* the raw Sec-WebSocket-Protocol list */
+    struct slice query_token;  /* ?token= */
+    struct slice peer;         /* numeric address */
+    bool is_upgrade;           /* a well-formed RFC 6455 upgrade (section 4.2.1) */
+    const char *fault;         /* NULL, or what is malformed about it, for the 400 */
+};
+
+struct ws_decision {
+    bool accept;
+    void *session;           /* accept: handed to on_open or on_abandoned, exactly one of them */
+    const char *subprotocol; /* accept: the one to answer, NULL for none */
+    unsigned status;         /* refuse: HTTP status */
+    struct slice body;       /* refuse: JSON, borrowed until the next call of on_request */
+    unsigned retry_after_s;  /* refuse: Retry-After, 0 for none */
+};
+
+enum ws_end {
+    WS_END_CLIENT, /* the peer closed (code: its close code, 1005 when it gave none) */
+    WS_END_SERVER, /* we closed by ws_connection_close (code: ours) or drop (1006) */
+    WS_END_LOST,   /* the TCP connection broke (1006) */
+    WS_END_FAULT,  /* the peer broke the protocol (code: what it was answered: 1002, 1003, 1007, 1009) */
+};
+
+struct ws_handlers {
+    /* Fills `decision`. For every HTTP request on the listener, upgrades and others. */
+    void (*on_request)(void *context, const struct ws_request *request, struct ws_decision *decision);
+    void (*on_open)(void *context, struct ws_connection *connection, void *session);
+    /* An accepted upgrade that never opened. */
+    void (*on_abandoned)(void *context, void *session);
+    /* One complete text message, valid UTF-8, at most max_message_bytes; borrowed for the call. */
+    void (*on_message)(void *context, struct ws_connection *connection, struct slice text);
+    /* A message longer than max_message_bytes was begun; the rest is discarded unread. The handler answers
+     * and closes with a code of its own. */
+    void (*on_too_big)(void *context, struct ws_connection *connection);
+    void (*on_pong)(void *context, struct ws_connection *connection);
+    /* After WS_BLOCKED: may write again. */
+    void (*on_writable)(void *context, struct ws_connection *connection);
+    /* The last call for this connection. */
+    void (*on_closed)(void *context, struct ws_connection *connection, enum ws_end end, unsigned code);
+    /* A connection ended before it became a request: what was wrong (static text), for a counter. May be
+     * NULL. */
+    void (*on_bad_request)(void *context, const char *what);
+    void *context;
+};
+
+struct ws_server_options {
+    struct loop *loop;
+    const char *host; /* numeric or name; "::" listens on IPv6 and IPv4 */
+    uint16_t port;    /* 0: any free one */
+    size_t max_message_bytes;
+    size_t max_header_bytes;
+    unsigned handshake_timeout_s;
+    unsigned close_timeout_s; /* wait for the peer's close frame */
+    unsigned
+        max_connections; /* a further one is answered 503 by on_request as usual, beyond 2x it is dropped */
+};
+
+/* ERR_IO with `problem` (256 bytes): which address, why. */
+enum err ws_server_new(const struct ws_server_options *options, const struct ws_handlers *handlers,
+                       struct ws_server **ret_server, char *problem) MUST_CHECK;
+uint16_t ws_server_port(const struct ws_server *server);
+/* Closes the listener; connections stay. */
+void ws_server_stop_accepting(struct ws_server *server);
+/* Drops what is still open (on_closed is called for each), then frees. Accepts NULL, nulls. */
+void ws_server_free(struct ws_server **server);
+
+void *ws_connection_session(const struct ws_connection *connection);
+/* Numeric peer address; borrowed from the connection. */
+const char *ws_connection_peer(const struct ws_connection *connection);
+
+enum ws_write {
+    WS_WRITTEN, /* the kernel took everything: write again at will */
+    WS_BLOCKED, /* everything was taken over, but waits: no further write before on_writable */
+    WS_GONE,    /* the connection is broken or closing; nothing was taken; on_closed follows */
+};
+/* One or more complete, ready-made frames (base/frame.h) in one system call. The bytes are never changed and
+ * need not live on after the call. Not while blocked. */
+enum ws_write ws_connection_write(struct ws_connection *connection, const void *frames, size_t len);
+/* Sends what is taken over, then the close frame, waits for the peer's, ends. `reason` at most 123 bytes.
+ * Later writes are WS_GONE, later messages are discarded. */
+void ws_connection_close(struct ws_connection *connection, unsigned code, const char *reason);
+/* Ends at the end of this turn without any ceremony. */
+void ws_connection_drop(struct ws_connection *connection);
+/* Stops and resumes reading from the peer. */
+void ws_connection_pause(struct ws_connection *connection, bool paused);
+
+#endif
