@@ -1,0 +1,41 @@
+#include <roomcast/base/clock.h>
+
+#include <stdio.h>
+#include <time.h>
+
+#define LAST_WALL_MS 253402300799999 /* the end of the year 9999, after which RFC 3339 has no form */
+
+static uint64_t read_us(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t clock_monotonic_ms(void)
+{
+    return read_us(CLOCK_MONOTONIC) / 1000;
+}
+
+uint64_t clock_monotonic_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_wall_ms(void)
+{
+    return read_us(CLOCK_REALTIME) / 1000;
+}
+
+void clock_format(uint64_t wall_ms, char *text)
+{
+    if (wall_ms > LAST_WALL_MS)
+        wall_ms = LAST_WALL_MS;
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+
+    gmtime_r(&seconds, &utc);
+    size_t len = strftime(text, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + len, CLOCK_TEXT_SIZE - len, ".%03uZ", (unsigned)(wall_ms % 1000));
+}

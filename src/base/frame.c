@@ -1,0 +1,58 @@
+#include <roomcast/base/frame.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIN                 0x80
+#define LENGTH_16           126 /* RFC 6455 section 5.2: two bytes of length follow */
+#define LENGTH_64           127 /* eight bytes follow */
+#define CONTROL_PAYLOAD_MAX 125 /* bytes, RFC 6455 section 5.5 */
+
+static uint32_t write_header(unsigned char *header, enum frame_opcode opcode, uint64_t len)
+{
+    unsigned following = len < LENGTH_16 ? 0 : len <= UINT16_MAX ? 2 : 8;
+
+    header[0] = (unsigned char)(FIN | opcode);
+    header[1] = (unsigned char)(following == 0 ? len : following == 2 ? LENGTH_16 : LENGTH_64);
+    for (unsigned i = 0; i < following; i++)
+        header[2 + i] = (unsigned char)(len >> 8 * (following - 1 - i));
+    return 2 + following;
+}
+
+struct frame *frame_new(enum frame_opcode opcode, struct slice payload)
+{
+    assert(opcode == FRAME_TEXT || payload.len <= CONTROL_PAYLOAD_MAX);
+    unsigned char header[FRAME_HEADER_MAX];
+    uint32_t header_len = write_header(header, opcode, payload.len);
+    struct frame *frame = malloc(sizeof *frame + header_len + payload.len);
+
+    if (!frame)
+        return NULL;
+    atomic_init(&frame->refs, 1);
+    frame->header_len = header_len;
+    frame->len = header_len + payload.len;
+    memcpy(frame->bytes, header, header_len);
+    if (payload.len > 0)
+        memcpy(frame->bytes + header_len, payload.data, payload.len);
+    return frame;
+}
+
+struct frame *frame_ref(struct frame *frame)
+{
+    atomic_fetch_add_explicit(&frame->refs, 1, memory_order_relaxed);
+    return frame;
+}
+
+void frame_unref(struct frame **frame)
+{
+    struct frame *gone = *frame;
+
+    *frame = NULL;
+    if (!gone)
+        return;
+    unsigned before = atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before == 1)
+        free(gone);
+}

@@ -1,0 +1,24 @@
+#include <roomcast/base/hash.h>
+
+#include <pthread.h>
+#include <sodium.h>
+#include <string.h>
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static unsigned char key[crypto_shorthash_KEYBYTES]; /* written once, under key_once */
+
+static void make_key(void)
+{
+    crypto_shorthash_keygen(key);
+}
+
+unsigned hash_bytes(const void *bytes, size_t len)
+{
+    unsigned char full[crypto_shorthash_BYTES];
+    unsigned folded;
+
+    pthread_once(&key_once, make_key);
+    crypto_shorthash(full, bytes, len, key);
+    memcpy(&folded, full, sizeof folded);
+    return folded;
+}

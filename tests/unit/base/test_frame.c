@@ -1,0 +1,105 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <roomcast/base/frame.h>
+
+/* A text frame of `len` payload bytes must begin with `header`. */
+static void check_header(size_t len, const unsigned char *header, size_t header_len)
+{
+    char *payload = malloc(len + 1);
+    memset(payload, 'x', len + 1);
+    struct frame *frame = frame_new(FRAME_TEXT, (struct slice){payload, len});
+
+    assert_non_null(frame);
+    assert_int_equal(frame->header_len, header_len);
+    assert_int_equal(frame->len, header_len + len);
+    assert_memory_equal(frame->bytes, header, header_len);
+    assert_true(slice_equal(frame_payload(frame), (struct slice){payload, len}));
+    frame_unref(&frame);
+    free(payload);
+}
+
+static void frame_header_has_the_shortest_length_form_of_rfc_6455(void **state)
+{
+    (void)state;
+    check_header(0, (const unsigned char[]){0x81, 0}, 2);
+    check_header(125, (const unsigned char[]){0x81, 125}, 2);
+    check_header(126, (const unsigned char[]){0x81, 126, 0, 126}, 4);
+    check_header(65535, (const unsigned char[]){0x81, 126, 0xff, 0xff}, 4);
+    check_header(65536, (const unsigned char[]){0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0}, 10);
+}
+
+static void frame_opcode_is_in_the_first_byte_and_nothing_is_masked(void **state)
+{
+    (void)state;
+    struct frame *frame = frame_new(FRAME_PING, SLICE_LITERAL("7"));
+
+    assert_memory_equal(frame->bytes,
+                        "\x89\x01"
+                        "7",
+                        3);
+    frame_unref(&frame);
+    frame = frame_new(FRAME_PONG, SLICE_LITERAL(""));
+    assert_memory_equal(frame->bytes, "\x8a\x00", 2);
+    frame_unref(&frame);
+}
+
+static void frame_unref_nulls_the_pointer_and_accepts_null(void **state)
+{
+    (void)state;
+    struct frame *frame = frame_new(FRAME_TEXT, SLICE_LITERAL("{}"));
+    struct frame *second = frame_ref(frame);
+
+    assert_ptr_equal(frame, second);
+    frame_unref(&frame);
+    assert_null(frame);
+    assert_true(slice_equal(frame_payload(second), SLICE_LITERAL("{}")));
+    frame_unref(&second);
+    frame_unref(&second);
+    assert_null(second);
+}
+
+static void *hold_and_release(void *arg)
+{
+    for (int i = 0; i < 20000; i++) {
+        struct frame *mine = frame_ref(arg);
+        frame_unref(&mine);
+    }
+    struct frame *last = arg;
+    frame_unref(&last);
+    return NULL;
+}
+
+static void frame_is_counted_right_from_several_threads(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    struct frame *frame = frame_new(FRAME_TEXT, SLICE_LITERAL("shared"));
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hold_and_release, frame_ref(frame)), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&frame->refs), 1);
+    frame_unref(&frame);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frame_header_has_the_shortest_length_form_of_rfc_6455),
+        cmocka_unit_test(frame_opcode_is_in_the_first_byte_and_nothing_is_masked),
+        cmocka_unit_test(frame_unref_nulls_the_pointer_and_accepts_null),
+        cmocka_unit_test(frame_is_counted_right_from_several_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
