@@ -1,0 +1,41 @@
+/* The relay: reads domain events from Redis and HTTP, numbers them per room, stores them on the bus.
+ *
+ *   Redis stream --\                              one lane per room,
+ *   Redis Pub/Sub --> intake: check, map, seal --> one store in flight each --> bus
+ *   HTTP ----------/         \--> dead letters
+ *
+ * An event is acknowledged to its source only after the bus has stored it. Order within a room is the order of
+ * arrival, through faults too. Memory is bounded: above relay.max_in_flight reading stops.
+ * Thread: start and stop on the main thread; the relay has threads of its own. */
+#ifndef ROOMCAST_RELAY_RELAY_H
+#define ROOMCAST_RELAY_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <roomcast/base/buffer.h>
+#include <roomcast/base/err.h>
+#include <roomcast/config/config.h>
+#include <roomcast/io/bus.h>
+
+struct relay;
+
+struct relay_options {
+    const struct config *config; /* borrowed; outlives the relay */
+    struct bus *bus;             /* borrowed; outlives the relay */
+    bool redis_optional;         /* --dev: Redis is used when it answers, and not missed in relay_ready */
+};
+
+/* Returns at once; reaches for Redis and the bus in the background, for ever. ERR_IO with `problem` (256 bytes)
+ * when relay.listen cannot be opened. */
+enum err relay_start(const struct relay_options *options, struct relay **ret_relay, char *problem) MUST_CHECK;
+/* To be called from the bus's on_event, on any thread. */
+void relay_on_bus_event(struct relay *relay, enum bus_event event);
+/* True when it can do its work now; otherwise appends what is missing: "redis: connection refused". Any thread. */
+bool relay_ready(struct relay *relay, struct buffer *missing);
+uint16_t relay_http_port(const struct relay *relay);
+/* Stops reading, lets what is in flight finish for at most `timeout_ms`, ends its threads. Events not stored by
+ * then stay unacknowledged in Redis. Accepts NULL, nulls. */
+void relay_stop(struct relay **relay, uint64_t timeout_ms);
+
+#endif
