@@ -1,0 +1,35 @@
+/* Deadlines of many objects at O(1) each: a hashed wheel (Varghese and Lauck, 1987, scheme 6).
+ *
+ * Each object embeds one `struct wheel_timer`. Deadlines are met late by at most one tick, never early.
+ * Thread: its owner's.   Never allocates after init.   Time is given by the caller. */
+#ifndef ROOMCAST_CORE_TIMER_WHEEL_H
+#define ROOMCAST_CORE_TIMER_WHEEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wheel_timer {
+    struct wheel_timer *next, *previous; /* NULL when not set */
+    uint64_t due_ms;
+};
+
+#define TIMER_WHEEL_SLOTS 512 /* power of two */
+
+struct timer_wheel {
+    uint32_t tick_ms;
+    uint64_t now_tick;
+    struct wheel_timer slots[TIMER_WHEEL_SLOTS]; /* list heads */
+    uint64_t count;
+};
+
+void timer_wheel_init(struct timer_wheel *wheel, uint32_t tick_ms, uint64_t now_ms);
+/* A zeroed wheel_timer is not set. */
+bool wheel_timer_is_set(const struct wheel_timer *timer);
+/* Sets or moves. A time in the past is due at the next advance. */
+void timer_wheel_set(struct timer_wheel *wheel, struct wheel_timer *timer, uint64_t due_ms);
+void timer_wheel_cancel(struct timer_wheel *wheel, struct wheel_timer *timer);
+/* Calls `fire` for every timer that is due, after taking it out. `fire` may set and cancel any timer. */
+void timer_wheel_advance(struct timer_wheel *wheel, uint64_t now_ms,
+                         void (*fire)(void *context, struct wheel_timer *timer), void *context);
+
+#endif
