@@ -23,6 +23,7 @@ METRIC_ROW(ENVELOPES_SUBJECT, COUNTER, NODE, "roomcast_envelopes_rejected_total"
 METRIC_ROW(EVENTS_DUPLICATE, COUNTER, NODE, "roomcast_events_duplicate_total", "", "Events dropped because the room had passed their position")
 METRIC_ROW(GAPS_DETECTED, COUNTER, NODE, "roomcast_gaps_detected_total", "", "Jumps in a room's numbering seen by this node")
 METRIC_ROW(DELIVERIES, COUNTER, NODE, "roomcast_deliveries_total", "", "Frames queued to connections")
+METRIC_ROW(SIGNALS_DROPPED, COUNTER, NODE, "roomcast_signals_dropped_total", "", "Typing and presence frames dropped because a client's queue was full")
 METRIC_ROW(WRITES, COUNTER, NODE, "roomcast_writes_total", "", "Write calls made for those frames")
 METRIC_ROW(WRITTEN_BYTES, COUNTER, NODE, "roomcast_written_bytes_total", "", "Bytes handed to the kernel or the TLS layer")
 METRIC_ROW(QUEUED_BYTES, GAUGE, NODE, "roomcast_queued_bytes", "", "Bytes waiting in outbound queues")

@@ -50,9 +50,9 @@ OPTION(authorization_mode, CHOICE, "authorization.mode", "claims", 0, 0, "claims
 OPTION(authorization_claim, TEXT, "authorization.claim", "chats", 1, 64, "", NODE, "claim with the list of chat ids, or \"*\"")
 OPTION(allowed_origins, LIST, "allowed_origins", "", 0, 512, "", NODE, "browser origins that may connect, as https://app.example.com or https://*.example.com; * allows all; empty allows the node's own origin")
 
-OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the descriptor limit allows")
+OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the hard descriptor limit allows, at most 50000")
 OPTION(limits_connections_per_user, INT, "limits.connections_per_user", "16", 1, 100000, "connections", NODE, "connections of one user on this node")
-OPTION(limits_rooms, INT, "limits.rooms", "128", 1, 10000, "rooms", NODE, "rooms one connection may be in")
+OPTION(limits_rooms, INT, "limits.rooms", "128", 1, 1024, "rooms", NODE, "rooms one connection may be in")
 OPTION(limits_message_bytes, INT, "limits.message_bytes", "65536", 256, 1048576, "bytes", NODE, "largest message from a client")
 OPTION(limits_message_depth, INT, "limits.message_depth", "16", 2, 512, "levels", NODE, "deepest nesting of a message from a client")
 OPTION(limits_messages_per_s, INT, "limits.messages_per_s", "20", 1, 100000, "messages/s", NODE, "messages from one connection, sustained")
@@ -68,5 +68,6 @@ OPTION(ping_interval_s, INT, "ping.interval_s", "25", 1, 3600, "s", NODE, "time 
 OPTION(ping_timeout_s, INT, "ping.timeout_s", "10", 1, 600, "s", NODE, "wait for the pong before the close with 4202")
 OPTION(rooms_linger_ms, INT, "rooms.linger_ms", "5000", 0, 600000, "ms", NODE, "how long a room without members stays subscribed on NATS")
 OPTION(rooms_join_timeout_ms, INT, "rooms.join_timeout_ms", "5000", 100, 60000, "ms", NODE, "wait for NATS to give a room's position before a subscribe fails")
+OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it")
 OPTION(drain_timeout_s, INT, "drain.timeout_s", "30", 1, 3600, "s", BOTH, "longest time from SIGTERM to the end of the process")
 /* clang-format on */

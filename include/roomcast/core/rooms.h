@@ -1,0 +1,57 @@
+/* The rooms of one worker and who is in them.
+ *
+ * A room holds a dense array of its members, a session a dense array of its rooms; each entry knows its
+ * counterpart's index, so joining and leaving are O(1) and fan-out walks one array. Owns: the rooms. Thread:
+ * the worker's.   Borrows the sessions. */
+#ifndef ROOMCAST_CORE_ROOMS_H
+#define ROOMCAST_CORE_ROOMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/wire/room_key.h>
+
+struct rooms;
+struct room;
+
+/* A session's side; embedded in the session, zeroed at the start. */
+struct room_list {
+    struct room_seat *seats; /* owned */
+    uint32_t count, capacity;
+};
+struct room_seat {
+    struct room *room;
+    uint32_t index; /* of the member in the room's array */
+};
+
+/* A room's side. */
+struct room_member {
+    void *session;          /* borrowed, as given to rooms_join */
+    struct room_list *list; /* the session's */
+    uint32_t seat;          /* index in list->seats */
+};
+
+enum err rooms_new(struct rooms **ret_rooms) MUST_CHECK;
+/* No room may have members any more. */
+void rooms_free(struct rooms **rooms);
+
+/* ERR_CONFLICT: the session is in the room already. ERR_NO_MEMORY. */
+enum err rooms_join(struct rooms *rooms, const struct room_key *key, void *session,
+                    struct room_list *list) MUST_CHECK;
+/* False when the session is not in the room. A room without members is freed. */
+bool rooms_leave(struct rooms *rooms, const struct room_key *key, struct room_list *list);
+/* Leaves the room joined last; false when there is none. `ret_key` names the room left. */
+bool rooms_leave_last(struct rooms *rooms, struct room_list *list, struct room_key *ret_key);
+bool rooms_has(struct rooms *rooms, const struct room_key *key, const struct room_list *list);
+/* The key of the room at `index` of the list. */
+const struct room_key *room_list_key(const struct room_list *list, uint32_t index);
+/* Frees the session's array; the list must be empty. */
+void room_list_fini(struct room_list *list);
+
+/* The members of a room, for fan-out; count 0 when there is no such room. Borrowed until the next join or
+ * leave. */
+const struct room_member *rooms_members(struct rooms *rooms, const struct room_key *key, uint32_t *ret_count);
+
+#endif

@@ -1,0 +1,179 @@
+#include <roomcast/core/rooms.h>
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include <roomcast/base/hash.h>
+
+struct room {
+    struct room_key key;
+    struct room_member *members; /* owned */
+    uint32_t count, capacity;
+    UT_hash_handle hh;
+};
+
+struct rooms {
+    struct room *table; /* by key */
+};
+
+enum err rooms_new(struct rooms **ret_rooms)
+{
+    struct rooms *rooms = calloc(1, sizeof *rooms);
+    if (!rooms)
+        return ERR_NO_MEMORY;
+    *ret_rooms = rooms;
+    return ERR_OK;
+}
+
+void rooms_free(struct rooms **rooms)
+{
+    if (!*rooms)
+        return;
+    assert(!(*rooms)->table);
+    free(*rooms);
+    *rooms = NULL;
+}
+
+static struct room *find(struct rooms *rooms, const struct room_key *key)
+{
+    struct room *room;
+    HASH_FIND(hh, rooms->table, key, ROOM_KEY_BYTES(key), room);
+    return room;
+}
+
+static struct room *find_or_add(struct rooms *rooms, const struct room_key *key)
+{
+    struct room *room = find(rooms, key);
+    if (room)
+        return room;
+    room = calloc(1, sizeof *room);
+    if (!room)
+        return NULL;
+    room->key = *key;
+    HASH_ADD(hh, rooms->table, key, ROOM_KEY_BYTES(key), room);
+    if (!room->hh.tbl) { /* uthash had no memory */
+        free(room);
+        return NULL;
+    }
+    return room;
+}
+
+static void free_if_empty(struct rooms *rooms, struct room *room)
+{
+    if (room->count > 0)
+        return;
+    HASH_DELETE(hh, rooms->table, room);
+    free(room->members);
+    free(room);
+}
+
+/* Makes place for one more element in an array that doubles. */
+static bool grow(void **array, uint32_t count, uint32_t *capacity, size_t element)
+{
+    if (count < *capacity)
+        return true;
+    uint32_t wanted = *capacity ? *capacity * 2 : 2;
+    void *grown = realloc(*array, wanted * element);
+    if (!grown)
+        return false;
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+static bool seat_of(const struct room *room, const struct room_list *list, uint32_t *ret_seat)
+{
+    /* A session is in few rooms, a room may have thousands of members: search the short side. */
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->seats[i].room == room) {
+            *ret_seat = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err rooms_join(struct rooms *rooms, const struct room_key *key, void *session, struct room_list *list)
+{
+    struct room *room = find_or_add(rooms, key);
+    if (!room)
+        return ERR_NO_MEMORY;
+    uint32_t seat;
+    if (seat_of(room, list, &seat))
+        return ERR_CONFLICT;
+    if (!grow((void **)&room->members, room->count, &room->capacity, sizeof *room->members) ||
+        !grow((void **)&list->seats, list->count, &list->capacity, sizeof *list->seats)) {
+        free_if_empty(rooms, room);
+        return ERR_NO_MEMORY;
+    }
+    list->seats[list->count] = (struct room_seat){.room = room, .index = room->count};
+    room->members[room->count] = (struct room_member){.session = session, .list = list, .seat = list->count};
+    list->count++;
+    room->count++;
+    return ERR_OK;
+}
+
+static void leave_seat(struct rooms *rooms, struct room_list *list, uint32_t seat)
+{
+    struct room *room = list->seats[seat].room;
+    uint32_t index = list->seats[seat].index;
+
+    /* The last entry of each array moves into the hole, and its counterpart is told. */
+    struct room_member *moved = &room->members[--room->count];
+    if (index != room->count) {
+        room->members[index] = *moved;
+        moved->list->seats[moved->seat].index = index;
+    }
+    struct room_seat *shifted = &list->seats[--list->count];
+    if (seat != list->count) {
+        list->seats[seat] = *shifted;
+        shifted->room->members[shifted->index].seat = seat;
+    }
+    free_if_empty(rooms, room);
+}
+
+bool rooms_leave(struct rooms *rooms, const struct room_key *key, struct room_list *list)
+{
+    struct room *room = find(rooms, key);
+    uint32_t seat;
+    if (!room || !seat_of(room, list, &seat))
+        return false;
+    leave_seat(rooms, list, seat);
+    return true;
+}
+
+bool rooms_leave_last(struct rooms *rooms, struct room_list *list, struct room_key *ret_key)
+{
+    if (list->count == 0)
+        return false;
+    *ret_key = list->seats[list->count - 1].room->key;
+    leave_seat(rooms, list, list->count - 1);
+    return true;
+}
+
+bool rooms_has(struct rooms *rooms, const struct room_key *key, const struct room_list *list)
+{
+    struct room *room = find(rooms, key);
+    uint32_t seat;
+    return room && seat_of(room, list, &seat);
+}
+
+const struct room_key *room_list_key(const struct room_list *list, uint32_t index)
+{
+    assert(index < list->count);
+    return &list->seats[index].room->key;
+}
+
+void room_list_fini(struct room_list *list)
+{
+    assert(list->count == 0);
+    free(list->seats);
+    *list = (struct room_list){0};
+}
+
+const struct room_member *rooms_members(struct rooms *rooms, const struct room_key *key, uint32_t *ret_count)
+{
+    struct room *room = find(rooms, key);
+    *ret_count = room ? room->count : 0;
+    return room ? room->members : NULL;
+}

@@ -1,0 +1,90 @@
+#include <roomcast/core/typing_limit.h>
+
+#include <stdlib.h>
+
+#include <roomcast/base/hash.h>
+
+#define SWEEP_MIN 16
+
+struct typist {
+    struct room_key user;
+    uint64_t started_ms; /* the last start that was let through */
+    bool is_typing;
+    UT_hash_handle hh;
+};
+
+void typing_limit_init(struct typing_limit *limit)
+{
+    *limit = (struct typing_limit){.sweep_at = SWEEP_MIN};
+}
+
+static void forget(struct typing_limit *limit, struct typist *typist)
+{
+    HASH_DELETE(hh, limit->typists, typist);
+    free(typist);
+    limit->count--;
+}
+
+void typing_limit_fini(struct typing_limit *limit)
+{
+    struct typist *typist, *next;
+    HASH_ITER(hh, limit->typists, typist, next)
+    {
+        forget(limit, typist);
+    }
+}
+
+/* Users who stopped, longer than the interval ago, need no entry any more. Swept when the table has doubled,
+ * so that the cost per call stays constant. */
+static void sweep(struct typing_limit *limit, uint64_t interval_ms, uint64_t now_ms)
+{
+    struct typist *typist, *next;
+    HASH_ITER(hh, limit->typists, typist, next)
+    {
+        if (!typist->is_typing && now_ms - typist->started_ms >= interval_ms)
+            forget(limit, typist);
+    }
+    limit->sweep_at = limit->count * 2 > SWEEP_MIN ? limit->count * 2 : SWEEP_MIN;
+}
+
+static struct typist *remember(struct typing_limit *limit, const struct room_key *user)
+{
+    if (limit->count >= TYPING_USERS_MAX)
+        return NULL;
+    struct typist *typist = calloc(1, sizeof *typist);
+    if (!typist)
+        return NULL;
+    typist->user = *user;
+    HASH_ADD(hh, limit->typists, user, ROOM_KEY_BYTES(user), typist);
+    if (!typist->hh.tbl) { /* uthash had no memory */
+        free(typist);
+        return NULL;
+    }
+    limit->count++;
+    return typist;
+}
+
+bool typing_limit_pass(struct typing_limit *limit, const struct room_key *user, bool is_typing,
+                       uint64_t interval_ms, uint64_t now_ms)
+{
+    struct typist *typist;
+    HASH_FIND(hh, limit->typists, user, ROOM_KEY_BYTES(user), typist);
+    if (!is_typing) {
+        bool ends_a_start = typist && typist->is_typing;
+        if (ends_a_start)
+            typist->is_typing = false;
+        return ends_a_start;
+    }
+    if (typist && now_ms - typist->started_ms < interval_ms)
+        return false;
+    if (!typist) {
+        if (limit->count >= limit->sweep_at)
+            sweep(limit, interval_ms, now_ms);
+        typist = remember(limit, user);
+        if (!typist)
+            return false;
+    }
+    typist->started_ms = now_ms;
+    typist->is_typing = true;
+    return true;
+}
