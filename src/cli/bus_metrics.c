@@ -1,0 +1,28 @@
+#include "bus_metrics.h"
+
+#include <stdatomic.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/base/metrics.h>
+
+void bus_metrics_on_event(enum bus_event event)
+{
+    static atomic_bool was_up;
+    switch (event) {
+    case BUS_EVENT_UP:
+        metrics_set(METRIC_BUS_UP, 1);
+        if (atomic_exchange(&was_up, true))
+            metrics_inc(METRIC_BUS_RECONNECTS);
+        log_info("nats_up");
+        return;
+    case BUS_EVENT_DOWN:
+        metrics_set(METRIC_BUS_UP, 0);
+        log_warn("nats_down", LOG_TEXT("action", "reconnecting for ever"));
+        return;
+    case BUS_EVENT_DROPPED:
+        metrics_inc(METRIC_BUS_DROPPED);
+        log_warn("nats_slow_consumer",
+                 LOG_TEXT("meaning", "the NATS client dropped messages that came too fast"));
+        return;
+    }
+}

@@ -1,0 +1,139 @@
+#include "dev.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+#include <roomcast/node/node.h>
+#include <roomcast/relay/relay.h>
+#include <roomcast/wire/token.h>
+
+#include "bus_metrics.h"
+#include "signals.h"
+
+#define DEV_SECRET         "roomcast-development-secret-known-to-everybody"
+#define DEV_KEY            "development"
+#define DEV_HISTORY_BYTES  (64u * 1024 * 1024)
+#define DEV_TOKEN_LIFETIME (30u * 24 * 3600)
+
+const char *const dev_defaults[] = {
+    "listen=127.0.0.1:8080",
+    "auth.hmac_secret=" DEV_SECRET,
+    "authorization.mode=open",
+    "allowed_origins=http://localhost:*,http://127.0.0.1:*",
+    "relay.api_key=" DEV_KEY,
+    "drain.timeout_s=5",
+    NULL,
+};
+
+static bool is_loopback(const char *address)
+{
+    char host[256];
+    uint16_t port;
+    return config_split_address(address, host, &port) == ERR_OK &&
+           (strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0);
+}
+
+/* The key is in the source and the chats are open: nobody else may come near it. */
+static bool stays_on_loopback(const struct config *config)
+{
+    const struct {
+        const char *key, *address;
+    } listeners[] = {{"listen", config->listen},
+                     {"admin.listen", config->admin_listen},
+                     {"relay.listen", config->relay_listen}};
+    bool stays = true;
+    for (size_t i = 0; i < sizeof listeners / sizeof listeners[0]; i++) {
+        if (is_loopback(listeners[i].address))
+            continue;
+        fprintf(stderr, "roomcast: %s = \"%s\": --dev listens on loopback only (127.0.0.1, ::1, localhost)\n",
+                listeners[i].key, listeners[i].address);
+        stays = false;
+    }
+    return stays;
+}
+
+static void print_welcome(const struct config *config, const struct node *node, const struct relay *relay)
+{
+    struct token_mint mint = {
+        .hmac_secret = slice_of(config->auth_hmac_secret),
+        .user = "11111111-1111-4111-8111-111111111111",
+        .chats = "*",
+        .issuer = config->auth_issuer[0] ? config->auth_issuer : NULL,
+        .audience = config->auth_audience[0] ? config->auth_audience : NULL,
+        .user_claim = config->auth_user_claim,
+        .chats_claim = config->authorization_claim,
+        .issued_at = clock_wall_ms() / 1000,
+        .lifetime_s = DEV_TOKEN_LIFETIME,
+    };
+    char *token = NULL;
+    if (config->auth_hmac_secret[0] == '\0' || token_mint(&mint, &token) != ERR_OK)
+        token = NULL;
+    printf(
+        "roomcast --dev is ready: for development only, every chat is open.\n\n"
+        "  WebSocket   ws://127.0.0.1:%u/ws?token=%s\n"
+        "  then send   {\"type\":\"subscribe.chat\",\"chat_id\":\"22222222-2222-4222-8222-222222222222\"}\n"
+        "  publish     curl -X POST http://127.0.0.1:%u/v1/events -H 'Authorization: Bearer %s' -d '"
+        "{\"event_type\":\"message.created\",\"payload\":{\"chat_id\":\"22222222-2222-4222-8222-"
+        "222222222222\","
+        "\"content\":\"Hello\"}}'\n"
+        "  admin       http://127.0.0.1:%u/metrics\n\n",
+        node_port(node), token ? token : "<a token of your own>", relay_http_port(relay),
+        config->relay_api_key, node_admin_port(node));
+    fflush(stdout);
+    free(token);
+}
+
+/* The bus inside the process has one event, and it comes before there is a relay. */
+static void on_bus_event(void *context, enum bus_event event)
+{
+    (void)context;
+    bus_metrics_on_event(event);
+}
+
+static int serve(const struct config *config, struct bus *bus, struct node *node)
+{
+    char problem[256] = "";
+    struct relay_options options = {.config = config, .bus = bus, .redis_optional = true};
+    struct relay *relay = NULL;
+    int status = 0;
+    if (node_start(node, problem) != ERR_OK || relay_start(&options, &relay, problem) != ERR_OK) {
+        log_error("start_failed", LOG_TEXT("problem", problem));
+        status = 1;
+    } else {
+        relay_on_bus_event(relay, BUS_EVENT_UP);
+        print_welcome(config, node, relay);
+        signals_wait();
+    }
+    uint64_t timeout_ms = status == 0 ? config->drain_timeout_s * 1000 : 0;
+    relay_stop(&relay, timeout_ms);
+    node_stop(node, timeout_ms);
+    return status;
+}
+
+int run_dev(const struct config *config)
+{
+    if (!stays_on_loopback(config))
+        return 2;
+    signals_block();
+    struct bus_memory_options bus_options = {.prefix = config->nats_prefix, .max_bytes = DEV_HISTORY_BYTES};
+    struct bus_callbacks callbacks = {.on_event = on_bus_event};
+    struct bus *bus;
+    if (bus_memory_new(&bus_options, &callbacks, &bus) != ERR_OK) {
+        fprintf(stderr, "roomcast: out of memory\n");
+        return 1;
+    }
+    char problem[256] = "";
+    struct node_options options = {.config = config, .bus = bus, .metrics = METRIC_BOTH};
+    struct node *node = NULL;
+    int status = 2;
+    if (node_new(&options, &node, problem) == ERR_OK)
+        status = serve(config, bus, node);
+    else
+        fprintf(stderr, "roomcast: %s\n", problem);
+    bus_free(&bus);
+    node_free(&node);
+    return status;
+}

@@ -1,0 +1,86 @@
+/* roomcast: a node, and its subcommands. Wires only: arguments, configuration, build, run, exit code. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+#include <roomcast/config/config.h>
+
+#include "dev.h"
+#include "run_node.h"
+#include "token_command.h"
+
+extern char **environ;
+
+static const char summary[] =
+    "roomcast: a WebSocket node that brings domain events to browsers\n"
+    "\n"
+    "usage: roomcast [options]           run a node (needs NATS and roomcast-relay)\n"
+    "       roomcast --dev [options]     run node and relay in one process, without NATS, for development\n"
+    "       roomcast token [options]     make a development token (roomcast token --help)\n";
+
+/* What spans several options. */
+static const char *check(const struct config *config)
+{
+    if (config->auth_hmac_secret[0] == '\0' && config->auth_public_key_file[0] == '\0')
+        return "no key to verify tokens with: set auth.hmac_secret (or auth.hmac_secret_file) or "
+               "auth.public_key_file, or try `roomcast --dev`";
+    return NULL;
+}
+
+/* Takes `--dev` out of the arguments. */
+static bool take_dev_flag(int *argc, char **argv)
+{
+    bool found = false;
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--dev") == 0)
+            found = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    *argc = kept;
+    argv[kept] = NULL;
+    return found;
+}
+
+int main(int argc, char **argv)
+{
+    if (random_init() != ERR_OK) {
+        fprintf(stderr, "roomcast: the system has no source of randomness\n");
+        return 1;
+    }
+    if (argc > 1 && strcmp(argv[1], "token") == 0)
+        return token_command(argc - 2, argv + 2);
+
+    argc--;
+    argv++;
+    bool dev = take_dev_flag(&argc, argv);
+    struct config_request request = {
+        .program = dev ? CONFIG_BOTH : CONFIG_NODE,
+        .name = "roomcast",
+        .version = ROOMCAST_VERSION,
+        .summary = summary,
+        .argc = argc,
+        .argv = argv,
+        .environment = environ,
+        .output = stdout,
+        .errors = stderr,
+        .overrides = dev ? dev_defaults : NULL,
+        .check = check,
+    };
+    struct config *config;
+    switch (config_load(&request, &config)) {
+    case CONFIG_DONE:
+        return 0;
+    case CONFIG_WRONG:
+        return 2;
+    case CONFIG_RUN:
+        break;
+    }
+    log_init((enum log_level)config->log_level, (enum log_format)config->log_format, config->node_name);
+    int status = dev ? run_dev(config) : run_node(config);
+    config_free(&config);
+    return status;
+}

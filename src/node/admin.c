@@ -1,0 +1,75 @@
+#include "admin.h"
+
+#include <stdio.h>
+
+#include <roomcast/wire/server_message.h>
+
+#include "node_internal.h"
+
+#define TEXT_MAX (1024u * 1024)
+
+static void answer_error(struct http_exchange *exchange, unsigned status, enum error_code code,
+                         const char *message)
+{
+    struct buffer body;
+    buffer_init(&body, TEXT_MAX);
+    server_http_error(&body, code, message);
+    http_answer(exchange, status, "application/json", buffer_slice(&body), NULL, NULL);
+    buffer_fini(&body);
+}
+
+static void answer_ready(struct node *node, struct http_exchange *exchange)
+{
+    struct buffer text;
+    buffer_init(&text, TEXT_MAX);
+    bool ready = node_ready(node, &text);
+    if (ready)
+        buffer_append_text(&text, "ready");
+    buffer_append_char(&text, '\n');
+    http_answer(exchange, ready ? 200 : 503, "text/plain; charset=utf-8", buffer_slice(&text), NULL, NULL);
+    buffer_fini(&text);
+}
+
+static void answer_metrics(struct node *node, struct http_exchange *exchange)
+{
+    struct buffer text;
+    buffer_init(&text, TEXT_MAX);
+    metrics_render(node->metrics, &text);
+    http_answer(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", buffer_slice(&text), NULL, NULL);
+    buffer_fini(&text);
+}
+
+static void on_exchange(void *context, struct http_exchange *exchange)
+{
+    struct node *node = context;
+    struct slice method = http_method(exchange), path = http_path(exchange);
+    if (!slice_equal(method, SLICE_LITERAL("GET")) && !slice_equal(method, SLICE_LITERAL("HEAD")))
+        answer_error(exchange, 405, ERROR_CODE_METHOD_NOT_ALLOWED, "use GET");
+    else if (slice_equal(path, SLICE_LITERAL("/livez")))
+        http_answer(exchange, 200, "text/plain; charset=utf-8", SLICE_LITERAL("alive\n"), NULL, NULL);
+    else if (slice_equal(path, SLICE_LITERAL("/readyz")))
+        answer_ready(node, exchange);
+    else if (slice_equal(path, SLICE_LITERAL("/metrics")))
+        answer_metrics(node, exchange);
+    else
+        answer_error(exchange, 404, ERROR_CODE_NOT_FOUND, "there are /livez, /readyz and /metrics");
+}
+
+enum err admin_start(struct node *node, struct http_server **ret_server, char *problem)
+{
+    char host[256];
+    uint16_t port;
+    if (config_split_address(node->shared.config->admin_listen, host, &port) != ERR_OK) {
+        snprintf(problem, 256, "admin.listen = \"%.100s\" is not host:port",
+                 node->shared.config->admin_listen);
+        return ERR_CONFIG;
+    }
+    struct http_server_options options = {
+        .host = host,
+        .port = port,
+        .max_body_bytes = 4096,
+        .max_connections = 64,
+        .timeout_s = 10,
+    };
+    return http_server_new(&options, on_exchange, node, ret_server, problem);
+}

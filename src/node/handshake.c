@@ -1,0 +1,168 @@
+#include "handshake.h"
+
+#include <strings.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+#include <roomcast/base/metrics.h>
+
+#include "origin.h"
+
+#define SUBPROTOCOL   "roomcast.v1"
+#define BEARER_PREFIX "bearer."
+#define RETRY_AFTER_S 5
+
+static struct slice trim(struct slice text)
+{
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+static bool starts_with(struct slice text, struct slice prefix)
+{
+    return text.len >= prefix.len && memcmp(text.data, prefix.data, prefix.len) == 0;
+}
+
+static struct slice after_prefix(struct slice text, size_t prefix_len)
+{
+    return (struct slice){text.data + prefix_len, text.len - prefix_len};
+}
+
+/* Looks through "roomcast.v1, bearer.<jwt>" (RFC 6455 section 11.3.4). */
+static void read_subprotocols(struct slice list, struct slice *ret_token, const char **ret_subprotocol)
+{
+    while (list.len > 0) {
+        const char *comma = memchr(list.data, ',', list.len);
+        size_t len = comma ? (size_t)(comma - list.data) : list.len;
+        struct slice name = trim((struct slice){list.data, len});
+        if (slice_equal(name, SLICE_LITERAL(SUBPROTOCOL)))
+            *ret_subprotocol = SUBPROTOCOL;
+        else if (starts_with(name, SLICE_LITERAL(BEARER_PREFIX)) && ret_token->len == 0)
+            *ret_token = after_prefix(name, sizeof BEARER_PREFIX - 1);
+        list = after_prefix(list, comma ? len + 1 : len);
+    }
+}
+
+/* The order of PROTOCOL 1.1: subprotocol, header, query. */
+static struct slice find_token(const struct ws_request *request, const char **ret_subprotocol)
+{
+    struct slice token = {NULL, 0};
+    read_subprotocols(request->subprotocols, &token, ret_subprotocol);
+    if (token.len > 0)
+        return token;
+    /* RFC 7235 section 2.1: the scheme is case-insensitive. */
+    if (request->authorization.len > 7 && strncasecmp(request->authorization.data, "Bearer ", 7) == 0)
+        return trim(after_prefix(request->authorization, 7));
+    return request->query_token;
+}
+
+struct outcome {
+    struct handshake_refusal refusal;
+    enum metric metric;
+};
+
+/* Returns false, the verdict. */
+static bool refuse(struct outcome *out, enum metric metric, unsigned status, enum error_code code,
+                   const char *message)
+{
+    *out = (struct outcome){{.status = status, .code = code, .message = message}, metric};
+    if (status == 503)
+        out->refusal.retry_after_s = RETRY_AFTER_S;
+    return false;
+}
+
+static bool is_endpoint(struct slice path)
+{
+    return slice_equal(path, SLICE_LITERAL("/ws")) || slice_equal(path, SLICE_LITERAL("/api/v1/ws"));
+}
+
+/* What can be said from the request line and headers alone. */
+static bool check_request(struct node_shared *shared, const struct ws_request *request, struct outcome *out)
+{
+    if (!is_endpoint(request->path))
+        return refuse(out, METRIC_HANDSHAKES_NOT_FOUND, 404, ERROR_CODE_NOT_FOUND,
+                      "the WebSocket endpoint is /ws");
+    if (!request->is_upgrade && !request->fault)
+        return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 426, ERROR_CODE_UPGRADE_REQUIRED,
+                      "this path speaks WebSocket (RFC 6455): send an upgrade request");
+    if (!request->is_upgrade)
+        return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST, request->fault);
+    if (atomic_load(&shared->draining))
+        return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
+    if (!origin_allowed(&shared->config->allowed_origins, request->origin, request->host))
+        return refuse(out, METRIC_HANDSHAKES_ORIGIN, 403, ERROR_CODE_ORIGIN_NOT_ALLOWED,
+                      "pages of this origin may not connect: see option allowed_origins");
+    return true;
+}
+
+static bool count_connection(struct node_shared *shared, const struct room_key *user, struct outcome *out)
+{
+    if (atomic_fetch_add(&shared->connections, 1) >= shared->max_connections) {
+        atomic_fetch_sub(&shared->connections, 1);
+        return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED,
+                      "this node has as many connections as it may");
+    }
+    pthread_mutex_lock(&shared->quota_lock);
+    enum err err = user_quota_take(shared->quota, user);
+    pthread_mutex_unlock(&shared->quota_lock);
+    if (err == ERR_OK)
+        return true;
+    atomic_fetch_sub(&shared->connections, 1);
+    if (err == ERR_BUSY)
+        return refuse(out, METRIC_HANDSHAKES_TOO_MANY, 429, ERROR_CODE_TOO_MANY_CONNECTIONS, NULL);
+    return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
+}
+
+static bool decide(struct node_shared *shared, const struct ws_request *request,
+                   struct handshake_grant *grant, struct outcome *out)
+{
+    if (!check_request(shared, request, out))
+        return false;
+    struct slice token = find_token(request, &grant->subprotocol);
+    if (token.len == 0)
+        return refuse(
+            out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED,
+            "no token: send it as subprotocol bearer.<jwt>, as Authorization: Bearer <jwt> or as ?token=");
+    const char *reason;
+    if (token_verify(shared->verifier, token, clock_wall_ms() / 1000, &grant->claims, &reason) != ERR_OK)
+        return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, reason);
+    if (!count_connection(shared, &grant->claims.user, out)) {
+        token_claims_release(&grant->claims);
+        return false;
+    }
+    return true;
+}
+
+bool handshake_decide(struct node_shared *shared, const struct ws_request *request,
+                      struct handshake_grant *ret_grant, struct handshake_refusal *ret_refusal)
+{
+    static struct log_limit limit = LOG_LIMIT(100);
+    uint64_t suppressed;
+    struct outcome outcome;
+    *ret_grant = (struct handshake_grant){0};
+    if (decide(shared, request, ret_grant, &outcome))
+        return true;
+    metrics_inc(outcome.metric);
+    *ret_refusal = outcome.refusal;
+    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_info("handshake_refused", LOG_SLICE("peer", request->peer),
+                 LOG_U64("status", outcome.refusal.status),
+                 LOG_TEXT("code", error_code_text(outcome.refusal.code)),
+                 LOG_TEXT("reason", outcome.refusal.message ? outcome.refusal.message
+                                                            : error_code_meaning(outcome.refusal.code)),
+                 LOG_U64("suppressed", suppressed));
+    return false;
+}
+
+void handshake_give_back(struct node_shared *shared, const struct room_key *user)
+{
+    pthread_mutex_lock(&shared->quota_lock);
+    user_quota_give(shared->quota, user);
+    pthread_mutex_unlock(&shared->quota_lock);
+    atomic_fetch_sub(&shared->connections, 1);
+}

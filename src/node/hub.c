@@ -1,0 +1,314 @@
+#include "hub.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/envelope.h>
+#include <roomcast/wire/server_message.h>
+#include <roomcast/wire/signal.h>
+#include <roomcast/wire/subject.h>
+
+#include "hub_channel.h"
+
+#define TICK_MS      20
+#define TEXT_MAX     (ENVELOPE_MAX_BYTES + 4096)
+#define SCRATCH_KEPT (256u * 1024) /* what the scratch buffers may hold on to between events */
+
+struct hub_request *hub_request_new(enum hub_request_kind kind, unsigned worker, const struct room_key *room,
+                                    const struct room_key *user)
+{
+    struct hub_request *request = calloc(1, sizeof *request);
+    if (!request)
+        return NULL;
+    request->kind = kind;
+    request->worker = worker;
+    request->room = *room;
+    request->user = *user;
+    return request;
+}
+
+void hub_request_free(struct hub_request **request)
+{
+    if (!*request)
+        return;
+    free((*request)->text);
+    free(*request);
+    *request = NULL;
+}
+
+void hub_answer(struct hub *hub, struct hub_request *request, enum err status)
+{
+    request->status = status;
+    request->output.kind = HUB_OUTPUT_ANSWER;
+    if (!inbox_put(hub->workers[request->worker], &request->output.item))
+        hub_request_free(&request);
+}
+
+static struct hub_channel *find(struct hub *hub, const struct room_key *key)
+{
+    struct hub_channel *channel;
+    HASH_FIND(hh, hub->channels, key, ROOM_KEY_BYTES(key), channel);
+    return channel;
+}
+
+/* --- requests of the workers
+ * -------------------------------------------------------------------------------- */
+
+static void join(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
+{
+    if (!channel)
+        channel = hub_channel_open(hub, &request->room);
+    if (channel)
+        hub_channel_join(hub, channel, request);
+    else
+        hub_answer(hub, request, ERR_NO_MEMORY);
+}
+
+static void work_on_request(struct hub *hub, struct hub_request *request)
+{
+    struct hub_channel *channel = find(hub, &request->room);
+    switch (request->kind) {
+    case HUB_JOIN:
+        join(hub, channel, request);
+        return;
+    case HUB_POSITION:
+        assert(channel);
+        hub_channel_join(hub, channel, request);
+        return;
+    case HUB_PRESENCE:
+        assert(channel && channel->presence);
+        hub_presence_answer(hub, channel, request);
+        return;
+    case HUB_PART:
+        assert(channel);
+        hub_channel_part(hub, channel, request->worker, &request->user);
+        break;
+    case HUB_TYPING:
+        assert(channel);
+        hub_publish_typing(hub, channel, &request->user, request->flag);
+        break;
+    }
+    hub_request_free(&request);
+}
+
+/* --- messages from the bus
+ * ---------------------------------------------------------------------------------- */
+
+void hub_reject(struct hub *hub, const struct room_key *room, const char *what, enum err err)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+    metrics_inc(err == ERR_VERSION    ? METRIC_ENVELOPES_VERSION
+                : err == ERR_MISMATCH ? METRIC_ENVELOPES_SUBJECT
+                                      : METRIC_ENVELOPES_BAD);
+    if (log_limit_pass(&limit, hub->now_ms, &suppressed))
+        log_warn("bus_message_rejected", LOG_TEXT("what", what), LOG_SLICE("room", room_key_name(room)),
+                 LOG_TEXT("reason", err_name(err)), LOG_U64("suppressed", suppressed));
+}
+
+static void work_on_event(struct hub *hub, struct hub_channel *channel, struct slice data)
+{
+    struct envelope_owned owned;
+    enum err err = envelope_decode(data, &channel->key, &owned);
+    if (err != ERR_OK) {
+        hub_reject(hub, &channel->key, "envelope", err);
+        return;
+    }
+    metrics_inc(METRIC_EVENTS_RECEIVED);
+    buffer_clear(&hub->text);
+    server_event(&hub->text, &owned.envelope);
+    struct frame *frame = buffer_failed(&hub->text) ? NULL : frame_new(FRAME_TEXT, buffer_slice(&hub->text));
+    if (frame)
+        hub_channel_on_event(hub, channel, &owned.envelope.position, frame);
+    else
+        hub_reject(hub, &channel->key, "envelope", ERR_NO_MEMORY);
+    envelope_release(&owned);
+}
+
+static void work_on_message(struct hub *hub, struct bus_message *message)
+{
+    enum subject_kind kind;
+    struct room_key room;
+    if (subject_parse(hub->config->nats_prefix, message->subject, &kind, &room) != ERR_OK)
+        return;
+    struct hub_channel *channel = find(hub, &room);
+    if (!channel) /* still on its way when the room was left */
+        return;
+    if (kind == SUBJECT_LIVE)
+        work_on_event(hub, channel, message->data);
+    else if (kind == SUBJECT_SIGNAL && channel->presence)
+        hub_presence_on_signal(hub, channel, message->data);
+}
+
+/* --- the thread
+ * --------------------------------------------------------------------------------------------- */
+
+static void wake(void *context)
+{
+    struct hub *hub = context;
+    loop_wake_send(hub->wake);
+}
+
+/* One turn's work. Requests go first: a room is subscribed before its messages can be looked at. */
+static void work(void *context)
+{
+    struct hub *hub = context;
+    hub->now_ms = loop_now_ms(hub->loop);
+
+    struct inbox_item *item = inbox_take(&hub->requests);
+    while (item) {
+        struct inbox_item *next = item->next;
+        work_on_request(hub, (struct hub_request *)item);
+        item = next;
+    }
+    item = inbox_take(&hub->lasts);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct hub_last *last = (struct hub_last *)item;
+        struct hub_channel *channel = find(hub, &last->room);
+        if (channel)
+            hub_channel_on_last(hub, channel, last);
+        free(last);
+        item = next;
+    }
+    item = inbox_take(&hub->messages);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct bus_message *message = (struct bus_message *)item;
+        work_on_message(hub, message);
+        bus_message_free(&message);
+        item = next;
+    }
+    if (hub->text.cap > SCRATCH_KEPT) {
+        buffer_fini(&hub->text);
+        buffer_init(&hub->text, TEXT_MAX);
+    }
+    if (hub->stopping)
+        loop_stop(hub->loop);
+}
+
+static void fire(void *context, struct wheel_timer *timer)
+{
+    struct hub *hub = context;
+    struct hub_channel *channel = (struct hub_channel *)((char *)timer - offsetof(struct hub_channel, timer));
+    hub_channel_on_timer(hub, channel);
+}
+
+static void tick(void *context)
+{
+    struct hub *hub = context;
+    hub->now_ms = loop_now_ms(hub->loop);
+    timer_wheel_advance(&hub->wheel, hub->now_ms, fire, hub);
+}
+
+static void *run(void *context)
+{
+    struct hub *hub = context;
+    loop_run(hub->loop);
+    return NULL;
+}
+
+enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
+{
+    struct hub *hub = calloc(1, sizeof *hub);
+    if (!hub)
+        return ERR_NO_MEMORY;
+    hub->config = options->config;
+    hub->bus = options->bus;
+    hub->workers = options->workers;
+    hub->workers_count = options->workers_count;
+    char random[9];
+    random_text(random, 8);
+    snprintf(hub->instance, sizeof hub->instance, "%s.%s", hub->config->node_name, random);
+    hub->now_ms = clock_monotonic_ms();
+    timer_wheel_init(&hub->wheel, TICK_MS, hub->now_ms);
+    buffer_init(&hub->text, TEXT_MAX);
+    buffer_init(&hub->encoded, SIGNAL_MAX_BYTES);
+    inbox_init(&hub->requests, wake, hub);
+    inbox_init(&hub->messages, wake, hub);
+    inbox_init(&hub->lasts, wake, hub);
+
+    enum err err = loop_new(&hub->loop);
+    if (err == ERR_OK)
+        err = loop_wake_new(hub->loop, work, hub, &hub->wake);
+    if (err == ERR_OK)
+        err = loop_timer_new(hub->loop, tick, hub, &hub->tick);
+    if (err == ERR_OK) {
+        loop_timer_start(hub->tick, TICK_MS, TICK_MS);
+        err = pthread_create(&hub->thread, NULL, run, hub) == 0 ? ERR_OK : ERR_IO;
+    }
+    if (err != ERR_OK) {
+        loop_free(&hub->loop);
+        free(hub);
+        return err;
+    }
+    *ret_hub = hub;
+    return ERR_OK;
+}
+
+void hub_ask(struct hub *hub, struct hub_request *request)
+{
+    if (!inbox_put(&hub->requests, &request->output.item))
+        hub_request_free(&request);
+}
+
+/* Whoever waits for an answer gets one: the workers count them. */
+static void refuse_requests(struct hub *hub)
+{
+    struct inbox_item *item = inbox_take(&hub->requests);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct hub_request *request = (struct hub_request *)item;
+        if (request->kind == HUB_PART || request->kind == HUB_TYPING)
+            hub_request_free(&request);
+        else
+            hub_answer(hub, request, ERR_TIMEOUT);
+        item = next;
+    }
+}
+
+void hub_stop(struct hub *hub)
+{
+    hub->stopping = true;
+    loop_wake_send(hub->wake);
+    pthread_join(hub->thread, NULL);
+    inbox_close(&hub->requests);
+    inbox_close(&hub->messages);
+    inbox_close(&hub->lasts);
+    hub->now_ms = clock_monotonic_ms();
+    refuse_requests(hub);
+    struct hub_channel *channel, *next;
+    HASH_ITER(hh, hub->channels, channel, next)
+    {
+        hub_channel_close(hub, channel);
+    }
+}
+
+void hub_free(struct hub **hub)
+{
+    if (!*hub)
+        return;
+    struct inbox_item *item, *next;
+    for (item = inbox_take(&(*hub)->messages); item; item = next) {
+        next = item->next;
+        struct bus_message *message = (struct bus_message *)item;
+        bus_message_free(&message);
+    }
+    for (item = inbox_take(&(*hub)->lasts); item; item = next) {
+        next = item->next;
+        free((struct hub_last *)item);
+    }
+    inbox_fini(&(*hub)->requests);
+    inbox_fini(&(*hub)->messages);
+    inbox_fini(&(*hub)->lasts);
+    buffer_fini(&(*hub)->text);
+    buffer_fini(&(*hub)->encoded);
+    loop_free(&(*hub)->loop);
+    free(*hub);
+    *hub = NULL;
+}

@@ -1,0 +1,103 @@
+/* The node's one place for what all its workers share: which rooms are followed on the bus, where each
+ * stands, and which workers want its events.
+ *
+ *   workers --requests--> [ hub ] --subscribe, ask last--> bus
+ *   bus  ----messages---> [ hub ] --answers, frames------> workers
+ *
+ * A room is subscribed while a session of this node is in it, and a little longer (rooms.linger_ms). Each
+ * event is decoded once, checked against the room's position and turned into one frame; the same frame goes
+ * to every worker with members.
+ *
+ * Answers and frames go through one inbox per worker in the order in which the hub made them: an answer that
+ * says "you are at seq 41" is followed by the frame of 42 and never preceded by it.
+ *
+ * Thread: the hub has one of its own; hub_ask() may be called from any. */
+#ifndef ROOMCAST_NODE_HUB_H
+#define ROOMCAST_NODE_HUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/base/frame.h>
+#include <roomcast/base/inbox.h>
+#include <roomcast/config/config.h>
+#include <roomcast/io/bus.h>
+#include <roomcast/wire/position.h>
+#include <roomcast/wire/request_id.h>
+#include <roomcast/wire/room_key.h>
+
+struct hub;
+
+/* What a worker's inbox holds. */
+struct hub_output {
+    struct inbox_item item;
+    enum { HUB_OUTPUT_ANSWER, HUB_OUTPUT_FRAME } kind;
+};
+
+/* A worker's question, which comes back to it as the answer. */
+struct hub_request {
+    struct hub_output output; /* first: the same memory travels both ways */
+    enum hub_request_kind {
+        HUB_JOIN,     /* follow `room` for one more session; answered with its position. Each success needs a
+                         HUB_PART */
+        HUB_POSITION, /* where does `room`, which the session is in, stand? answered */
+        HUB_PART,     /* one session fewer; not answered, freed by the hub */
+        HUB_TYPING,   /* tell the room; not answered, freed by the hub */
+        HUB_PRESENCE, /* who is in `room`? answered in `text` */
+    } kind;
+    unsigned worker; /* index of the asking worker */
+    struct room_key room, user;
+    bool flag; /* HUB_TYPING: is typing */
+    bool keep; /* HUB_JOIN: stay in the room even when its position cannot be had in time (ERR_TIMEOUT) */
+
+    /* The worker's own; carried along untouched. */
+    void *session;
+    void *next; /* list of the session's open requests */
+    int purpose;
+    struct request_id id;
+    bool has_since;
+    struct position since;
+    bool cancelled;
+
+    /* The hub's own. */
+    uint64_t deadline_ms;
+
+    /* The answer. */
+    enum err status; /* ERR_OK, ERR_TIMEOUT, ERR_NO_MEMORY */
+    struct position position;
+    char *text; /* HUB_PRESENCE: the message for the client; owned by the request */
+    size_t text_len;
+};
+/* Zeroed; NULL when out of memory. */
+struct hub_request *hub_request_new(enum hub_request_kind kind, unsigned worker, const struct room_key *room,
+                                    const struct room_key *user);
+void hub_request_free(struct hub_request **request);
+
+/* A frame for every member of a room on the worker. */
+struct hub_frame {
+    struct hub_output output;
+    struct room_key room;
+    struct frame *frame; /* one reference, the receiver's */
+    bool is_event;       /* false: a signal (typing, presence), the first to be dropped under pressure */
+    bool but_not_sender;
+    struct room_key sender; /* but_not_sender: this user's sessions are left out */
+};
+
+struct hub_options {
+    const struct config *config;  /* borrowed */
+    struct bus *bus;              /* borrowed */
+    struct inbox *const *workers; /* borrowed; one inbox per worker, of struct hub_output */
+    unsigned workers_count;
+};
+
+enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST_CHECK;
+/* Takes the request over. */
+void hub_ask(struct hub *hub, struct hub_request *request);
+/* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
+void hub_stop(struct hub *hub);
+/* After hub_stop, and after the bus was freed: until then it may still deliver. Accepts NULL, nulls. */
+void hub_free(struct hub **hub);
+
+#endif

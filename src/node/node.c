@@ -1,0 +1,266 @@
+#include <roomcast/node/node.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+
+#include "admin.h"
+#include "node_internal.h"
+
+#define CLOSE_TIMEOUT_MS      5000
+#define DESCRIPTORS_RESERVED  128   /* listeners, bus, admin, logs, libraries */
+#define CONNECTIONS_AUTOMATIC 50000 /* as limits.connections = 0 says in the option table */
+#define PEM_MAX_BYTES         65536
+
+static enum err read_file(const char *path, struct buffer *out)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return ERR_IO;
+    char chunk[4096];
+    size_t len;
+    while ((len = fread(chunk, 1, sizeof chunk, file)) > 0)
+        buffer_append(out, chunk, len);
+    bool failed = ferror(file) || buffer_failed(out);
+    fclose(file);
+    return failed ? ERR_IO : ERR_OK;
+}
+
+static enum err make_verifier(struct node_shared *shared, char *problem)
+{
+    const struct config *config = shared->config;
+    struct buffer pem;
+    buffer_init(&pem, PEM_MAX_BYTES);
+    enum err err = ERR_OK;
+    if (config->auth_public_key_file[0] != '\0') {
+        err = read_file(config->auth_public_key_file, &pem);
+        if (err != ERR_OK)
+            snprintf(problem, 256,
+                     "auth.public_key_file = \"%.128s\": the file cannot be read, or is over %d bytes",
+                     config->auth_public_key_file, PEM_MAX_BYTES);
+    }
+    if (err == ERR_OK) {
+        struct token_options options = {
+            .hmac_secret = slice_of(config->auth_hmac_secret),
+            .public_key_pem = buffer_slice(&pem),
+            .issuer = config->auth_issuer,
+            .audience = config->auth_audience,
+            .user_claim = config->auth_user_claim,
+            .chats_claim = config->authorization_claim,
+            .leeway_s = config->auth_leeway_s,
+            .require_expiry = config->auth_require_expiry,
+        };
+        err = token_verifier_new(&options, &shared->verifier, problem);
+    }
+    buffer_fini(&pem);
+    return err;
+}
+
+static struct session_rules make_rules(const struct config *config)
+{
+    return (struct session_rules){
+        .messages = {(uint32_t)config->limits_messages_per_s, 1000, (uint32_t)config->limits_messages_burst},
+        .excess = {(uint32_t)config->limits_messages_per_s, 1000, (uint32_t)config->limits_messages_burst},
+        .errors = {(uint32_t)config->limits_errors, 60000, (uint32_t)config->limits_errors},
+        .queue = {(uint32_t)config->limits_queue_messages, config->limits_queue_bytes},
+        .max_rooms = (uint32_t)config->limits_rooms,
+        .ping_interval_ms = config->ping_interval_s * 1000,
+        .ping_timeout_ms = config->ping_timeout_s * 1000,
+        .expiry_grace_ms = config->auth_expiry_grace_s * 1000,
+        .close_timeout_ms = CLOSE_TIMEOUT_MS,
+        .open_authorization = config->authorization_mode == AUTHORIZATION_OPEN,
+    };
+}
+
+/* Sets the descriptor limit to what the connections need. Before the first libwebsockets
+ * context: Debian's build sizes a table by it and scans that on every close (ARCHITECTURE 7), so never higher
+ * than needed. */
+static enum err fit_descriptors(struct node_shared *shared, char *problem)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return ERR_IO;
+    uint64_t wanted = shared->config->limits_connections;
+    uint64_t most = limit.rlim_max > DESCRIPTORS_RESERVED ? limit.rlim_max - DESCRIPTORS_RESERVED : 1;
+    if (wanted > most) {
+        snprintf(
+            problem, 256,
+            "limits.connections = %llu needs %llu file descriptors, and the hard limit is %llu: raise it "
+            "(ulimit -Hn, LimitNOFILE) or lower the option",
+            (unsigned long long)wanted, (unsigned long long)(wanted + DESCRIPTORS_RESERVED),
+            (unsigned long long)limit.rlim_max);
+        return ERR_CONFIG;
+    }
+    if (wanted == 0)
+        wanted = most < CONNECTIONS_AUTOMATIC ? most : CONNECTIONS_AUTOMATIC;
+    limit.rlim_cur =
+        wanted + DESCRIPTORS_RESERVED < limit.rlim_max ? wanted + DESCRIPTORS_RESERVED : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        snprintf(problem, 256, "the limit of file descriptors cannot be set to %llu",
+                 (unsigned long long)limit.rlim_cur);
+        return ERR_IO;
+    }
+    shared->max_connections = (unsigned)wanted;
+    return ERR_OK;
+}
+
+static enum err start_workers(struct node *node, char *problem)
+{
+    struct inbox *inboxes[WORKERS_MAX];
+    enum err err;
+    for (unsigned i = 0; i < node->workers_count; i++) {
+        err = worker_new(&node->shared, i, &node->workers[i]);
+        if (err != ERR_OK) {
+            snprintf(problem, 256, "worker %u cannot be made: %s", i, err_text(err));
+            return err;
+        }
+        inboxes[i] = worker_inbox(node->workers[i]);
+    }
+    struct hub_options options = {
+        .config = node->shared.config,
+        .bus = node->bus,
+        .workers = inboxes,
+        .workers_count = node->workers_count,
+    };
+    err = hub_start(&options, &node->hub);
+    if (err != ERR_OK) {
+        snprintf(problem, 256, "the hub cannot be started: %s", err_text(err));
+        return err;
+    }
+    node->shared.hub = node->hub;
+
+    char host[256];
+    if (config_split_address(node->shared.config->listen, host, &node->port) != ERR_OK) {
+        snprintf(problem, 256, "listen = \"%.100s\" is not host:port", node->shared.config->listen);
+        return ERR_CONFIG;
+    }
+    for (; node->workers_started < node->workers_count; node->workers_started++) {
+        /* The first worker may be given any free port (0); the others share that one. */
+        err = worker_start(node->workers[node->workers_started], host, node->port, &node->port, problem);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static unsigned count_workers(const struct config *config)
+{
+    if (config->workers != 0)
+        return (unsigned)config->workers;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
+}
+
+enum err node_new(const struct node_options *options, struct node **ret_node, char *problem)
+{
+    struct node *node = calloc(1, sizeof *node);
+    if (!node)
+        return ERR_NO_MEMORY;
+    snprintf(problem, 256, "out of memory");
+    node->bus = options->bus;
+    node->metrics = options->metrics;
+    node->workers_count = count_workers(options->config);
+    node->shared.config = options->config;
+    node->shared.rules = make_rules(options->config);
+    pthread_mutex_init(&node->shared.quota_lock, NULL);
+
+    enum err err = make_verifier(&node->shared, problem);
+    if (err == ERR_OK)
+        err = fit_descriptors(&node->shared, problem);
+    if (err == ERR_OK)
+        err = user_quota_new((uint32_t)options->config->limits_connections_per_user, &node->shared.quota);
+    if (err != ERR_OK) {
+        node_free(&node);
+        return err;
+    }
+    *ret_node = node;
+    return ERR_OK;
+}
+
+enum err node_start(struct node *node, char *problem)
+{
+    enum err err = start_workers(node, problem);
+    if (err == ERR_OK)
+        err = admin_start(node, &node->admin, problem);
+    if (err != ERR_OK)
+        return err;
+    if (node->shared.rules.open_authorization)
+        log_warn("authorization_open",
+                 LOG_TEXT("meaning",
+                          "every user may read every chat: for development only; set authorization.mode "
+                          "to claims in production"));
+    log_info("listening", LOG_TEXT("address", node->shared.config->listen), LOG_U64("port", node->port),
+             LOG_U64("admin_port", http_server_port(node->admin)), LOG_U64("workers", node->workers_count),
+             LOG_U64("connections", node->shared.max_connections));
+    return ERR_OK;
+}
+
+uint16_t node_port(const struct node *node)
+{
+    return node->port;
+}
+
+uint16_t node_admin_port(const struct node *node)
+{
+    return http_server_port(node->admin);
+}
+
+bool node_ready(struct node *node, struct buffer *missing)
+{
+    if (atomic_load(&node->shared.draining)) {
+        buffer_append_text(missing, "draining");
+        return false;
+    }
+    if (!bus_is_up(node->bus)) {
+        buffer_append_text(missing, "nats: not connected");
+        return false;
+    }
+    return true;
+}
+
+/* Until every client has gone, or the time is up. */
+static void wait_for_clients(struct node *node, uint64_t timeout_ms)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
+    while (atomic_load(&node->shared.connections) > 0 && clock_monotonic_ms() < deadline_ms)
+        nanosleep(&pause, NULL);
+}
+
+void node_stop(struct node *node, uint64_t timeout_ms)
+{
+    unsigned clients = atomic_load(&node->shared.connections);
+    atomic_store(&node->shared.draining, true);
+    for (unsigned i = 0; i < node->workers_started; i++)
+        worker_ask_drain(node->workers[i]);
+    wait_for_clients(node, timeout_ms);
+    for (unsigned i = 0; i < node->workers_started; i++)
+        worker_ask_stop(node->workers[i]);
+    for (unsigned i = 0; i < node->workers_started; i++)
+        worker_join(node->workers[i]);
+    if (node->hub)
+        hub_stop(node->hub);
+    if (node->admin)
+        http_server_free(&node->admin);
+    log_info("drained", LOG_U64("clients", clients), LOG_U64("cut", atomic_load(&node->shared.connections)));
+}
+
+void node_free(struct node **node)
+{
+    struct node *n = *node;
+    if (!n)
+        return;
+    for (unsigned i = 0; i < n->workers_count; i++)
+        worker_free(&n->workers[i]);
+    hub_free(&n->hub);
+    user_quota_free(&n->shared.quota);
+    token_verifier_free(&n->shared.verifier);
+    pthread_mutex_destroy(&n->shared.quota_lock);
+    free(n);
+    *node = NULL;
+}

@@ -1,0 +1,24 @@
+/* The node as its own files see it. */
+#ifndef ROOMCAST_NODE_NODE_INTERNAL_H
+#define ROOMCAST_NODE_NODE_INTERNAL_H
+
+#include <roomcast/io/http_server.h>
+#include <roomcast/node/node.h>
+
+#include "shared.h"
+#include "worker.h"
+
+#define WORKERS_MAX 64
+
+struct node {
+    struct node_shared shared;
+    struct bus *bus; /* borrowed */
+    enum metric_program metrics;
+    struct http_server *admin;
+    struct hub *hub;
+    struct worker *workers[WORKERS_MAX];
+    unsigned workers_count, workers_started;
+    uint16_t port;
+};
+
+#endif

@@ -1,0 +1,31 @@
+/* What all workers of a node have in common. */
+#ifndef ROOMCAST_NODE_SHARED_H
+#define ROOMCAST_NODE_SHARED_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <roomcast/config/config.h>
+#include <roomcast/core/session.h>
+#include <roomcast/core/user_quota.h>
+#include <roomcast/wire/token.h>
+
+#include "hub.h"
+
+struct node_shared {
+    /* immutable after start */
+    const struct config *config;
+    struct session_rules rules;
+    struct token_verifier *verifier;
+    unsigned max_connections;
+    struct hub *hub;
+
+    /* any thread */
+    atomic_uint connections; /* open, and accepted but not open yet */
+    atomic_bool draining;
+
+    pthread_mutex_t quota_lock;
+    struct user_quota *quota; /* under quota_lock */
+};
+
+#endif

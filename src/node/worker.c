@@ -1,0 +1,314 @@
+#include "worker.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/wire/server_message.h>
+
+#include "handshake.h"
+#include "worker_internal.h"
+
+#define TICK_MS         50
+#define CLOSE_TIMEOUT_S 5
+#define TEXT_MAX        (4u * 1024 * 1024) /* a presence list of a very large chat */
+
+/* --- from the WebSocket server
+ * ------------------------------------------------------------------------------ */
+
+static void on_request(void *context, const struct ws_request *request, struct ws_decision *decision)
+{
+    struct worker *worker = context;
+    struct handshake_grant grant;
+    struct handshake_refusal refusal = {.status = 503, .code = ERROR_CODE_OVERLOADED, .retry_after_s = 1};
+    worker->now_ms = loop_now_ms(worker->loop);
+    if (handshake_decide(worker->shared, request, &grant, &refusal)) {
+        struct room_key user = grant.claims.user;
+        struct client *client = client_new(worker, &grant.claims);
+        if (client) {
+            decision->accept = true;
+            decision->session = client;
+            decision->subprotocol = grant.subprotocol;
+            return;
+        }
+        handshake_give_back(worker->shared, &user);
+        token_claims_release(&grant.claims);
+        metrics_inc(METRIC_HANDSHAKES_OVERLOADED);
+    }
+    buffer_clear(&worker->text);
+    server_http_error(&worker->text, refusal.code, refusal.message);
+    decision->accept = false;
+    decision->status = refusal.status;
+    decision->body = buffer_slice(&worker->text);
+    decision->retry_after_s = refusal.retry_after_s;
+}
+
+static void on_open(void *context, struct ws_connection *connection, void *session)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    client_begin(worker, session, connection);
+    if (worker->draining) /* its upgrade was under way when the drain began */
+        client_close(worker, session, CLOSE_DRAINING);
+}
+
+static void on_abandoned(void *context, void *session)
+{
+    client_end(context, session, WS_END_LOST, 1006);
+}
+
+static void on_message(void *context, struct ws_connection *connection, struct slice text)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    client_on_text(worker, ws_connection_session(connection), text);
+}
+
+static void on_too_big(void *context, struct ws_connection *connection)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    client_close(worker, ws_connection_session(connection), CLOSE_MESSAGE_TOO_BIG);
+}
+
+static void on_pong(void *context, struct ws_connection *connection)
+{
+    struct worker *worker = context;
+    struct client *client = ws_connection_session(connection);
+    session_ponged(&client->session);
+    client_arm(worker, client);
+}
+
+static void on_writable(void *context, struct ws_connection *connection)
+{
+    struct client *client = ws_connection_session(connection);
+    client->session.write = SESSION_WRITE_IDLE;
+    client_flush(context, client);
+}
+
+static void on_closed(void *context, struct ws_connection *connection, enum ws_end end, unsigned code)
+{
+    client_end(context, ws_connection_session(connection), end, code);
+}
+
+static void on_bad_request(void *context, const char *what)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    struct worker *worker = context;
+    uint64_t suppressed;
+    metrics_inc(METRIC_HANDSHAKES_BAD_REQUEST);
+    if (log_limit_pass(&limit, loop_now_ms(worker->loop), &suppressed))
+        log_info("bad_http_request", LOG_TEXT("reason", what), LOG_U64("suppressed", suppressed));
+}
+
+/* --- the loop's turns
+ * --------------------------------------------------------------------------------------- */
+
+static void drain(struct worker *worker)
+{
+    worker->draining = true;
+    ws_server_stop_accepting(worker->server);
+    for (struct client *client = worker->clients; client; client = client->next) {
+        if (client->session.connection)
+            client_close(worker, client, CLOSE_DRAINING);
+    }
+}
+
+static void take_inbox(struct worker *worker)
+{
+    struct inbox_item *item = inbox_take(&worker->inbox);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct hub_output *output = (struct hub_output *)item;
+        if (output->kind == HUB_OUTPUT_ANSWER)
+            client_on_answer(worker, (struct hub_request *)output);
+        else
+            worker_deliver(worker, (struct hub_frame *)output);
+        item = next;
+    }
+}
+
+static void on_wake(void *context)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    take_inbox(worker);
+    if (worker->drain_asked && !worker->draining)
+        drain(worker);
+    if (worker->stop_asked)
+        loop_stop(worker->loop);
+}
+
+static void fire(void *context, struct wheel_timer *timer)
+{
+    struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
+    client_on_timer(context, (struct client *)session);
+}
+
+static void on_tick(void *context)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    timer_wheel_advance(&worker->wheel, worker->now_ms, fire, worker);
+}
+
+static void on_turn_end(void *context)
+{
+    struct worker *worker = context;
+    worker_flush(worker);
+    client_free_ended(worker);
+}
+
+/* --- life
+ * --------------------------------------------------------------------------------------------------- */
+
+static void wake(void *context)
+{
+    struct worker *worker = context;
+    loop_wake_send(worker->wake);
+}
+
+enum err worker_new(struct node_shared *shared, unsigned index, struct worker **ret_worker)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return ERR_NO_MEMORY;
+    worker->shared = shared;
+    worker->index = index;
+    buffer_init(&worker->text, TEXT_MAX);
+    inbox_init(&worker->inbox, wake, worker);
+
+    enum err err = ERR_NO_MEMORY;
+    worker->batch = malloc(WRITE_BATCH_BYTES);
+    worker->ping = frame_new(FRAME_PING, (struct slice){NULL, 0});
+    if (worker->batch && worker->ping)
+        err = rooms_new(&worker->rooms);
+    if (err == ERR_OK)
+        err = loop_new(&worker->loop);
+    if (err == ERR_OK)
+        err = loop_wake_new(worker->loop, on_wake, worker, &worker->wake);
+    if (err == ERR_OK)
+        err = loop_timer_new(worker->loop, on_tick, worker, &worker->tick);
+    if (err == ERR_OK)
+        err = loop_add_turn_end(worker->loop, on_turn_end, worker);
+    if (err != ERR_OK) {
+        worker_free(&worker);
+        return err;
+    }
+    worker->now_ms = loop_now_ms(worker->loop);
+    timer_wheel_init(&worker->wheel, TICK_MS, worker->now_ms);
+    *ret_worker = worker;
+    return ERR_OK;
+}
+
+struct inbox *worker_inbox(struct worker *worker)
+{
+    return &worker->inbox;
+}
+
+static void *run(void *context)
+{
+    struct worker *worker = context;
+    loop_run(worker->loop);
+    /* Cuts what is still open; each session ends by on_closed. */
+    ws_server_free(&worker->server);
+    return NULL;
+}
+
+enum err worker_start(struct worker *worker, const char *host, uint16_t port, uint16_t *ret_port,
+                      char *problem)
+{
+    const struct config *config = worker->shared->config;
+    struct ws_server_options options = {
+        .loop = worker->loop,
+        .host = host,
+        .port = port,
+        .max_message_bytes = config->limits_message_bytes,
+        .max_header_bytes = config->limits_header_bytes,
+        .handshake_timeout_s = (unsigned)config->limits_handshake_s,
+        .close_timeout_s = CLOSE_TIMEOUT_S,
+        .max_connections = worker->shared->max_connections,
+    };
+    struct ws_handlers handlers = {
+        .on_request = on_request,
+        .on_open = on_open,
+        .on_abandoned = on_abandoned,
+        .on_message = on_message,
+        .on_too_big = on_too_big,
+        .on_pong = on_pong,
+        .on_writable = on_writable,
+        .on_closed = on_closed,
+        .on_bad_request = on_bad_request,
+        .context = worker,
+    };
+    enum err err = ws_server_new(&options, &handlers, &worker->server, problem);
+    if (err != ERR_OK)
+        return err;
+    *ret_port = ws_server_port(worker->server);
+    loop_timer_start(worker->tick, TICK_MS, TICK_MS);
+    if (pthread_create(&worker->thread, NULL, run, worker) != 0) {
+        ws_server_free(&worker->server);
+        snprintf(problem, 256, "a worker thread cannot be started");
+        return ERR_IO;
+    }
+    worker->started = true;
+    return ERR_OK;
+}
+
+void worker_ask_drain(struct worker *worker)
+{
+    worker->drain_asked = true;
+    loop_wake_send(worker->wake);
+}
+
+void worker_ask_stop(struct worker *worker)
+{
+    worker->stop_asked = true;
+    loop_wake_send(worker->wake);
+}
+
+void worker_join(struct worker *worker)
+{
+    if (worker->started)
+        pthread_join(worker->thread, NULL);
+    worker->started = false;
+}
+
+/* The hub has ended: its last answers are here, and nothing else will come. */
+static void drop_inbox(struct worker *worker)
+{
+    inbox_close(&worker->inbox);
+    struct inbox_item *item = inbox_take(&worker->inbox);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct hub_output *output = (struct hub_output *)item;
+        if (output->kind == HUB_OUTPUT_ANSWER) {
+            struct hub_request *request = (struct hub_request *)output;
+            client_forget_request(request);
+        } else {
+            struct hub_frame *frame = (struct hub_frame *)output;
+            frame_unref(&frame->frame);
+            free(frame);
+        }
+        item = next;
+    }
+}
+
+void worker_free(struct worker **worker)
+{
+    struct worker *w = *worker;
+    if (!w)
+        return;
+    drop_inbox(w);
+    client_free_ended(w);
+    if (w->rooms)
+        rooms_free(&w->rooms);
+    loop_free(&w->loop);
+    inbox_fini(&w->inbox);
+    buffer_fini(&w->text);
+    frame_unref(&w->ping);
+    free(w->batch);
+    free(w);
+    *worker = NULL;
+}

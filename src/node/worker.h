@@ -1,0 +1,38 @@
+/* One worker: a thread with its loop, its WebSocket server, its sessions and its rooms.
+ *
+ *   sockets --> worker --requests--> hub
+ *   hub --answers, frames--> inbox --> worker --> sockets
+ *
+ * A turn of its loop: what the sockets brought, the inbox, timers; then everything that was queued for a
+ * session leaves in one write per session, and what has ended is freed.
+ *
+ * Thread: start and join on the main thread, worker_ask_* from any; all else inside. */
+#ifndef ROOMCAST_NODE_WORKER_H
+#define ROOMCAST_NODE_WORKER_H
+
+#include <stdint.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/base/inbox.h>
+
+#include "shared.h"
+
+struct worker;
+
+/* Two steps, because the hub wants the inboxes and the workers want the hub. */
+enum err worker_new(struct node_shared *shared, unsigned index, struct worker **ret_worker) MUST_CHECK;
+struct inbox *worker_inbox(struct worker *worker);
+/* Listens on `port` of option listen (0: any free one) and starts the thread. ERR_IO with `problem` (256
+ * bytes). */
+enum err worker_start(struct worker *worker, const char *host, uint16_t port, uint16_t *ret_port,
+                      char *problem) MUST_CHECK;
+
+/* Stop accepting, and close every session with CLOSE_DRAINING. */
+void worker_ask_drain(struct worker *worker);
+/* End the thread; sessions still open are cut. */
+void worker_ask_stop(struct worker *worker);
+void worker_join(struct worker *worker);
+/* After worker_join. Accepts NULL, nulls. */
+void worker_free(struct worker **worker);
+
+#endif

@@ -1,0 +1,93 @@
+/* The parts of a worker that its files share. */
+#ifndef ROOMCAST_NODE_WORKER_INTERNAL_H
+#define ROOMCAST_NODE_WORKER_INTERNAL_H
+
+#include <roomcast/base/buffer.h>
+#include <roomcast/core/rooms.h>
+#include <roomcast/core/session.h>
+#include <roomcast/io/loop.h>
+#include <roomcast/io/ws_server.h>
+#include <roomcast/wire/client_message.h>
+#include <roomcast/wire/error_code.h>
+
+#include "worker.h"
+
+#define WRITE_BATCH_BYTES (64u * 1024) /* one write takes at most this much, or one frame */
+
+/* What an answer of the hub is for. */
+enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESENCE };
+
+struct client {
+    struct session session; /* first */
+    struct hub_request
+        *open; /* questions under way, linked by `next`; owned by the hub until they come back */
+    struct client *previous, *next; /* all clients of the worker */
+};
+
+struct worker {
+    /* immutable after start */
+    struct node_shared *shared;
+    unsigned index;
+    pthread_t thread; /* runs while `started` */
+    bool started;
+    struct loop *loop;
+    struct loop_wake *wake;
+    struct loop_timer *tick;
+    struct ws_server *server;
+
+    /* any thread */
+    struct inbox inbox; /* struct hub_output */
+    atomic_bool drain_asked, stop_asked;
+
+    /* worker thread only */
+    uint64_t now_ms;
+    struct rooms *rooms;
+    struct timer_wheel wheel;
+    struct client *clients; /* all, opening to ended */
+    struct session *dirty;  /* sessions with something to write */
+    struct client *ended;   /* clients to free at the end of the turn, linked by `next` */
+    struct buffer text;     /* scratch: one client message */
+    struct frame *ping;     /* the same for everybody */
+    char *batch;            /* scratch of WRITE_BATCH_BYTES: frames that leave together */
+    bool draining;
+    uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
+};
+
+/* worker_session.c: the life of a session. */
+struct client *client_new(struct worker *worker, struct token_claims *claims);
+/* Asks the hub for the user's own channel; `connected` follows with the answer. */
+void client_begin(struct worker *worker, struct client *client, struct ws_connection *connection);
+void client_close(struct worker *worker, struct client *client, enum close_reason reason);
+/* The connection is gone, or never came to be. Counts it by `code`. */
+void client_end(struct worker *worker, struct client *client, enum ws_end end, unsigned code);
+void client_free_ended(struct worker *worker);
+void client_on_timer(struct worker *worker, struct client *client);
+void client_arm(struct worker *worker, struct client *client);
+/* Leaves a room and tells the hub. False when the session is not in it. */
+bool client_leave(struct worker *worker, struct client *client, const struct room_key *room);
+
+/* worker_send.c: the way out. */
+void client_send_frame(struct worker *worker, struct client *client, struct frame *frame, bool is_event);
+/* Frames worker->text and sends it, as the session's last message. */
+void client_send_last(struct worker *worker, struct client *client);
+/* Frames worker->text and sends it. */
+void client_send_text(struct worker *worker, struct client *client);
+void client_send_error(struct worker *worker, struct client *client, enum error_code code,
+                       const char *message, const struct room_key *chat, const struct request_id *id);
+void worker_deliver(struct worker *worker, struct hub_frame *output);
+/* Everything that is queued leaves, one write per session. */
+void worker_flush(struct worker *worker);
+void client_flush(struct worker *worker, struct client *client);
+
+/* worker_client.c: what clients say. */
+void client_on_text(struct worker *worker, struct client *client, struct slice text);
+/* Sends a question about the client to the hub. False: out of memory; `request` may be NULL for that. */
+bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
+                enum request_purpose purpose);
+void client_on_answer(struct worker *worker, struct hub_request *request);
+/* Takes an answer back without acting on it: the worker is being freed. */
+void client_forget_request(struct hub_request *request);
+/* One session fewer in the room: tells the hub. */
+void client_tell_part(struct worker *worker, struct client *client, const struct room_key *room);
+
+#endif

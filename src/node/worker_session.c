@@ -1,0 +1,192 @@
+#include "worker_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/server_message.h>
+
+#include "handshake.h"
+
+struct client *client_new(struct worker *worker, struct token_claims *claims)
+{
+    struct client *client = malloc(sizeof *client);
+    if (!client)
+        return NULL;
+    char id[SESSION_ID_LEN + 1];
+    random_text(id, SESSION_ID_LEN);
+    session_init(&client->session, id, claims, &worker->shared->rules, clock_wall_ms(), worker->now_ms);
+    client->open = NULL;
+    client->previous = NULL;
+    client->next = worker->clients;
+    if (worker->clients)
+        worker->clients->previous = client;
+    worker->clients = client;
+    return client;
+}
+
+void client_arm(struct worker *worker, struct client *client)
+{
+    uint64_t due_ms = session_next_due(&client->session);
+    if (due_ms != 0)
+        timer_wheel_set(&worker->wheel, &client->session.timer, due_ms);
+    else
+        timer_wheel_cancel(&worker->wheel, &client->session.timer);
+}
+
+void client_begin(struct worker *worker, struct client *client, struct ws_connection *connection)
+{
+    struct session *session = &client->session;
+    session->connection = connection;
+    metrics_inc(METRIC_HANDSHAKES_ACCEPTED);
+    metrics_change(METRIC_CONNECTIONS, 1);
+    log_info("session_opened", LOG_TEXT("session", session->id),
+             LOG_SLICE("user", room_key_name(&session->claims.user)),
+             LOG_TEXT("peer", ws_connection_peer(connection)));
+
+    struct hub_request *request =
+        hub_request_new(HUB_JOIN, worker->index, &session->claims.user, &session->claims.user);
+    if (request)
+        request->keep = true; /* a client may connect while the bus is away */
+    if (!client_ask(worker, client, request, FOR_CONNECT)) {
+        client_close(worker, client, CLOSE_OVERLOADED);
+        return;
+    }
+    /* `connected` is the first thing a client hears; what it says before is read after that. */
+    ws_connection_pause(connection, true);
+    client_arm(worker, client);
+}
+
+static uint64_t retry_after_ms(enum close_reason reason)
+{
+    /* Clients that are sent away together come back one after the other. */
+    switch (reason) {
+    case CLOSE_DRAINING:
+        return random_below(2000);
+    case CLOSE_OVERLOADED:
+    case CLOSE_RATE_LIMITED:
+    case CLOSE_SLOW_CONSUMER:
+        return 1000 + random_below(4000);
+    default:
+        return 0;
+    }
+}
+
+void client_close(struct worker *worker, struct client *client, enum close_reason reason)
+{
+    struct session *session = &client->session;
+    if (!session_begin_close(session, reason, &worker->shared->rules, worker->now_ms))
+        return;
+    const struct close_reason_row *row = close_reason_row(reason);
+    log_info("session_closing", LOG_TEXT("session", session->id),
+             LOG_SLICE("user", room_key_name(&session->claims.user)), LOG_U64("code", row->code),
+             LOG_TEXT("reason", row->text));
+    /* A reader that was too slow for its queue would be too slow for what is in it: it resumes from its
+     * cursor. */
+    if (reason == CLOSE_SLOW_CONSUMER)
+        outqueue_clear(&session->queue);
+    buffer_clear(&worker->text);
+    server_disconnect(&worker->text, row->code, row->text, close_reason_may_reconnect(reason),
+                      retry_after_ms(reason));
+    client_send_last(worker, client);
+    client_arm(worker, client);
+}
+
+bool client_leave(struct worker *worker, struct client *client, const struct room_key *room)
+{
+    if (!rooms_leave(worker->rooms, room, &client->session.rooms))
+        return false;
+    client_tell_part(worker, client, room);
+    return true;
+}
+
+static enum metric end_metric(const struct session *session, enum ws_end end, unsigned code)
+{
+    if (session->state == SESSION_CLOSING)
+        return close_reason_row(session->close_reason)->metric;
+    switch (end) {
+    case WS_END_CLIENT:
+        return METRIC_CLOSED_BY_CLIENT;
+    case WS_END_FAULT:
+        return code == 1003   ? METRIC_CLOSED_UNSUPPORTED
+               : code == 1007 ? METRIC_CLOSED_UTF8
+                              : METRIC_CLOSED_PROTOCOL;
+    case WS_END_SERVER:
+    case WS_END_LOST:
+        break;
+    }
+    return METRIC_CLOSED_LOST;
+}
+
+static void leave_all(struct worker *worker, struct client *client)
+{
+    struct room_key room;
+    while (rooms_leave_last(worker->rooms, &client->session.rooms, &room))
+        client_tell_part(worker, client, &room);
+}
+
+void client_end(struct worker *worker, struct client *client, enum ws_end end, unsigned code)
+{
+    struct session *session = &client->session;
+    if (session->connection) {
+        metrics_inc(end_metric(session, end, code));
+        metrics_change(METRIC_CONNECTIONS, -1);
+        log_info("session_closed", LOG_TEXT("session", session->id),
+                 LOG_SLICE("user", room_key_name(&session->claims.user)), LOG_U64("code", code));
+    }
+    leave_all(worker, client);
+    session_ended(session);
+    timer_wheel_cancel(&worker->wheel, &session->timer);
+    handshake_give_back(worker->shared, &session->claims.user);
+
+    if (client->previous)
+        client->previous->next = client->next;
+    else
+        worker->clients = client->next;
+    if (client->next)
+        client->next->previous = client->previous;
+    client->next = worker->ended;
+    worker->ended = client;
+}
+
+/* Sessions with questions under way wait until the last answer is here. */
+void client_free_ended(struct worker *worker)
+{
+    struct client **link = &worker->ended;
+    while (*link) {
+        struct client *client = *link;
+        if (client->session.requests > 0) {
+            link = &client->next;
+            continue;
+        }
+        *link = client->next;
+        session_fini(&client->session);
+        free(client);
+    }
+}
+
+void client_on_timer(struct worker *worker, struct client *client)
+{
+    struct session *session = &client->session;
+    switch (session_tick(session, &worker->shared->rules, worker->now_ms)) {
+    case SESSION_DUE_NOTHING:
+        break;
+    case SESSION_DUE_PING:
+        client_send_frame(worker, client, worker->ping, true);
+        break;
+    case SESSION_DUE_NO_PONG:
+        client_close(worker, client, CLOSE_NO_PONG);
+        break;
+    case SESSION_DUE_EXPIRED:
+        client_close(worker, client, CLOSE_TOKEN_EXPIRED);
+        break;
+    case SESSION_DUE_DROP:
+        session->close_by = 0;
+        ws_connection_drop(session->connection);
+        break;
+    }
+    if (session->state != SESSION_ENDED)
+        client_arm(worker, client);
+}
