@@ -7,18 +7,20 @@
 
 #include <roomcast/base/err.h>
 #include <roomcast/base/slice.h>
+#include <roomcast/wire/envelope.h>
 #include <roomcast/wire/event_map.h>
 #include <roomcast/wire/room_key.h>
 
 #define DOMAIN_EVENT_MAX_DEPTH 512 /* levels; deeper is ERR_TOO_DEEP */
 
 struct domain_event {
-    struct slice id;          /* empty when absent or not usable as one (not 1..EVENT_ID_MAX printable ASCII) */
+    struct slice id; /* empty when absent or not usable as one (see struct envelope) */
     struct slice event_type;
-    struct slice occurred_at; /* empty when absent */
+    /* Empty when absent or not usable: no string, longer than the envelope's limit, control characters. */
+    struct slice occurred_at;
     struct slice correlation_id;
-    struct slice traceparent;
-    struct slice payload; /* into `text` as given to parse; "null" when absent */
+    struct slice traceparent; /* only of the form of W3C Trace Context, version 00 */
+    struct slice payload;     /* into `text` as given to parse; "null" when absent */
     struct room_key room;
     const struct event_rule *rule; /* borrowed from the map */
     void *document;                /* the parser's memory */

@@ -1,0 +1,202 @@
+#include <roomcast/wire/signal.h>
+
+#include <stdlib.h>
+
+#include <roomcast/v1/signal.pb-c.h>
+
+#include "pb_memory.h"
+#include "text.h"
+
+#define NODE_NAME_MAX 128 /* bytes */
+/* A user of a snapshot takes three bytes on the wire and up to about 130 while protobuf-c decodes it. */
+#define DECODE_BUDGET(len) (48 * (len) + 64 * 1024)
+
+static bool is_user(struct slice user)
+{
+    return user.len > 0 && text_is_plain(user, USER_ID_MAX);
+}
+
+static bool is_valid(const struct signal_message *signal)
+{
+    if (signal->room.route != ROUTE_TO_CHAT || signal->node.len == 0 ||
+        !text_is_plain(signal->node, NODE_NAME_MAX))
+        return false;
+    if ((signal->kind == SIGNAL_TYPING || signal->kind == SIGNAL_PRESENCE_CHANGE) && !is_user(signal->user))
+        return false;
+    for (size_t i = 0; i < signal->users_count; i++) {
+        if (!is_user(signal->users[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The texts of a signal with a NUL behind each, as protobuf-c wants them. */
+struct packed_text {
+    char node[NODE_NAME_MAX + 1];
+    char user[USER_ID_MAX + 1];
+    char **users; /* owned: the pointers, and behind them in the same block what they point to */
+};
+
+static char *terminated(struct slice text, char *copy)
+{
+    if (text.len)
+        memcpy(copy, text.data, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}
+
+static enum err pack_users(const struct signal_message *signal, struct packed_text *text)
+{
+    size_t size = signal->users_count * sizeof *text->users;
+
+    for (size_t i = 0; i < signal->users_count; i++)
+        size += signal->users[i].len + 1;
+    text->users = malloc(size ? size : 1);
+    if (!text->users)
+        return ERR_NO_MEMORY;
+    char *copy = (char *)(text->users + signal->users_count);
+    for (size_t i = 0; i < signal->users_count; i++) {
+        text->users[i] = terminated(signal->users[i], copy);
+        copy += signal->users[i].len + 1;
+    }
+    return ERR_OK;
+}
+
+static enum err encode_snapshot(const struct signal_message *signal, Roomcast__V1__Signal *message,
+                                struct packed_text *text, struct buffer *out)
+{
+    Roomcast__V1__PresenceSnapshot snapshot = ROOMCAST__V1__PRESENCE_SNAPSHOT__INIT;
+    enum err err = pack_users(signal, text);
+
+    if (err)
+        return err;
+    snapshot.n_user_id = signal->users_count;
+    snapshot.user_id = text->users;
+    message->kind_case = ROOMCAST__V1__SIGNAL__KIND_PRESENCE_SNAPSHOT;
+    message->presence_snapshot = &snapshot;
+    err = pb_encode(&message->base, SIGNAL_MAX_BYTES, out);
+    free(text->users);
+    return err;
+}
+
+enum err signal_encode(const struct signal_message *signal, struct buffer *out)
+{
+    Roomcast__V1__Signal message = ROOMCAST__V1__SIGNAL__INIT;
+    Roomcast__V1__Typing typing = ROOMCAST__V1__TYPING__INIT;
+    Roomcast__V1__PresenceChange change = ROOMCAST__V1__PRESENCE_CHANGE__INIT;
+    Roomcast__V1__PresenceQuery query = ROOMCAST__V1__PRESENCE_QUERY__INIT;
+    struct packed_text text;
+
+    if (!is_valid(signal))
+        return ERR_RANGE;
+    message.version = SIGNAL_VERSION;
+    message.node = terminated(signal->node, text.node);
+    message.chat_id = (char *)signal->room.name;
+    switch (signal->kind) {
+    case SIGNAL_TYPING:
+        message.kind_case = ROOMCAST__V1__SIGNAL__KIND_TYPING;
+        message.typing = &typing;
+        typing.user_id = terminated(signal->user, text.user);
+        typing.is_typing = signal->on;
+        break;
+    case SIGNAL_PRESENCE_CHANGE:
+        message.kind_case = ROOMCAST__V1__SIGNAL__KIND_PRESENCE_CHANGE;
+        message.presence_change = &change;
+        change.user_id = terminated(signal->user, text.user);
+        change.is_online = signal->on;
+        break;
+    case SIGNAL_PRESENCE_QUERY:
+        message.kind_case = ROOMCAST__V1__SIGNAL__KIND_PRESENCE_QUERY;
+        message.presence_query = &query;
+        break;
+    case SIGNAL_PRESENCE_SNAPSHOT:
+        return encode_snapshot(signal, &message, &text, out);
+    default:
+        return ERR_BUG;
+    }
+    return pb_encode(&message.base, SIGNAL_MAX_BYTES, out);
+}
+
+static enum err snapshot_users(const Roomcast__V1__PresenceSnapshot *snapshot, struct signal_owned *owned)
+{
+    owned->users = calloc(snapshot->n_user_id ? snapshot->n_user_id : 1, sizeof *owned->users);
+    if (!owned->users)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < snapshot->n_user_id; i++)
+        owned->users[i] = slice_of(snapshot->user_id[i]);
+    owned->signal.users = owned->users;
+    owned->signal.users_count = snapshot->n_user_id;
+    return ERR_OK;
+}
+
+static enum err read_kind(const Roomcast__V1__Signal *message, struct signal_owned *owned)
+{
+    struct signal_message *signal = &owned->signal;
+
+    switch (message->kind_case) {
+    case ROOMCAST__V1__SIGNAL__KIND_TYPING:
+        signal->kind = SIGNAL_TYPING;
+        signal->user = slice_of(message->typing->user_id);
+        signal->on = message->typing->is_typing;
+        return ERR_OK;
+    case ROOMCAST__V1__SIGNAL__KIND_PRESENCE_CHANGE:
+        signal->kind = SIGNAL_PRESENCE_CHANGE;
+        signal->user = slice_of(message->presence_change->user_id);
+        signal->on = message->presence_change->is_online;
+        return ERR_OK;
+    case ROOMCAST__V1__SIGNAL__KIND_PRESENCE_QUERY:
+        signal->kind = SIGNAL_PRESENCE_QUERY;
+        return ERR_OK;
+    case ROOMCAST__V1__SIGNAL__KIND_PRESENCE_SNAPSHOT:
+        signal->kind = SIGNAL_PRESENCE_SNAPSHOT;
+        return snapshot_users(message->presence_snapshot, owned);
+    default:
+        return ERR_UNKNOWN;
+    }
+}
+
+static enum err to_struct(const Roomcast__V1__Signal *message, const struct room_key *room,
+                          struct signal_owned *owned)
+{
+    if (message->version > SIGNAL_VERSION)
+        return ERR_VERSION;
+    if (message->version == 0)
+        return ERR_RANGE;
+    owned->signal.room = *room;
+    owned->signal.node = slice_of(message->node);
+    enum err err = read_kind(message, owned);
+    if (err)
+        return err;
+    if (!is_valid(&owned->signal))
+        return ERR_RANGE;
+    if (!slice_equal(slice_of(message->chat_id), room_key_name(room)))
+        return ERR_MISMATCH;
+    return ERR_OK;
+}
+
+enum err signal_decode(struct slice bytes, const struct room_key *room, struct signal_owned *ret_owned)
+{
+    struct signal_owned owned = {.users = NULL};
+    ProtobufCMessage *message;
+
+    if (bytes.len > SIGNAL_MAX_BYTES)
+        return ERR_TOO_BIG;
+    enum err err = pb_decode(&roomcast__v1__signal__descriptor, bytes, DECODE_BUDGET(bytes.len), &message);
+    if (err)
+        return err;
+    owned.message = message;
+    err = to_struct((const Roomcast__V1__Signal *)message, room, &owned);
+    if (err) {
+        signal_release(&owned);
+        return err;
+    }
+    *ret_owned = owned;
+    return ERR_OK;
+}
+
+void signal_release(struct signal_owned *owned)
+{
+    free(owned->users);
+    protobuf_c_message_free_unpacked(owned->message, NULL);
+    *owned = (struct signal_owned){.users = NULL};
+}
