@@ -14,8 +14,8 @@
 #include <roomcast/wire/room_key.h>
 
 #define ENVELOPE_VERSION 1
-#define ENVELOPE_MAX_BYTES                                                                                   \
-    (9u * 1024 * 1024) /* of an encoded envelope; the largest configurable event and room for the rest */
+/* Of an encoded envelope: the largest configurable event, and room for the rest. */
+#define ENVELOPE_MAX_BYTES (9u * 1024 * 1024)
 /* Bytes of single fields. */
 #define EVENT_ID_MAX       128
 #define CLIENT_TYPE_MAX    128
@@ -24,18 +24,18 @@
 #define CORRELATION_ID_MAX 128
 #define TRACEPARENT_MAX    64
 
+/* Texts hold no control characters; all but event_id, client_type and payload may be empty. */
 struct envelope {
     struct room_key room;
-    struct position position; /* epoch not empty, seq >= 1 */
-    struct slice event_id;    /* 1..EVENT_ID_MAX printable ASCII bytes, no space: it is a NATS header */
-    struct slice
-        client_type;         /* 1..CLIENT_TYPE_MAX bytes; this and the following without control characters */
-    struct slice event_type; /* 0..CLIENT_TYPE_MAX */
-    struct slice occurred_at;    /* 0..OCCURRED_AT_MAX */
-    struct slice payload;        /* one JSON value, not parsed here (the relay has); UTF-8, not empty */
-    struct slice source;         /* 0..SOURCE_MAX */
-    struct slice correlation_id; /* 0..CORRELATION_ID_MAX */
-    struct slice traceparent;    /* 0..TRACEPARENT_MAX */
+    struct position position;    /* epoch not empty, seq >= 1 */
+    struct slice event_id;       /* 1..EVENT_ID_MAX printable ASCII bytes, no space: it is a NATS header */
+    struct slice client_type;    /* 1..CLIENT_TYPE_MAX bytes */
+    struct slice event_type;     /* up to CLIENT_TYPE_MAX bytes */
+    struct slice occurred_at;    /* up to OCCURRED_AT_MAX bytes */
+    struct slice payload;        /* one JSON value, not parsed here: the relay has validated it */
+    struct slice source;         /* up to SOURCE_MAX bytes */
+    struct slice correlation_id; /* up to CORRELATION_ID_MAX bytes */
+    struct slice traceparent;    /* up to TRACEPARENT_MAX bytes */
     uint64_t relayed_at_ms;      /* wall clock */
 };
 
@@ -48,8 +48,8 @@ struct envelope_owned {
     void *message; /* protobuf-c's */
 };
 /* `room`: the room that the subject names; ERR_MISMATCH when the envelope names another. ERR_VERSION: made by
- * a newer release that says old readers must not use it. ERR_SYNTAX, ERR_RANGE, ERR_TOO_BIG, ERR_NO_MEMORY.
- */
+ * a newer release that says old readers must not use it. Also ERR_SYNTAX, ERR_RANGE, ERR_TOO_BIG and
+ * ERR_NO_MEMORY. */
 enum err envelope_decode(struct slice bytes, const struct room_key *room,
                          struct envelope_owned *ret_owned) MUST_CHECK;
 void envelope_release(struct envelope_owned *owned);

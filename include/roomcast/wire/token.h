@@ -1,9 +1,9 @@
 /* JSON Web Tokens (RFC 7519): who a client is, and which chats it may read.
  *
- * HS256/384/512 with the shared secret, RS* and ES* 256/384/512 with a PEM key (libjwt), EdDSA with an Ed25519 PEM
- * key (libsodium; RFC 8037). A token is accepted only when its `alg` belongs to the family of a configured key:
- * never `none`, never HMAC keyed with a public key (RFC 8725 sections 2.1, 3.1, 3.2), never an ES* or RS* alg that
- * does not fit the key's type and curve. `crit` headers are refused. */
+ * HS256/384/512 with the shared secret, RS* and ES* 256/384/512 with a PEM key (libjwt), EdDSA with an
+ * Ed25519 PEM key (libsodium; RFC 8037). A token is accepted only when its `alg` belongs to the family of a
+ * configured key: never `none`, never HMAC keyed with a public key (RFC 8725 sections 2.1, 3.1, 3.2), never
+ * an ES* or RS* alg that does not fit the key's type and curve. `crit` headers are refused. */
 #ifndef ROOMCAST_WIRE_TOKEN_H
 #define ROOMCAST_WIRE_TOKEN_H
 
@@ -16,9 +16,9 @@
 #include <roomcast/base/uuid.h>
 #include <roomcast/wire/room_key.h>
 
-#define TOKEN_MAX_BYTES    65536
-#define TOKEN_CHATS_MAX    8192 /* elements of the chats claim */
-#define TOKEN_SECRET_MIN   32   /* bytes of an HMAC secret (RFC 7518 section 3.2) */
+#define TOKEN_MAX_BYTES  65536
+#define TOKEN_CHATS_MAX  8192 /* elements of the chats claim */
+#define TOKEN_SECRET_MIN 32   /* bytes of an HMAC secret (RFC 7518 section 3.2) */
 
 struct token_options {
     struct slice hmac_secret;    /* empty: none */
@@ -48,19 +48,22 @@ enum err token_verifier_new(const struct token_options *options, struct token_ve
 void token_verifier_free(struct token_verifier **verifier);
 
 /* `ret_reason`: a static sentence part for the refusal and the log; it never holds parts of the token.
- * ERR_SYNTAX, ERR_TOO_BIG, ERR_SIGNATURE, ERR_EXPIRED, ERR_NOT_YET, ERR_MISMATCH (iss, aud), ERR_MISSING. */
+ * ERR_SYNTAX, ERR_TOO_BIG, ERR_SIGNATURE, ERR_EXPIRED, ERR_NOT_YET, ERR_MISMATCH (iss, aud), ERR_MISSING;
+ * ERR_NO_MEMORY. */
 enum err token_verify(const struct token_verifier *verifier, struct slice token, uint64_t now_unix_s,
                       struct token_claims *ret_claims, const char **ret_reason) MUST_CHECK;
 void token_claims_release(struct token_claims *claims);
 bool token_claims_allow(const struct token_claims *claims, const struct uuid *chat);
 
-/* For development and tests: an HS256 token. `chats` is a comma-separated list of UUIDs or "*". The caller frees. */
+/* For development and tests: an HS256 token. `chats` is a comma-separated list of UUIDs or "*". */
 struct token_mint {
     struct slice hmac_secret;
-    const char *user, *chats, *issuer, *audience; /* issuer, audience: NULL leaves them out */
+    const char *user, *chats, *issuer, *audience; /* all but user: NULL leaves them out */
     const char *user_claim, *chats_claim;
     uint64_t issued_at, lifetime_s; /* Unix seconds, seconds */
 };
+/* The caller frees. ERR_CONFIG: the secret is too short; ERR_RANGE: no user id; ERR_SYNTAX: a chat is no
+ * UUID; ERR_TOO_BIG; ERR_NO_MEMORY. */
 enum err token_mint(const struct token_mint *mint, char **ret_token) MUST_CHECK;
 
 #endif

@@ -1,0 +1,225 @@
+#include "token_key.h"
+
+#include <limits.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <roomcast/base/random.h>
+#include <roomcast/wire/token.h>
+
+#define PROBLEM_SIZE 256
+#define PEM_MAX      65536 /* bytes of a key file */
+#define RSA_BITS_MIN 2048  /* RFC 7518 section 3.3 */
+
+static const struct token_alg algs[] = {
+    {"HS256", TOKEN_HMAC, NULL},          {"HS384", TOKEN_HMAC, NULL},
+    {"HS512", TOKEN_HMAC, NULL},          {"RS256", TOKEN_RSA, NULL},
+    {"RS384", TOKEN_RSA, NULL},           {"RS512", TOKEN_RSA, NULL},
+    {"ES256", TOKEN_ECDSA, "prime256v1"}, {"ES384", TOKEN_ECDSA, "secp384r1"},
+    {"ES512", TOKEN_ECDSA, "secp521r1"},  {"EdDSA", TOKEN_EDDSA, NULL},
+};
+
+const struct token_alg *token_alg_find(struct slice name)
+{
+    for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++) {
+        if (slice_equal(name, slice_of(algs[i].name)))
+            return &algs[i];
+    }
+    return NULL;
+}
+
+static enum err problem_is(char *problem, const char *text)
+{
+    snprintf(problem, PROBLEM_SIZE, "%s", text);
+    return ERR_CONFIG;
+}
+
+/* A zeroed byte follows the copy. */
+static char *copy_bytes(struct slice bytes)
+{
+    char *copy = calloc(1, bytes.len + 1);
+
+    if (copy && bytes.len)
+        memcpy(copy, bytes.data, bytes.len);
+    return copy;
+}
+
+static enum err set_secret(struct slice secret, struct token_keys *keys, char *problem)
+{
+    if (secret.len < TOKEN_SECRET_MIN) {
+        snprintf(problem, PROBLEM_SIZE,
+                 "the HMAC secret has %zu bytes; at least %d are needed (RFC 7518 3.2)", secret.len,
+                 TOKEN_SECRET_MIN);
+        return ERR_CONFIG;
+    }
+    if (secret.len > INT_MAX)
+        return problem_is(problem, "the HMAC secret is too long");
+    keys->secret = copy_bytes(secret);
+    keys->secret_len = secret.len;
+    return keys->secret ? ERR_OK : ERR_NO_MEMORY;
+}
+
+/* How often `needle` stands in `text`. */
+static size_t occurrences(struct slice text, const char *needle)
+{
+    size_t count = 0, len = strlen(needle);
+    const char *end = text.data + text.len;
+
+    for (const char *at = text.data; (at = memmem(at, (size_t)(end - at), needle, len)); at += len)
+        count++;
+    return count;
+}
+
+static enum err check_pem_text(struct slice pem, char *problem)
+{
+    if (pem.len > PEM_MAX)
+        return problem_is(problem, "the public key file is too large to be one");
+    /* A node needs no private key; one that lies here has been handed out to every node. */
+    if (occurrences(pem, "PRIVATE KEY"))
+        return problem_is(problem, "a private key was given; give the public key only");
+    if (occurrences(pem, "-----BEGIN CERTIFICATE"))
+        return problem_is(problem, "a certificate was given; give its public key (openssl x509 -pubkey)");
+    if (occurrences(pem, "-----BEGIN ") > 1)
+        return problem_is(problem, "the public key file holds more than one key");
+    return ERR_OK;
+}
+
+static EVP_PKEY *read_pem(struct slice pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+    EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+
+    BIO_free(bio);
+    ERR_clear_error(); /* this thread's queue; the caller gets words of our own */
+    return key;
+}
+
+/* libjwt reads PEM text. It is given what OpenSSL writes for the key that was checked, so that nothing else
+ * in the operator's file can be read differently there. */
+static enum err write_pem(EVP_PKEY *key, struct token_keys *keys)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    enum err err = ERR_NO_MEMORY;
+    char *text;
+
+    if (!bio)
+        return ERR_NO_MEMORY;
+    if (PEM_write_bio_PUBKEY(bio, key) == 1) {
+        long len = BIO_get_mem_data(bio, &text);
+        keys->public_pem = copy_bytes((struct slice){text, (size_t)len});
+        keys->public_pem_len = (size_t)len;
+        err = keys->public_pem ? ERR_OK : ERR_NO_MEMORY;
+    }
+    BIO_free(bio);
+    return err;
+}
+
+static enum err set_rsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
+{
+    if (EVP_PKEY_get_bits(key) < RSA_BITS_MIN) {
+        snprintf(problem, PROBLEM_SIZE, "the RSA key has %d bits; at least %d are needed (RFC 7518 3.3)",
+                 EVP_PKEY_get_bits(key), RSA_BITS_MIN);
+        return ERR_CONFIG;
+    }
+    keys->public_family = TOKEN_RSA;
+    return write_pem(key, keys);
+}
+
+static enum err set_ecdsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
+{
+    size_t len;
+
+    if (EVP_PKEY_get_group_name(key, keys->public_group, sizeof keys->public_group, &len) != 1)
+        return problem_is(problem, "the EC key names no curve");
+    for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++) {
+        if (algs[i].group && strcmp(algs[i].group, keys->public_group) == 0) {
+            keys->public_family = TOKEN_ECDSA;
+            return write_pem(key, keys);
+        }
+    }
+    return problem_is(problem, "the EC key is not on P-256, P-384 or P-521");
+}
+
+static enum err set_ed25519(EVP_PKEY *key, struct token_keys *keys, char *problem)
+{
+    size_t len = sizeof keys->ed25519;
+
+    if (EVP_PKEY_get_raw_public_key(key, keys->ed25519, &len) != 1 || len != sizeof keys->ed25519)
+        return problem_is(problem, "the Ed25519 key cannot be read");
+    keys->public_family = TOKEN_EDDSA;
+    return ERR_OK;
+}
+
+static enum err set_public(struct slice pem, struct token_keys *keys, char *problem)
+{
+    enum err err = check_pem_text(pem, problem);
+
+    if (err)
+        return err;
+    EVP_PKEY *key = read_pem(pem);
+    if (!key)
+        return problem_is(problem, "the public key file holds no PEM public key");
+    switch (EVP_PKEY_get_base_id(key)) {
+    case EVP_PKEY_RSA:
+        err = set_rsa(key, keys, problem);
+        break;
+    case EVP_PKEY_EC:
+        err = set_ecdsa(key, keys, problem);
+        break;
+    case EVP_PKEY_ED25519:
+        err = set_ed25519(key, keys, problem);
+        break;
+    default:
+        err = problem_is(problem, "the public key is none of RSA, EC and Ed25519");
+    }
+    EVP_PKEY_free(key);
+    return err;
+}
+
+enum err token_keys_init(struct slice secret, struct slice public_pem, struct token_keys *ret_keys,
+                         char *problem)
+{
+    struct token_keys keys = {.public_family = TOKEN_HMAC};
+    enum err err = ERR_OK;
+
+    if (secret.len == 0 && public_pem.len == 0)
+        return problem_is(problem, "no key to verify tokens with: give an HMAC secret or a public key");
+    if (secret.len)
+        err = set_secret(secret, &keys, problem);
+    if (!err && public_pem.len)
+        err = set_public(public_pem, &keys, problem);
+    if (err) {
+        token_keys_fini(&keys);
+        return err;
+    }
+    *ret_keys = keys;
+    return ERR_OK;
+}
+
+void token_keys_fini(struct token_keys *keys)
+{
+    if (keys->secret)
+        wipe(keys->secret, keys->secret_len);
+    free(keys->secret);
+    free(keys->public_pem);
+    *keys = (struct token_keys){.public_family = TOKEN_HMAC};
+}
+
+struct slice token_keys_find(const struct token_keys *keys, const struct token_alg *alg)
+{
+    static const struct slice none = {NULL, 0};
+
+    if (alg->family == TOKEN_HMAC)
+        return (struct slice){keys->secret, keys->secret_len};
+    if (alg->family != keys->public_family)
+        return none;
+    if (alg->family == TOKEN_ECDSA && strcmp(alg->group, keys->public_group) != 0)
+        return none;
+    if (alg->family == TOKEN_EDDSA)
+        return (struct slice){(const char *)keys->ed25519, sizeof keys->ed25519};
+    return (struct slice){keys->public_pem, keys->public_pem_len};
+}

@@ -1,0 +1,43 @@
+/* The keys that tokens are verified with, and which `alg` each of them may be used for.
+ *
+ * Only token.c includes this. Immutable after token_keys_init. */
+#ifndef ROOMCAST_SRC_WIRE_TOKEN_KEY_H
+#define ROOMCAST_SRC_WIRE_TOKEN_KEY_H
+
+#include <stddef.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/base/slice.h>
+
+#define TOKEN_ED25519_BYTES 32
+
+enum token_family { TOKEN_HMAC, TOKEN_RSA, TOKEN_ECDSA, TOKEN_EDDSA };
+
+/* A row of the algorithms that exist for this program; any other name is refused (RFC 8725 section 3.1). */
+struct token_alg {
+    const char *name; /* of the `alg` header, RFC 7518 section 3.1 and RFC 8037 section 3.1 */
+    enum token_family family;
+    const char *group; /* TOKEN_ECDSA: OpenSSL's name of the one curve that fits (RFC 7518 section 3.4) */
+};
+/* NULL: not accepted. Names are compared exactly. */
+const struct token_alg *token_alg_find(struct slice name);
+
+struct token_keys {
+    char *secret; /* owned, wiped; NULL: none */
+    size_t secret_len;
+    enum token_family public_family; /* of the public key; TOKEN_HMAC: there is none */
+    char public_group[32];           /* TOKEN_ECDSA */
+    char *public_pem;                /* owned; RSA and ECDSA, written anew from the key that was checked */
+    size_t public_pem_len;
+    unsigned char ed25519[TOKEN_ED25519_BYTES];
+};
+
+/* ERR_CONFIG with `problem` (256 bytes), ERR_NO_MEMORY. Either slice may be empty, not both. */
+enum err token_keys_init(struct slice secret, struct slice public_pem, struct token_keys *ret_keys,
+                         char *problem) MUST_CHECK;
+void token_keys_fini(struct token_keys *keys);
+
+/* The key text for `alg`, borrowed; empty when no configured key is of its family, type and curve. */
+struct slice token_keys_find(const struct token_keys *keys, const struct token_alg *alg);
+
+#endif
