@@ -1,0 +1,34 @@
+#include "wire_test.h"
+
+#include <roomcast/wire/error_code.h>
+
+static void codes_read_as_they_stand_in_the_table(void **state)
+{
+    (void)state;
+    assert_string_equal(error_code_text(ERROR_CODE_FORBIDDEN), "FORBIDDEN");
+    assert_false(error_code_temporary(ERROR_CODE_FORBIDDEN));
+    assert_string_equal(error_code_text(ERROR_CODE_RATE_LIMITED), "RATE_LIMITED");
+    assert_true(error_code_temporary(ERROR_CODE_RATE_LIMITED));
+}
+
+static void every_code_has_a_name_and_a_meaning_of_its_own(void **state)
+{
+    (void)state;
+    for (unsigned code = 0; code < ERROR_CODE_COUNT; code++) {
+        assert_true(strlen(error_code_text(code)) > 0);
+        assert_true(strlen(error_code_meaning(code)) > 0);
+        for (unsigned other = 0; other < code; other++) {
+            assert_string_not_equal(error_code_text(code), error_code_text(other));
+            assert_string_not_equal(error_code_meaning(code), error_code_meaning(other));
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(codes_read_as_they_stand_in_the_table),
+        cmocka_unit_test(every_code_has_a_name_and_a_meaning_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
