@@ -10,7 +10,6 @@
 #include <roomcast/base/metrics.h>
 
 #define CLOSE_REASON_LIST(ROW)                                                                               \
-    ROW(TOKEN_INVALID, 4001, "token invalid", METRIC_CLOSED_TOKEN_INVALID)                                   \
     ROW(PROTOCOL_VIOLATION, 4005, "too many wrong messages", METRIC_CLOSED_PROTOCOL_VIOLATION)               \
     ROW(MESSAGE_TOO_BIG, 4009, "message too big", METRIC_CLOSED_TOO_BIG)                                     \
     ROW(OVERLOADED, 4100, "server overloaded", METRIC_CLOSED_OVERLOADED)                                     \

@@ -1,0 +1,92 @@
+/* Prints the README's tables from the rows they document: reference options|metrics|errors|closes|events. */
+#include <stdio.h>
+#include <string.h>
+
+#include <roomcast/base/buffer.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/config/config.h>
+#include <roomcast/core/close_reason.h>
+#include <roomcast/wire/error_code.h>
+
+static void print_options(void)
+{
+    struct buffer text;
+    buffer_init(&text, 1024 * 1024);
+    config_reference(&text);
+    fputs(buffer_text(&text), stdout);
+    buffer_fini(&text);
+}
+
+static void print_metrics(void)
+{
+    static const struct {
+        const char *kind, *program, *name, *label, *help;
+    } rows[] = {
+#define METRIC_ROW(id, kind, program, name, label, help) {#kind, #program, name, label, help},
+#include <roomcast/base/metrics_table.h>
+#undef METRIC_ROW
+    };
+    puts("| metric | type | of | meaning |\n|---|---|---|---|");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (i > 0 && strcmp(rows[i].name, rows[i - 1].name) == 0)
+            continue;
+        const char *equals = strchr(rows[i].label, '=');
+        printf("| `%s", rows[i].name);
+        if (equals)
+            printf("{%.*s}", (int)(equals - rows[i].label), rows[i].label);
+        printf("` | %s | %s | %s |\n", strcmp(rows[i].kind, "GAUGE") == 0 ? "gauge" : "counter",
+               strcmp(rows[i].program, "NODE") == 0    ? "node"
+               : strcmp(rows[i].program, "RELAY") == 0 ? "relay"
+                                                       : "both",
+               rows[i].help);
+    }
+}
+
+static void print_errors(void)
+{
+    puts("| code | again later | meaning |\n|---|---|---|");
+#define ROW(code, temporary, meaning)                                                                        \
+    printf("| `%s` | %s | %s |\n", #code, (temporary) ? "yes" : "no", meaning);
+    ERROR_CODE_LIST(ROW)
+#undef ROW
+}
+
+static void print_closes(void)
+{
+    puts("| code | reason | reconnect |\n|---|---|---|");
+    for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
+        const struct close_reason_row *row = close_reason_row((enum close_reason)reason);
+        printf("| %u | %s | %s |\n", row->code, row->text,
+               row->code < 4100   ? "no"
+               : row->code < 4200 ? "with backoff"
+                                  : "at once");
+    }
+}
+
+static void print_events(void)
+{
+    puts("| domain event | client `type` | goes to |\n|---|---|---|");
+#define EVENT(event, type, route)                                                                            \
+    printf("| `%s` | `%s` | %s |\n", event, type, strcmp(#route, "CHAT") == 0 ? "the chat" : "the user");
+#include <roomcast/wire/event_table.h>
+#undef EVENT
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*print)(void);
+    } sections[] = {
+        {"options", print_options}, {"metrics", print_metrics}, {"errors", print_errors},
+        {"closes", print_closes},   {"events", print_events},
+    };
+    for (size_t i = 0; argc == 2 && i < sizeof sections / sizeof sections[0]; i++) {
+        if (strcmp(argv[1], sections[i].name) == 0) {
+            sections[i].print();
+            return 0;
+        }
+    }
+    fprintf(stderr, "usage: reference options|metrics|errors|closes|events\n");
+    return 2;
+}
