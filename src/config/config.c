@@ -1,0 +1,158 @@
+#include <roomcast/config/config.h>
+
+#include <stdlib.h>
+
+#include "help.h"
+#include "rule.h"
+#include "sources.h"
+#include "value.h"
+#include "yaml_file.h"
+#include "yaml_text.h"
+
+#define OUTPUT_MAX (4 * 1024 * 1024) /* bytes of --help or --print-config */
+
+static void read_sources(struct draft *draft, struct command *command)
+{
+    defaults_read(draft);
+    environment_read(draft, command);
+    if (command->file)
+        yaml_file_read(draft, command->file);
+    secret_files_read(draft);
+    host_name_read(draft);
+}
+
+static void fill_field(struct draft *draft, const struct option *option, struct config *config)
+{
+    const struct setting *setting = &draft->values[option - options];
+    struct buffer rule;
+
+    /* Without a text memory ran out, which was reported as a fault. */
+    if (!setting->text || value_parse(option, setting->text, config))
+        return;
+    buffer_init(&rule, 1024);
+    rule_text(option, &rule);
+    const char *text = buffer_text(&rule);
+    draft_value_fault(draft, option, text ? text : "is not allowed");
+    buffer_fini(&rule);
+}
+
+/* The finished configuration; NULL when there were faults. */
+static struct config *build(struct draft *draft)
+{
+    struct config *config = calloc(1, sizeof *config);
+
+    if (!config) {
+        draft_fault(draft, "out of memory");
+        return NULL;
+    }
+    for (size_t i = 0; i < OPTIONS_COUNT; i++)
+        fill_field(draft, &options[i], config);
+    if (draft->faults > 0)
+        config_free(&config);
+    return config;
+}
+
+static void take_events(struct draft *draft, struct config *config)
+{
+    config->events = draft->events;
+    config->events_count = draft->events_count;
+    draft->events = NULL;
+    draft->events_count = 0;
+}
+
+static enum config_verdict answer(const struct config_request *request, struct buffer *text)
+{
+    fwrite(text->data, 1, text->len, request->output);
+    enum config_verdict verdict = buffer_failed(text) ? CONFIG_WRONG : CONFIG_DONE;
+    buffer_fini(text);
+    return verdict;
+}
+
+static enum config_verdict answer_help(const struct config_request *request)
+{
+    struct buffer text;
+
+    buffer_init(&text, OUTPUT_MAX);
+    help_text(request, &text);
+    return answer(request, &text);
+}
+
+/* Before the check of what spans several options: to see an incomplete configuration is what it is for. */
+static enum config_verdict answer_effective(const struct draft *draft)
+{
+    struct buffer text;
+
+    buffer_init(&text, OUTPUT_MAX);
+    yaml_text_effective(draft, &text);
+    return answer(draft->request, &text);
+}
+
+/* Everything after the sources were read: the checks, and what the command line asked for. */
+static enum config_verdict conclude(struct draft *draft, const struct command *command, struct config *config)
+{
+    const struct config_request *request = draft->request;
+
+    if (command->print_config)
+        return answer_effective(draft);
+    take_events(draft, config);
+    const char *why = request->check ? request->check(config) : NULL;
+    if (why) {
+        draft_fault(draft, "%s", why);
+        return CONFIG_WRONG;
+    }
+    if (!command->check_config)
+        return CONFIG_RUN;
+    fputs("configuration is valid\n", request->output);
+    return CONFIG_DONE;
+}
+
+static enum config_verdict load(struct draft *draft, struct command *command, struct config **ret_config)
+{
+    read_sources(draft, command);
+    struct config *config = build(draft);
+    if (!config)
+        return CONFIG_WRONG;
+    enum config_verdict verdict = conclude(draft, command, config);
+    if (verdict == CONFIG_RUN)
+        *ret_config = config;
+    else
+        config_free(&config);
+    return verdict;
+}
+
+enum config_verdict config_load(const struct config_request *request, struct config **ret_config)
+{
+    struct draft draft;
+    struct command command;
+    enum config_verdict verdict;
+
+    draft_init(&draft, request);
+    command_line_read(&draft, &command);
+    if (command.help) {
+        verdict = answer_help(request);
+    } else if (command.version) {
+        fprintf(request->output, "%s %s\n", request->name, request->version);
+        verdict = CONFIG_DONE;
+    } else {
+        verdict = load(&draft, &command, ret_config);
+    }
+    draft_fini(&draft);
+    return verdict;
+}
+
+void config_free(struct config **config)
+{
+    struct config *gone = *config;
+
+    *config = NULL;
+    if (!gone)
+        return;
+    for (size_t i = 0; i < OPTIONS_COUNT; i++)
+        value_free(&options[i], gone);
+    for (size_t i = 0; i < gone->events_count; i++) {
+        free(gone->events[i].event);
+        free(gone->events[i].type);
+    }
+    free(gone->events);
+    free(gone);
+}
