@@ -48,7 +48,8 @@ static bool grow(struct outqueue *queue)
     return true;
 }
 
-enum outqueue_verdict outqueue_push(struct outqueue *queue, struct frame *frame, const struct outqueue_limits *limits)
+enum outqueue_verdict outqueue_push(struct outqueue *queue, struct frame *frame,
+                                    const struct outqueue_limits *limits)
 {
     bool fits = queue->count < limits->max_frames && frame->len <= limits->max_bytes &&
                 queue->bytes <= limits->max_bytes - frame->len;

@@ -6,12 +6,10 @@
 
 #include <roomcast/base/hash.h>
 
-#define NODE_NAME_MAX 96
-
 /* One other node that has, or had, users in the chat. */
 struct presence_node {
     struct presence_node *next;
-    char name[NODE_NAME_MAX + 1];
+    char name[PRESENCE_NODE_MAX + 1];
     size_t users; /* entries that name it; freed with the last */
 };
 
@@ -49,7 +47,8 @@ void presence_free(struct presence **presence)
     if (!*presence)
         return;
     struct presence_user *user, *next;
-    HASH_ITER(hh, (*presence)->users, user, next) {
+    HASH_ITER(hh, (*presence)->users, user, next)
+    {
         while (user->elsewhere) {
             struct presence_elsewhere *elsewhere = user->elsewhere;
             user->elsewhere = elsewhere->next;
@@ -67,7 +66,7 @@ void presence_free(struct presence **presence)
     *presence = NULL;
 }
 
-/* --- users -------------------------------------------------------------------------------------------------- */
+/* --- users --- */
 
 static struct presence_user *find_user(const struct presence *presence, const struct room_key *key)
 {
@@ -108,12 +107,14 @@ static bool drop_if_offline(struct presence *presence, struct presence_user *use
     return true;
 }
 
-enum err presence_join(struct presence *presence, const struct room_key *key, struct presence_change *ret_change)
+enum err presence_join(struct presence *presence, const struct room_key *key,
+                       struct presence_change *ret_change)
 {
     struct presence_user *user = find_or_add_user(presence, key);
     if (!user)
         return ERR_NO_MEMORY;
-    *ret_change = (struct presence_change){.local = user->local == 0, .global = !is_online(user), .online = true};
+    *ret_change =
+        (struct presence_change){.local = user->local == 0, .global = !is_online(user), .online = true};
     presence->local_users += user->local == 0;
     user->local++;
     return ERR_OK;
@@ -129,7 +130,7 @@ void presence_leave(struct presence *presence, const struct room_key *key, struc
     ret_change->global = drop_if_offline(presence, user);
 }
 
-/* --- other nodes -------------------------------------------------------------------------------------------- */
+/* --- other nodes --- */
 
 static struct presence_node *find_node(const struct presence *presence, struct slice name)
 {
@@ -165,7 +166,8 @@ static void drop_if_unused(struct presence *presence, struct presence_node *node
     free(node);
 }
 
-static struct presence_elsewhere **find_elsewhere(struct presence_user *user, const struct presence_node *node)
+static struct presence_elsewhere **find_elsewhere(struct presence_user *user,
+                                                  const struct presence_node *node)
 {
     struct presence_elsewhere **link = &user->elsewhere;
     while (*link && (*link)->node != node)
@@ -174,7 +176,8 @@ static struct presence_elsewhere **find_elsewhere(struct presence_user *user, co
 }
 
 /* Notes that `key` is on `node`. `ret_came` tells whether the user was offline before. */
-static enum err put(struct presence *presence, struct presence_node *node, const struct room_key *key, bool *ret_came)
+static enum err put(struct presence *presence, struct presence_node *node, const struct room_key *key,
+                    bool *ret_came)
 {
     struct presence_user *user = find_or_add_user(presence, key);
     if (!user)
@@ -208,11 +211,11 @@ static bool take(struct presence *presence, struct presence_user *user, struct p
 
 static bool is_node_name(struct slice name)
 {
-    return name.len >= 1 && name.len <= NODE_NAME_MAX && !memchr(name.data, '\0', name.len);
+    return name.len >= 1 && name.len <= PRESENCE_NODE_MAX && !memchr(name.data, '\0', name.len);
 }
 
-enum err presence_remote(struct presence *presence, struct slice name, const struct room_key *key, bool online,
-                         struct presence_change *ret_change)
+enum err presence_remote(struct presence *presence, struct slice name, const struct room_key *key,
+                         bool online, struct presence_change *ret_change)
 {
     if (!is_node_name(name))
         return ERR_RANGE;
@@ -242,7 +245,8 @@ enum err presence_remote(struct presence *presence, struct slice name, const str
 static void unmark(struct presence *presence, const struct presence_node *node)
 {
     struct presence_user *user, *next;
-    HASH_ITER(hh, presence->users, user, next) {
+    HASH_ITER(hh, presence->users, user, next)
+    {
         struct presence_elsewhere **link = find_elsewhere(user, node);
         if (*link)
             (*link)->marked = false;
@@ -250,10 +254,12 @@ static void unmark(struct presence *presence, const struct presence_node *node)
 }
 
 /* Takes out what `node` no longer names. */
-static void sweep(struct presence *presence, const struct presence_node *node, presence_visit visit, void *context)
+static void sweep(struct presence *presence, const struct presence_node *node, presence_visit visit,
+                  void *context)
 {
     struct presence_user *user, *next;
-    HASH_ITER(hh, presence->users, user, next) {
+    HASH_ITER(hh, presence->users, user, next)
+    {
         struct presence_elsewhere **link = find_elsewhere(user, node);
         if (!*link || (*link)->marked)
             continue;
@@ -263,8 +269,8 @@ static void sweep(struct presence *presence, const struct presence_node *node, p
     }
 }
 
-enum err presence_snapshot(struct presence *presence, struct slice name, const struct room_key *users, size_t count,
-                           presence_visit visit, void *context)
+enum err presence_snapshot(struct presence *presence, struct slice name, const struct room_key *users,
+                           size_t count, presence_visit visit, void *context)
 {
     if (!is_node_name(name))
         return ERR_RANGE;
@@ -295,7 +301,7 @@ void presence_forget(struct presence *presence, struct slice name, presence_visi
     drop_if_unused(presence, node);
 }
 
-/* --- questions ---------------------------------------------------------------------------------------------- */
+/* --- questions --- */
 
 size_t presence_count(const struct presence *presence)
 {

@@ -31,7 +31,8 @@ void user_quota_free(struct user_quota **quota)
     if (!*quota)
         return;
     struct user_count *user, *next;
-    HASH_ITER(hh, (*quota)->users, user, next) {
+    HASH_ITER(hh, (*quota)->users, user, next)
+    {
         HASH_DELETE(hh, (*quota)->users, user);
         free(user);
     }
@@ -49,9 +50,9 @@ static struct user_count *find(const struct user_quota *quota, const struct room
 enum err user_quota_take(struct user_quota *quota, const struct room_key *user)
 {
     struct user_count *entry = find(quota, user);
+    if ((entry ? entry->count : 0) >= quota->limit)
+        return ERR_BUSY;
     if (entry) {
-        if (entry->count >= quota->limit)
-            return ERR_BUSY;
         entry->count++;
         return ERR_OK;
     }

@@ -20,7 +20,7 @@ struct outqueue_limits {
 };
 
 struct outqueue {
-    struct frame **slots; /* ring; `few` until it grows */
+    struct frame **slots; /* ring, owned; NULL: `few` is the ring, until it grows */
     uint32_t capacity, head, count;
     size_t bytes;
     struct frame *few[OUTQUEUE_INLINE];

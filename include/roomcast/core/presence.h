@@ -13,6 +13,8 @@
 #include <roomcast/base/slice.h>
 #include <roomcast/wire/room_key.h>
 
+#define PRESENCE_NODE_MAX 96 /* bytes of a node's name: the configured one and what a run adds to it */
+
 struct presence; /* of one chat */
 
 /* What a step changed. */
@@ -32,13 +34,16 @@ enum err presence_join(struct presence *presence, const struct room_key *user,
 void presence_leave(struct presence *presence, const struct room_key *user,
                     struct presence_change *ret_change);
 
-/* What other nodes said. `node`: 1..64 bytes. */
+/* What other nodes said. ERR_RANGE: `node` is not 1..PRESENCE_NODE_MAX bytes, or holds a NUL. */
 enum err presence_remote(struct presence *presence, struct slice node, const struct room_key *user,
                          bool online, struct presence_change *ret_change) MUST_CHECK;
 
+/* `user` stays valid until the next change, except in a call that says who went. No visit may change the
+ * presence. */
 typedef void (*presence_visit)(void *context, const struct room_key *user, bool online);
 /* Replaces all that is known of `node` by this list; `visit` is called for each user whose global state
- * changes. */
+ * changes. ERR_RANGE as above. ERR_NO_MEMORY: some of the list may have been added, and visited; nobody was
+ * taken out. */
 enum err presence_snapshot(struct presence *presence, struct slice node, const struct room_key *users,
                            size_t count, presence_visit visit, void *context) MUST_CHECK;
 /* Forgets a node. */

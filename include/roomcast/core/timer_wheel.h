@@ -1,7 +1,7 @@
 /* Deadlines of many objects at O(1) each: a hashed wheel (Varghese and Lauck, 1987, scheme 6).
  *
  * Each object embeds one `struct wheel_timer`. Deadlines are met late by at most one tick, never early.
- * Thread: its owner's.   Never allocates after init.   Time is given by the caller. */
+ * Thread: its owner's.   Never allocates.   Time is given by the caller.   Must not be moved in memory. */
 #ifndef ROOMCAST_CORE_TIMER_WHEEL_H
 #define ROOMCAST_CORE_TIMER_WHEEL_H
 
@@ -17,7 +17,7 @@ struct wheel_timer {
 
 struct timer_wheel {
     uint32_t tick_ms;
-    uint64_t now_tick;
+    uint64_t now_tick;                           /* of the latest advance */
     struct wheel_timer slots[TIMER_WHEEL_SLOTS]; /* list heads */
     uint64_t count;
 };
@@ -25,7 +25,8 @@ struct timer_wheel {
 void timer_wheel_init(struct timer_wheel *wheel, uint32_t tick_ms, uint64_t now_ms);
 /* A zeroed wheel_timer is not set. */
 bool wheel_timer_is_set(const struct wheel_timer *timer);
-/* Sets or moves. A time in the past is due at the next advance. */
+/* Sets or moves. A time in the past is due at the first advance of the next tick: never within the advance
+ * that is under way, so that a timer may set itself to `now` as it fires. */
 void timer_wheel_set(struct timer_wheel *wheel, struct wheel_timer *timer, uint64_t due_ms);
 void timer_wheel_cancel(struct timer_wheel *wheel, struct wheel_timer *timer);
 /* Calls `fire` for every timer that is due, after taking it out. `fire` may set and cancel any timer. */
