@@ -13,7 +13,8 @@ struct loop;
 typedef void (*loop_callback)(void *context);
 
 enum err loop_new(struct loop **ret_loop) MUST_CHECK;
-/* Closes what is still open on it, runs the last turns, frees. Not while running. Accepts NULL, nulls. */
+/* Closes what is still open on it, waits for the library to let go, frees; no callback comes any more.
+ * Adapters on it are freed first. Not while running. Accepts NULL, nulls. */
 void loop_free(struct loop **loop);
 /* Until loop_stop(). */
 void loop_run(struct loop *loop);
@@ -47,5 +48,8 @@ enum err loop_on_signal(struct loop *loop, int signal_number, loop_callback call
 
 /* For adapters in src/io only: the uv_loop_t. */
 void *loop_native(struct loop *loop);
+/* For adapters in src/io only: called once by loop_free(), after libuv has let go of every handle. The place
+ * for what a library wants freed after that. */
+enum err loop_at_free(struct loop *loop, loop_callback callback, void *context) MUST_CHECK;
 
 #endif

@@ -1,0 +1,294 @@
+#include <roomcast/io/loop.h>
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <uv.h>
+
+#include <roomcast/base/log.h>
+
+#define LAST_TURNS 1000 /* enough for every handle to report its closing */
+
+/* Something of ours that libuv knows. Lives until libuv has reported its closing. */
+struct item {
+    union {
+        uv_handle_t any;
+        uv_timer_t timer;
+        uv_async_t async;
+        uv_signal_t signal;
+    } handle;
+    loop_callback callback;
+    void *context; /* borrowed */
+    struct loop *loop;
+    struct item *prev, *next; /* in loop->items */
+};
+
+struct loop_timer {
+    struct item item;
+};
+
+struct loop_wake {
+    struct item item;
+};
+
+struct hook {
+    loop_callback callback;
+    void *context;
+    struct hook *next;
+};
+
+struct loop {
+    uv_loop_t uv;
+    uv_prepare_t turn_end; /* libuv runs it just before it waits */
+    struct item *items;    /* owned: timers, wake-ups, signals */
+    struct hook *turn_ends, **turn_ends_tail;
+    struct hook *at_free;
+    bool running;
+};
+
+static void run_turn_ends(uv_prepare_t *prepare)
+{
+    struct loop *loop = prepare->data;
+    for (struct hook *hook = loop->turn_ends; hook; hook = hook->next)
+        hook->callback(hook->context);
+}
+
+enum err loop_new(struct loop **ret_loop)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (!loop)
+        return ERR_NO_MEMORY;
+    if (uv_loop_init(&loop->uv) != 0) {
+        free(loop);
+        return ERR_IO;
+    }
+    loop->turn_ends_tail = &loop->turn_ends;
+    loop->turn_end.data = loop;
+    uv_prepare_init(&loop->uv, &loop->turn_end);
+    uv_prepare_start(&loop->turn_end, run_turn_ends); /* also keeps a loop without other work waiting */
+    *ret_loop = loop;
+    return ERR_OK;
+}
+
+static struct item *item_new(struct loop *loop, loop_callback callback, void *context)
+{
+    struct item *item = calloc(1, sizeof *item);
+    if (!item)
+        return NULL;
+    item->callback = callback;
+    item->context = context;
+    item->loop = loop;
+    item->handle.any.data = item;
+    return item;
+}
+
+static void item_link(struct item *item)
+{
+    struct loop *loop = item->loop;
+    item->next = loop->items;
+    if (item->next)
+        item->next->prev = item;
+    loop->items = item;
+}
+
+static void item_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* Accepts NULL. The memory goes when libuv has let go of it, so this may be called from its own callback. */
+static void item_free(struct item *item)
+{
+    if (!item)
+        return;
+    if (item->prev)
+        item->prev->next = item->next;
+    else
+        item->loop->items = item->next;
+    if (item->next)
+        item->next->prev = item->prev;
+    uv_close(&item->handle.any, item_closed);
+}
+
+static void hooks_free(struct hook *hook)
+{
+    while (hook) {
+        struct hook *next = hook->next;
+        free(hook);
+        hook = next;
+    }
+}
+
+/* True once libuv has let go of everything. */
+static bool run_last_turns(struct loop *loop)
+{
+    for (int turn = 0; turn < LAST_TURNS; turn++) {
+        if (uv_loop_close(&loop->uv) == 0)
+            return true;
+        uv_run(&loop->uv, UV_RUN_NOWAIT);
+    }
+    return false;
+}
+
+void loop_free(struct loop **loop)
+{
+    struct loop *l = *loop;
+    if (!l)
+        return;
+    assert(!l->running);
+    while (l->items)
+        item_free(l->items);
+    uv_close((uv_handle_t *)&l->turn_end, NULL);
+    bool closed = run_last_turns(l);
+    if (closed) {
+        for (struct hook *hook = l->at_free; hook; hook = hook->next)
+            hook->callback(hook->context);
+        hooks_free(l->at_free);
+        hooks_free(l->turn_ends);
+        free(l);
+    } else {
+        log_error("loop_still_in_use"); /* an adapter was not freed before its loop: leaked, not corrupted */
+    }
+    *loop = NULL;
+}
+
+void loop_run(struct loop *loop)
+{
+    assert(!loop->running);
+    loop->running = true;
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    loop->running = false;
+}
+
+void loop_stop(struct loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    return uv_now(&loop->uv);
+}
+
+static struct hook *hook_new(loop_callback callback, void *context)
+{
+    struct hook *hook = malloc(sizeof *hook);
+    if (hook)
+        *hook = (struct hook){callback, context, NULL};
+    return hook;
+}
+
+enum err loop_add_turn_end(struct loop *loop, loop_callback callback, void *context)
+{
+    struct hook *hook = hook_new(callback, context);
+    if (!hook)
+        return ERR_NO_MEMORY;
+    *loop->turn_ends_tail = hook;
+    loop->turn_ends_tail = &hook->next;
+    return ERR_OK;
+}
+
+enum err loop_at_free(struct loop *loop, loop_callback callback, void *context)
+{
+    struct hook *hook = hook_new(callback, context);
+    if (!hook)
+        return ERR_NO_MEMORY;
+    hook->next = loop->at_free;
+    loop->at_free = hook;
+    return ERR_OK;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct item *item = timer->data;
+    item->callback(item->context);
+}
+
+enum err loop_timer_new(struct loop *loop, loop_callback callback, void *context,
+                        struct loop_timer **ret_timer)
+{
+    struct item *item = item_new(loop, callback, context);
+    if (!item)
+        return ERR_NO_MEMORY;
+    uv_timer_init(&loop->uv, &item->handle.timer);
+    item_link(item);
+    *ret_timer = (struct loop_timer *)item;
+    return ERR_OK;
+}
+
+void loop_timer_start(struct loop_timer *timer, uint64_t first_ms, uint64_t repeat_ms)
+{
+    uv_timer_start(&timer->item.handle.timer, on_timer, first_ms, repeat_ms);
+}
+
+void loop_timer_stop(struct loop_timer *timer)
+{
+    uv_timer_stop(&timer->item.handle.timer);
+}
+
+void loop_timer_free(struct loop_timer **timer)
+{
+    item_free((struct item *)*timer);
+    *timer = NULL;
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct item *item = async->data;
+    item->callback(item->context);
+}
+
+enum err loop_wake_new(struct loop *loop, loop_callback callback, void *context, struct loop_wake **ret_wake)
+{
+    struct item *item = item_new(loop, callback, context);
+    if (!item)
+        return ERR_NO_MEMORY;
+    if (uv_async_init(&loop->uv, &item->handle.async, on_wake) != 0) {
+        free(item);
+        return ERR_IO;
+    }
+    item_link(item);
+    *ret_wake = (struct loop_wake *)item;
+    return ERR_OK;
+}
+
+void loop_wake_send(struct loop_wake *wake)
+{
+    uv_async_send(&wake->item.handle.async);
+}
+
+void loop_wake_free(struct loop_wake **wake)
+{
+    item_free((struct item *)*wake);
+    *wake = NULL;
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    struct item *item = signal->data;
+    item->callback(item->context);
+}
+
+enum err loop_on_signal(struct loop *loop, int signal_number, loop_callback callback, void *context)
+{
+    struct item *item = item_new(loop, callback, context);
+    if (!item)
+        return ERR_NO_MEMORY;
+    if (uv_signal_init(&loop->uv, &item->handle.signal) != 0) {
+        free(item);
+        return ERR_IO;
+    }
+    item_link(item);
+    if (uv_signal_start(&item->handle.signal, on_signal, signal_number) != 0) {
+        item_free(item);
+        return ERR_IO;
+    }
+    return ERR_OK;
+}
+
+void *loop_native(struct loop *loop)
+{
+    return &loop->uv;
+}
