@@ -218,7 +218,7 @@ enum err redis_ping(struct redis_client *client)
     return call_for_effect(client, &command);
 }
 
-/* --- streams ------------------------------------------------------------------------------------------- */
+/* --- streams --- */
 
 enum err redis_group_ensure(struct redis_client *client, const struct redis_group *group)
 {
@@ -423,7 +423,7 @@ enum err redis_add(struct redis_client *client, const char *stream, uint64_t max
     return call_for_effect(client, &command);
 }
 
-/* --- Pub/Sub ------------------------------------------------------------------------------------------- */
+/* --- Pub/Sub --- */
 
 static bool is_push(const redisReply *reply, const char *kind, size_t elements)
 {

@@ -56,8 +56,7 @@ static struct hub_channel *find(struct hub *hub, const struct room_key *key)
     return channel;
 }
 
-/* --- requests of the workers
- * -------------------------------------------------------------------------------- */
+/* --- requests of the workers --- */
 
 static void join(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
 {
@@ -96,8 +95,7 @@ static void work_on_request(struct hub *hub, struct hub_request *request)
     hub_request_free(&request);
 }
 
-/* --- messages from the bus
- * ---------------------------------------------------------------------------------- */
+/* --- messages from the bus --- */
 
 void hub_reject(struct hub *hub, const struct room_key *room, const char *what, enum err err)
 {
@@ -145,8 +143,7 @@ static void work_on_message(struct hub *hub, struct bus_message *message)
         hub_presence_on_signal(hub, channel, message->data);
 }
 
-/* --- the thread
- * --------------------------------------------------------------------------------------------- */
+/* --- the thread --- */
 
 static void wake(void *context)
 {

@@ -100,8 +100,7 @@ void hub_presence_close(struct hub *hub, struct hub_channel *channel)
     presence_free(&channel->presence);
 }
 
-/* --- what the clients are told
- * ------------------------------------------------------------------------------ */
+/* --- what the clients are told --- */
 
 static void send_text(struct hub *hub, struct hub_channel *channel, const struct room_key *sender)
 {
@@ -134,8 +133,7 @@ static void apply(struct hub *hub, struct hub_channel *channel, const struct roo
         tell_presence(hub, channel, user, change->online);
 }
 
-/* --- our own users
- * ------------------------------------------------------------------------------------------ */
+/* --- our own users --- */
 
 /* A user who comes back in time never left: takes the pending leave away. */
 static bool cancel_leaving(struct hub_channel *channel, const struct room_key *user)
@@ -194,8 +192,7 @@ void hub_presence_on_timer(struct hub *hub, struct hub_channel *channel)
     }
 }
 
-/* --- other nodes
- * -------------------------------------------------------------------------------------------- */
+/* --- other nodes --- */
 
 struct user_collection {
     struct slice *users;

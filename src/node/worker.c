@@ -14,8 +14,7 @@
 #define CLOSE_TIMEOUT_S 5
 #define TEXT_MAX        (4u * 1024 * 1024) /* a presence list of a very large chat */
 
-/* --- from the WebSocket server
- * ------------------------------------------------------------------------------ */
+/* --- from the WebSocket server --- */
 
 static void on_request(void *context, const struct ws_request *request, struct ws_decision *decision)
 {
@@ -102,8 +101,7 @@ static void on_bad_request(void *context, const char *what)
         log_info("bad_http_request", LOG_TEXT("reason", what), LOG_U64("suppressed", suppressed));
 }
 
-/* --- the loop's turns
- * --------------------------------------------------------------------------------------- */
+/* --- the loop's turns --- */
 
 static void drain(struct worker *worker)
 {
@@ -160,8 +158,7 @@ static void on_turn_end(void *context)
     client_free_ended(worker);
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void wake(void *context)
 {

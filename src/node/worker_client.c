@@ -8,8 +8,7 @@
 #include <roomcast/base/random.h>
 #include <roomcast/wire/server_message.h>
 
-/* --- questions to the hub
- * ----------------------------------------------------------------------------------- */
+/* --- questions to the hub --- */
 
 bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
                 enum request_purpose purpose)
@@ -73,8 +72,7 @@ static uint32_t count_rooms(const struct client *client)
     return count;
 }
 
-/* --- messages
- * ----------------------------------------------------------------------------------------------- */
+/* --- messages --- */
 
 static void refuse_chat(struct worker *worker, struct client *client, enum error_code code,
                         const struct room_key *chat, const struct request_id *id)
@@ -285,8 +283,7 @@ void client_on_text(struct worker *worker, struct client *client, struct slice t
     client_message_release(&message);
 }
 
-/* --- answers of the hub
- * ------------------------------------------------------------------------------------- */
+/* --- answers of the hub --- */
 
 /* True when the client is at the very end of the history it names: nothing was missed. Anything else has to
  * be reloaded by the client; a part of the history is never passed off as the whole (PROTOCOL 1.4). */

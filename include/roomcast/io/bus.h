@@ -44,8 +44,7 @@ struct bus_callbacks {
     void *context;
 };
 
-/* --- subscriptions
- * ------------------------------------------------------------------------------------------ */
+/* --- subscriptions --- */
 
 struct bus_subscription;
 typedef void (*bus_receive)(void *context, struct bus_message *message); /* takes ownership */
@@ -63,8 +62,7 @@ void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription,
 /* A signal: at most once, dropped while the connection is down (ERR_UNAVAILABLE). */
 enum err bus_publish(struct bus *bus, const char *subject, struct slice data) MUST_CHECK;
 
-/* --- the store
- * ---------------------------------------------------------------------------------------------- */
+/* --- the store --- */
 
 enum bus_store_status {
     BUS_STORED,      /* durable; `stream_seq` tells where */
@@ -119,8 +117,7 @@ bool bus_is_up(struct bus *bus);
  * wait), joins the bus threads: no callback runs any more after it returns. Accepts NULL, nulls. Blocks. */
 void bus_free(struct bus **bus);
 
-/* --- making one
- * --------------------------------------------------------------------------------------------- */
+/* --- making one --- */
 
 struct bus_nats_options {
     const char *const *urls; /* nats://[user:password@]host:port */

@@ -51,8 +51,8 @@ static int start(void **state)
 {
     (void)state;
     memset(&world, 0, sizeof world);
-    world.config = (struct config){.nats_prefix = "test",
-                                   .node_name = "node-a",
+    world.config = (struct config){.nats_prefix = (char *)"test",
+                                   .node_name = (char *)"node-a",
                                    .rooms_linger_ms = 60,
                                    .rooms_join_timeout_ms = 3000,
                                    .limits_typing_ms = 60000};
