@@ -3,6 +3,7 @@ that breaks servers, or needs options of its own, makes a stack for itself.
 
 Whatever happens, every process of the test run ends with it, and a line in a log that says level=error, or a
 sanitizer's report, fails the test it belongs to."""
+import itertools
 import uuid
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from harness.client import Client
 from harness.processes import NatsCluster
 from harness.stack import Stack
+
+
+_extra_numbers = itertools.count()
 
 
 class Running:
@@ -93,6 +97,23 @@ def connect(stack, clients):
         return clients[-1]
 
     return connect_to
+
+
+@pytest.fixture
+def extra_node(stack, _running, new_directory):
+    """extra_node({"ping.interval_s": 1}): one more node on the shared stack's NATS, with options of its own."""
+    made = []
+
+    def make(options=None, environment=None, start=True):
+        node = stack.new_node(f"extra-{next(_extra_numbers)}", options)
+        node.extra_environment.update(environment or {})
+        made.append(node)
+        _running.watch(node)
+        return node.start() if start else node
+
+    yield make
+    statuses = {node.name: node.stop() for node in made}
+    assert set(statuses.values()) <= {0, None}, f"exit statuses: {statuses}"
 
 
 @pytest.fixture

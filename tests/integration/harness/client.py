@@ -94,38 +94,25 @@ def connection_arguments(token, via, origin=None):
     return query, {**arguments, "extra_headers": headers}
 
 
-class Client:
-    def __init__(self, url, user=None, chats="*", token=None, via="subprotocol", origin=None, event_types=()):
-        """Connects and takes the `connected` message. Refused upgrades raise websockets.InvalidStatusCode."""
-        self.user = user or str(uuid.uuid4())
-        self.token = token or tokens.mint(self.user, chats)
+class Conversation:
+    """What the tests do with a connection, whatever library carries it. Frames are put into `_arrived`."""
+
+    def __init__(self, user, event_types=()):
+        self.user = user
         self.event_types = event_types  # those that a test's own configuration adds
         self.frames = []  # all that were taken, in order
         self._arrived = queue.Queue()
         self.closed = None
-        query, arguments = connection_arguments(self.token, via, origin)
-        self.socket = loop.run(self._connect(url + query, arguments))
-        self.subprotocol = self.socket.subprotocol
-        self.connected = self.expect("connected")
 
-    async def _connect(self, url, arguments):
-        socket = await websockets.connect(url, open_timeout=seconds(20), **arguments)
-        asyncio.ensure_future(self._read(socket))
-        return socket
-
-    async def _read(self, socket):
-        try:
-            while True:
-                self._arrived.put(await socket.recv())
-        except websockets.ConnectionClosed:
-            self._arrived.put(Closed(socket.close_code, socket.close_reason))
+    def send_text(self, text):
+        raise NotImplementedError
 
     # -- to the server
 
     def send(self, message=None, **members):
         """A dict, members, or text and bytes as they are."""
         data = members if message is None else message
-        loop.run(self.socket.send(json.dumps(data) if isinstance(data, dict) else data))
+        self.send_text(json.dumps(data) if isinstance(data, dict) else data)
 
     def subscribe(self, chat, **members):
         """Subscribes and returns the ack."""
@@ -135,18 +122,6 @@ class Client:
     def unsubscribe(self, chat, **members):
         self.send(type="unsubscribe.chat", chat_id=chat, **members)
         return self.expect("ack", action="unsubscribed", chat_id=chat.lower())
-
-    def close(self):
-        """The client's own, orderly close."""
-        loop.run(self.socket.close())
-
-    def drop(self):
-        """Breaks the TCP connection without a word."""
-
-        async def abort():
-            self.socket.transport.abort()
-
-        loop.run(abort())
 
     # -- from the server
 
@@ -219,3 +194,41 @@ class Client:
     def expect_nothing_pending(self):
         taken = self.pending()
         assert taken == [], f"{self.user}: unexpected {taken}"
+
+
+class Client(Conversation):
+    def __init__(self, url, user=None, chats="*", token=None, via="subprotocol", origin=None, event_types=()):
+        """Connects and takes the `connected` message. Refused upgrades raise websockets.InvalidStatusCode."""
+        super().__init__(user or str(uuid.uuid4()), event_types)
+        self.token = token or tokens.mint(self.user, chats)
+        query, arguments = connection_arguments(self.token, via, origin)
+        self.socket = loop.run(self._connect(url + query, arguments))
+        self.subprotocol = self.socket.subprotocol
+        self.connected = self.expect("connected")
+
+    async def _connect(self, url, arguments):
+        socket = await websockets.connect(url, open_timeout=seconds(20), **arguments)
+        asyncio.ensure_future(self._read(socket))
+        return socket
+
+    async def _read(self, socket):
+        try:
+            while True:
+                self._arrived.put(await socket.recv())
+        except websockets.ConnectionClosed:
+            self._arrived.put(Closed(socket.close_code, socket.close_reason))
+
+    def send_text(self, text):
+        loop.run(self.socket.send(text))
+
+    def close(self):
+        """The client's own, orderly close."""
+        loop.run(self.socket.close())
+
+    def drop(self):
+        """Breaks the TCP connection without a word."""
+
+        async def abort():
+            self.socket.transport.abort()
+
+        loop.run(abort())

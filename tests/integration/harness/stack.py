@@ -28,8 +28,8 @@ class Stack:
         options = {"node.name": name, "nats.url": self.nats.url, **self.relay_options}
         return Relay(name, self.directory / name, options, {"ROOMCAST_RELAY_API_KEY": API_KEY})
 
-    def new_node(self, name, **options):
-        options = {"node.name": name, "nats.url": self.nats.url, "workers": 2, **self.node_options, **options}
+    def new_node(self, name, options=None):
+        options = {"node.name": name, "nats.url": self.nats.url, "workers": 2, **self.node_options, **(options or {})}
         return Node(name, self.directory / name, options, {"ROOMCAST_AUTH_HMAC_SECRET": tokens.SECRET})
 
     def start(self):

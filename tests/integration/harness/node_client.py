@@ -1,0 +1,91 @@
+"""A client over npm `ws`: the second WebSocket library, independent of the first."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import threading
+
+from . import tokens
+from .client import SUBPROTOCOL, Closed, Conversation
+from .processes import ROOT, TESTS
+from .waiting import seconds
+
+SOURCE = TESTS / "integration" / "node_client"
+HOME = ROOT / ".build" / "node_client"
+
+
+def install():
+    """npm ci into the build folder, when it is not there as the lock file says."""
+    lock = (SOURCE / "package-lock.json").read_bytes()
+    done = HOME / "installed-lock.json"
+    if done.exists() and done.read_bytes() == lock:
+        return
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(SOURCE / name, HOME)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    result = subprocess.run(command, cwd=HOME, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, f"npm ci failed:\n{result.stdout}{result.stderr}"
+    done.write_bytes(lock)
+
+
+class Refused(Exception):
+    def __init__(self, status, body):
+        super().__init__(f"{status} {body}")
+        self.status = status
+        self.body = body
+
+
+class NodeClient(Conversation):
+    """Raises Refused when the upgrade is."""
+
+    def __init__(self, url, user, token=None, via="subprotocol"):
+        super().__init__(user)
+        token = token or tokens.mint(user)
+        target = {"url": url, "protocols": [], "headers": {}}
+        if via == "subprotocol":
+            target["protocols"] = [SUBPROTOCOL, f"bearer.{token}"]
+        elif via == "header":
+            target["headers"] = {"Authorization": f"Bearer {token}"}
+        else:
+            target["url"] += f"?token={token}"
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", "node", str(SOURCE / "client.mjs"), json.dumps(target)],
+            env={**os.environ, "NODE_CLIENT_HOME": str(pathlib.Path(HOME))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        first = json.loads(self.process.stdout.readline())
+        if first["event"] != "open":
+            self.drop()
+            raise Refused(first.get("status"), first.get("body", first))
+        self.subprotocol = first["protocol"] or None
+        threading.Thread(target=self._read, daemon=True).start()
+        self.connected = self.expect("connected")
+
+    def _read(self):
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["event"] == "message":
+                self._arrived.put(event["text"] if not event["binary"] else b"")
+            elif event["event"] == "close":
+                self._arrived.put(Closed(event["code"], event["reason"]))
+
+    def _write(self, value):
+        self.process.stdin.write(json.dumps(value) + "\n")
+        self.process.stdin.flush()
+
+    def send_text(self, text):
+        self._write(text)
+
+    def close(self):
+        self._write(None)
+        self.process.wait(seconds())
+
+    def drop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()

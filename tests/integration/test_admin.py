@@ -1,0 +1,42 @@
+"""The admin listener: /livez, /readyz, /metrics and nothing else."""
+import re
+
+from harness.processes import ROOT, get
+
+TABLE = ROOT / "include" / "roomcast" / "base" / "metrics_table.h"
+ROW = re.compile(r'METRIC_ROW\(\w+, (\w+), (\w+), "(\w+)", "(.*?)", ')
+
+
+def rows_for(program):
+    for kind, programs, name, label in ROW.findall(TABLE.read_text()):
+        if programs in (program, "BOTH"):
+            yield kind.lower(), name, label.replace('\\"', '"')
+
+
+def test_metrics_show_exactly_the_rows_of_the_table(stack):
+    for program, running in (("NODE", stack.nodes[0]), ("RELAY", stack.relay)):
+        answer = get(running.admin_url + "/metrics")
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        lines = answer.body.decode().splitlines()
+        samples = {line.rsplit(" ", 1)[0] for line in lines if not line.startswith("#")}
+        wanted = {name + (f"{{{label}}}" if label else "") for _, name, label in rows_for(program)}
+        assert samples == wanted
+        for kind, name, _ in rows_for(program):
+            assert f"# TYPE {name} {kind}" in lines
+            assert lines.count(f"# TYPE {name} {kind}") == 1
+            assert any(line.startswith(f"# HELP {name} ") for line in lines)
+
+
+def test_other_paths_and_methods_are_refused(stack):
+    base = stack.nodes[0].admin_url
+    assert get(base + "/").status == 404
+    assert get(base + "/ws").status == 404
+    assert get(base + "/metrics", data=b"x", method="POST").status == 405
+    assert get(base + "/livez").status == 200
+
+
+def test_readyz_says_ready(stack):
+    for program in (*stack.nodes, stack.relay):
+        assert program.readyz().status == 200
+        assert program.metrics()["roomcast_nats_up"] == 1
+    assert stack.relay.metrics()["roomcast_redis_up"] == 1
