@@ -51,6 +51,7 @@ METRIC_ROW(RELAY_DUPLICATE, COUNTER, RELAY, "roomcast_relay_events_total", "resu
 METRIC_ROW(RELAY_SKIPPED, COUNTER, RELAY, "roomcast_relay_events_total", "result=\"skipped\"", "")
 METRIC_ROW(RELAY_DEAD, COUNTER, RELAY, "roomcast_relay_events_total", "result=\"dead_letter\"", "")
 METRIC_ROW(RELAY_DROPPED, COUNTER, RELAY, "roomcast_relay_events_total", "result=\"dropped\"", "")
+METRIC_ROW(RELAY_REJECTED, COUNTER, RELAY, "roomcast_relay_events_total", "result=\"rejected\"", "")
 METRIC_ROW(RELAY_RETRIES, COUNTER, RELAY, "roomcast_relay_store_retries_total", "", "Publishes that had to be tried again")
 METRIC_ROW(RELAY_FENCED, COUNTER, RELAY, "roomcast_relay_fenced_total", "", "Publishes refused because another writer was ahead")
 METRIC_ROW(RELAY_IN_FLIGHT, GAUGE, RELAY, "roomcast_relay_in_flight", "", "Events taken in and not yet finished")

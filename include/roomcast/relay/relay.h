@@ -27,7 +27,7 @@ struct relay_options {
 };
 
 /* Returns at once; reaches for Redis and the bus in the background, for ever. ERR_IO with `problem` (256 bytes)
- * when relay.listen cannot be opened. */
+ * when relay.listen cannot be opened, ERR_CONFIG when redis.url cannot be understood. */
 enum err relay_start(const struct relay_options *options, struct relay **ret_relay, char *problem) MUST_CHECK;
 /* To be called from the bus's on_event, on any thread. */
 void relay_on_bus_event(struct relay *relay, enum bus_event event);

@@ -1,0 +1,122 @@
+/* roomcast-relay: brings domain events from Redis and HTTP to NATS. Wires only: arguments, configuration,
+ * build, run, exit code. */
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+#include <roomcast/config/config.h>
+#include <roomcast/io/bus.h>
+#include <roomcast/relay/relay.h>
+
+#include "bus_metrics.h"
+#include "signals.h"
+
+extern char **environ;
+
+static const char summary[] =
+    "roomcast-relay: brings domain events from Redis and HTTP to NATS, for the roomcast nodes\n"
+    "\n"
+    "usage: roomcast-relay [options]\n";
+
+/* The bus speaks before there is a relay and after it has gone. */
+struct listener {
+    pthread_mutex_t lock;
+    struct relay *relay; /* under lock */
+};
+
+static void on_bus_event(void *context, enum bus_event event)
+{
+    struct listener *listener = context;
+    bus_metrics_on_event(event);
+    pthread_mutex_lock(&listener->lock);
+    if (listener->relay)
+        relay_on_bus_event(listener->relay, event);
+    pthread_mutex_unlock(&listener->lock);
+}
+
+static void set_relay(struct listener *listener, struct relay *relay)
+{
+    pthread_mutex_lock(&listener->lock);
+    listener->relay = relay;
+    pthread_mutex_unlock(&listener->lock);
+}
+
+/* Until a signal has come and what is in flight is stored, or the time for that is over. */
+static int serve(const struct config *config, struct bus *bus, struct listener *listener)
+{
+    char problem[256] = "";
+    struct relay_options options = {.config = config, .bus = bus};
+    struct relay *relay = NULL;
+    enum err err = relay_start(&options, &relay, problem);
+    if (err != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: %s\n", problem);
+        return err == ERR_CONFIG ? 2 : 1;
+    }
+    set_relay(listener, relay);
+    if (config->relay_api_key[0] == '\0')
+        log_warn("http_publishing_off",
+                 LOG_TEXT("reason", "relay.api_key is not set: POST /v1/events refuses everybody"));
+    int number = signals_wait();
+    log_info("stopping", LOG_I64("signal", number), LOG_U64("drain_timeout_s", config->drain_timeout_s));
+    set_relay(listener, NULL);
+    relay_stop(&relay, config->drain_timeout_s * 1000);
+    return 0;
+}
+
+static int run(const struct config *config)
+{
+    char problem[256] = "";
+    struct listener listener = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    const struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = &listener};
+    const struct bus_nats_options options = {
+        .urls = (const char *const *)config->nats_url.items,
+        .urls_count = config->nats_url.count,
+        .name = config->node_name,
+        .prefix = config->nats_prefix,
+        .stream = config->stream_name,
+    };
+    struct bus *bus;
+    signals_block();
+    if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: nats.url: %s\n", problem);
+        return 2;
+    }
+    int status = serve(config, bus, &listener);
+    bus_free(&bus);
+    log_info("stopped", LOG_I64("status", status));
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (random_init() != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: the system has no source of randomness\n");
+        return 1;
+    }
+    const struct config_request request = {
+        .program = CONFIG_RELAY,
+        .name = "roomcast-relay",
+        .version = ROOMCAST_VERSION,
+        .summary = summary,
+        .argc = argc - 1,
+        .argv = argv + 1,
+        .environment = environ,
+        .output = stdout,
+        .errors = stderr,
+    };
+    struct config *config;
+    switch (config_load(&request, &config)) {
+    case CONFIG_DONE:
+        return 0;
+    case CONFIG_WRONG:
+        return 2;
+    case CONFIG_RUN:
+        break;
+    }
+    log_init((enum log_level)config->log_level, (enum log_format)config->log_format, config->node_name);
+    int status = run(config);
+    config_free(&config);
+    return status;
+}

@@ -1,0 +1,60 @@
+/* A domain event on its way through the relay: checked, copied, with somebody waiting for its outcome.
+ *
+ * Owns: its bytes, in one block.   Thread: one at a time; from lanes_submit() until `done` it is the lanes'.
+ */
+#ifndef ROOMCAST_RELAY_EVENT_H
+#define ROOMCAST_RELAY_EVENT_H
+
+#include <stddef.h>
+
+#include <roomcast/base/inbox.h>
+#include <roomcast/base/slice.h>
+#include <roomcast/core/lane.h>
+#include <roomcast/wire/domain_event.h>
+#include <roomcast/wire/room_key.h>
+
+enum event_outcome {
+    EVENT_STORED,
+    EVENT_REFUSED,  /* will never be stored: `problem` says why */
+    EVENT_ABANDONED /* not known to be stored, and nobody tries any more: the relay ends, or memory is short
+                     */
+};
+
+#define EVENT_PROBLEM_SIZE 128
+
+/* What waits in the lanes' inbox. */
+struct lanes_item {
+    struct inbox_item item;
+    enum { LANES_ITEM_EVENT, LANES_ITEM_HEAD, LANES_ITEM_STORED } kind;
+};
+
+struct relay_event {
+    struct lanes_item item; /* first: in the lanes' inbox, then in its source's */
+    struct lane_event in_lane;
+    void (*done)(struct relay_event *event); /* on the lanes' thread; takes the event back */
+    void *context;                           /* the source's */
+    void *entry;                             /* the source's */
+    size_t index;                            /* the source's */
+    enum event_outcome outcome;
+    char problem[EVENT_PROBLEM_SIZE];
+
+    struct room_key room;
+    const struct event_rule *rule; /* borrowed from the event map */
+    struct slice text;             /* as it came; all slices are owned, id is NUL-terminated */
+    struct slice payload;          /* within text */
+    struct slice id, source, occurred_at, correlation_id, traceparent;
+    char bytes[];
+};
+
+/* A copy of what the domain event holds. `id` and `source` come from the caller. NULL when out of memory. */
+struct relay_event *relay_event_new(const struct domain_event *domain, struct slice text, struct slice id,
+                                    struct slice source);
+/* Accepts NULL, nulls. */
+void relay_event_free(struct relay_event **event);
+
+static inline struct relay_event *relay_event_of_lane(struct lane_event *in_lane)
+{
+    return (struct relay_event *)(void *)((char *)in_lane - offsetof(struct relay_event, in_lane));
+}
+
+#endif

@@ -1,0 +1,421 @@
+#include "lanes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/hash.h>
+#include <roomcast/base/log.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/subject.h>
+
+#include "lane_list.h"
+#include "lanes_call.h"
+
+#define EPOCH_LEN 8 /* characters of a new epoch: 36^8 */
+
+struct room_lane {
+    struct lane_links links; /* first: in `idle` or `waiting` */
+    struct lane lane;
+    struct room_key room;
+    struct lanes_call *call; /* owned; NULL while the bus has it */
+    uint64_t wait_until_ms;  /* in `waiting` */
+    UT_hash_handle hh;
+};
+
+struct lanes {
+    struct lanes_options options;
+    struct lanes_port *port;
+    struct loop_wake *wake;
+    struct loop_timer *timer;
+    uint64_t timer_ms;       /* when it fires; 0: not started */
+    struct room_lane *table; /* by room */
+    struct lane_list idle;   /* the one without work for the longest time first */
+    struct lane_list waiting;
+    struct buffer envelope; /* of the event that is being stored */
+    atomic_bool hurry;
+};
+
+static void finish(struct relay_event *event, enum event_outcome outcome)
+{
+    event->outcome = outcome;
+    event->done(event);
+}
+
+/* --- the table --- */
+
+static void drop_lane(struct lanes *lanes, struct room_lane *room)
+{
+    struct lane_event *event = lane_fini(&room->lane);
+
+    while (event) {
+        struct lane_event *next = event->next;
+        finish(relay_event_of_lane(event), EVENT_ABANDONED);
+        event = next;
+    }
+    lane_list_remove(&room->links);
+    HASH_DEL(lanes->table, room);
+    lanes_call_free(&room->call);
+    free(room);
+    metrics_change(METRIC_RELAY_LANES, -1);
+}
+
+static struct room_lane *add_lane(struct lanes *lanes, const struct room_key *key)
+{
+    struct room_lane *room = calloc(1, sizeof *room);
+
+    if (!room)
+        return NULL;
+    room->room = *key;
+    lane_init(&room->lane);
+    room->call = lanes_call_new(lanes->port, key, room);
+    if (room->call)
+        HASH_ADD_KEYPTR(hh, lanes->table, &room->room, ROOM_KEY_BYTES(&room->room), room);
+    if (!room->hh.tbl) {
+        lanes_call_free(&room->call);
+        free(room);
+        return NULL;
+    }
+    metrics_change(METRIC_RELAY_LANES, 1);
+    return room;
+}
+
+static struct room_lane *find_lane(struct lanes *lanes, const struct room_key *key)
+{
+    struct room_lane *room;
+
+    HASH_FIND(hh, lanes->table, key, ROOM_KEY_BYTES(key), room);
+    return room ? room : add_lane(lanes, key);
+}
+
+static void rest(struct lanes *lanes, struct room_lane *room)
+{
+    lane_list_append(&lanes->idle, &room->links);
+    if (lanes->idle.count > LANES_IDLE_MAX)
+        drop_lane(lanes, (struct room_lane *)(void *)lanes->idle.first);
+}
+
+/* --- actions --- */
+
+static void arm_timer(struct lanes *lanes, uint64_t until_ms)
+{
+    uint64_t now = loop_now_ms(lanes->options.loop);
+
+    if (lanes->timer_ms && lanes->timer_ms <= until_ms)
+        return;
+    lanes->timer_ms = until_ms;
+    loop_timer_start(lanes->timer, until_ms > now ? until_ms - now : 0, 0);
+}
+
+static void wait_until(struct lanes *lanes, struct room_lane *room, uint64_t until_ms)
+{
+    room->wait_until_ms = until_ms;
+    lane_list_append(&lanes->waiting, &room->links);
+    arm_timer(lanes, until_ms);
+}
+
+/* Lends the call out; it comes back through the inbox. */
+static struct lanes_call *lend_call(struct room_lane *room)
+{
+    struct lanes_call *call = room->call;
+
+    room->call = NULL;
+    return call;
+}
+
+static void ask_last(struct lanes *lanes, struct room_lane *room)
+{
+    char subject[SUBJECT_SIZE];
+
+    subject_format(lanes->options.prefix, SUBJECT_EVENT, &room->room, subject);
+    bus_last(lanes->options.bus, subject, lanes->options.store_timeout_ms, lanes_call_on_last,
+             lend_call(room));
+}
+
+static enum err encode(struct lanes *lanes, const struct relay_event *event, const struct position *position)
+{
+    struct envelope envelope = {
+        .room = event->room,
+        .position = *position,
+        .event_id = event->id,
+        .client_type = slice_of(event->rule->type),
+        .event_type = slice_of(event->rule->event),
+        .occurred_at = event->occurred_at,
+        .payload = event->payload,
+        .source = event->source,
+        .correlation_id = event->correlation_id,
+        .traceparent = event->traceparent,
+        .relayed_at_ms = clock_wall_ms(),
+    };
+
+    buffer_clear(&lanes->envelope);
+    return envelope_encode(&envelope, &lanes->envelope);
+}
+
+static void store(struct lanes *lanes, struct room_lane *room, const struct lane_action *action)
+{
+    struct relay_event *event = relay_event_of_lane(action->event);
+    char subject[SUBJECT_SIZE];
+    enum err err = encode(lanes, event, &action->position);
+
+    if (err != ERR_OK) {
+        bool later = err_category(err) == ERR_CATEGORY_LOCAL;
+        snprintf(event->problem, sizeof event->problem, "no envelope can be made of it: %s", err_text(err));
+        lane_on_store(&room->lane, later ? LANE_STORE_UNAVAILABLE : LANE_STORE_REFUSED, 0,
+                      loop_now_ms(lanes->options.loop), random_below(UINT32_MAX));
+        return;
+    }
+    subject_format(lanes->options.prefix, SUBJECT_EVENT, &room->room, subject);
+    const struct bus_store_request request = {
+        .subject = subject,
+        .message_id = event->id.data,
+        .expect_last = action->expect_last,
+        .data = buffer_slice(&lanes->envelope),
+        .timeout_ms = lanes->options.store_timeout_ms,
+    };
+    bus_store(lanes->options.bus, &request, lanes_call_on_store, lend_call(room));
+}
+
+static void finish_action(const struct lane_action *action)
+{
+    switch (action->outcome) {
+    case LANE_OUTCOME_STORED:
+        metrics_inc(METRIC_RELAY_STORED);
+        finish(relay_event_of_lane(action->event), EVENT_STORED);
+        break;
+    case LANE_OUTCOME_DUPLICATE:
+        metrics_inc(METRIC_RELAY_DUPLICATE);
+        finish(relay_event_of_lane(action->event), EVENT_STORED);
+        break;
+    case LANE_OUTCOME_REFUSED:
+        finish(relay_event_of_lane(action->event), EVENT_REFUSED);
+        break;
+    }
+}
+
+/* Takes the lane's actions until it waits for something, and puts it in the list where it belongs. */
+static void drive(struct lanes *lanes, struct room_lane *room)
+{
+    lane_list_remove(&room->links);
+    for (;;) {
+        struct lane_action action = lane_next(&room->lane, loop_now_ms(lanes->options.loop));
+
+        switch (action.kind) {
+        case LANE_ASK_LAST:
+            ask_last(lanes, room);
+            break;
+        case LANE_STORE:
+            store(lanes, room, &action);
+            break;
+        case LANE_FINISHED:
+            finish_action(&action);
+            break;
+        case LANE_WAIT:
+            wait_until(lanes, room, action.until_ms);
+            return;
+        case LANE_NOTHING:
+            if (room->lane.state == LANE_IDLE)
+                rest(lanes, room);
+            return;
+        }
+    }
+}
+
+/* --- inputs --- */
+
+static void on_event(struct lanes *lanes, struct relay_event *event)
+{
+    struct room_lane *room = find_lane(lanes, &event->room);
+
+    if (!room) {
+        finish(event, EVENT_ABANDONED);
+        return;
+    }
+    lane_add(&room->lane, &event->in_lane);
+    drive(lanes, room);
+}
+
+static void on_head(struct lanes *lanes, struct room_lane *room, const struct lanes_call *call)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    char epoch[EPOCH_LEN_MAX + 1];
+    uint64_t now = loop_now_ms(lanes->options.loop), suppressed;
+
+    random_text(epoch, EPOCH_LEN);
+    if (call->head.kind == LANE_HEAD_FOREIGN && log_limit_pass(&limit, now, &suppressed))
+        log_warn("head_unreadable", LOG_SLICE("room", room_key_name(&room->room)),
+                 LOG_U64("stream_seq", call->head.stream_seq), LOG_TEXT("reason", call->problem),
+                 LOG_TEXT("effect", "the room's numbering starts anew"), LOG_U64("suppressed", suppressed));
+    lane_on_head(&room->lane, &call->head, epoch, now, random_below(UINT32_MAX));
+}
+
+static void report_failure(struct lanes *lanes, const struct room_lane *room, const struct lanes_call *call)
+{
+    static struct log_limit limit = LOG_LIMIT(5000);
+    uint64_t suppressed;
+
+    metrics_inc(METRIC_RELAY_RETRIES);
+    if (log_limit_pass(&limit, loop_now_ms(lanes->options.loop), &suppressed))
+        log_warn("store_failed", LOG_SLICE("room", room_key_name(&room->room)),
+                 LOG_BOOL("maybe_stored", call->status == LANE_STORE_UNKNOWN),
+                 LOG_TEXT("problem", call->problem), LOG_U64("suppressed", suppressed));
+    if (lanes->options.on_unavailable)
+        lanes->options.on_unavailable(lanes->options.context);
+}
+
+static void on_stored(struct lanes *lanes, struct room_lane *room, const struct lanes_call *call)
+{
+    if (call->status == LANE_STORE_FENCED)
+        metrics_inc(METRIC_RELAY_FENCED);
+    else if (call->status == LANE_STORE_UNKNOWN || call->status == LANE_STORE_UNAVAILABLE)
+        report_failure(lanes, room, call);
+    else if (call->status == LANE_STORE_REFUSED)
+        snprintf(relay_event_of_lane(room->lane.first)->problem, EVENT_PROBLEM_SIZE, "%s", call->problem);
+    lane_on_store(&room->lane, call->status, call->stream_seq, loop_now_ms(lanes->options.loop),
+                  random_below(UINT32_MAX));
+}
+
+static void on_answer(struct lanes *lanes, struct lanes_call *call)
+{
+    struct room_lane *room = call->lane;
+
+    room->call = call;
+    if (call->item.kind == LANES_ITEM_HEAD)
+        on_head(lanes, room, call);
+    else
+        on_stored(lanes, room, call);
+    drive(lanes, room);
+}
+
+/* Drives the waiting lanes whose time has come, and finds out when the next one's comes. */
+static void on_timer(void *context)
+{
+    struct lanes *lanes = context;
+    uint64_t now = loop_now_ms(lanes->options.loop), next = 0;
+    size_t left = lanes->waiting.count;
+    struct lane_links *links = lanes->waiting.first;
+
+    lanes->timer_ms = 0;
+    while (left-- > 0) {
+        struct room_lane *room = (struct room_lane *)(void *)links;
+
+        links = links->next;
+        if (room->wait_until_ms <= now)
+            drive(lanes, room);
+        else if (next == 0 || room->wait_until_ms < next)
+            next = room->wait_until_ms;
+    }
+    if (next)
+        arm_timer(lanes, next);
+}
+
+static void end_waits(struct lanes *lanes)
+{
+    struct lane_links *links;
+    uint64_t now = loop_now_ms(lanes->options.loop);
+
+    for (links = lanes->waiting.first; links; links = links->next) {
+        struct room_lane *room = (struct room_lane *)(void *)links;
+        lane_hurry(&room->lane, now);
+        room->wait_until_ms = now;
+    }
+    on_timer(lanes);
+}
+
+static void on_wake(void *context)
+{
+    struct lanes *lanes = context;
+    struct inbox_item *item = inbox_take(&lanes->port->inbox);
+
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct lanes_item *entry = (struct lanes_item *)(void *)item;
+
+        if (entry->kind == LANES_ITEM_EVENT)
+            on_event(lanes, (struct relay_event *)(void *)entry);
+        else
+            on_answer(lanes, (struct lanes_call *)(void *)entry);
+        item = next;
+    }
+    if (atomic_exchange(&lanes->hurry, false))
+        end_waits(lanes);
+}
+
+void lanes_submit(struct lanes *lanes, struct relay_event *event)
+{
+    event->item.kind = LANES_ITEM_EVENT;
+    if (!inbox_put(&lanes->port->inbox, &event->item.item))
+        finish(event, EVENT_ABANDONED);
+}
+
+void lanes_hurry(struct lanes *lanes)
+{
+    atomic_store(&lanes->hurry, true);
+    lanes_port_wake(lanes->port);
+}
+
+/* --- life --- */
+
+enum err lanes_new(const struct lanes_options *options, struct lanes **ret_lanes)
+{
+    struct lanes *lanes = calloc(1, sizeof *lanes);
+
+    if (!lanes)
+        return ERR_NO_MEMORY;
+    lanes->options = *options;
+    buffer_init(&lanes->envelope, ENVELOPE_MAX_BYTES);
+    enum err err = loop_wake_new(options->loop, on_wake, lanes, &lanes->wake);
+    if (err == ERR_OK)
+        err = loop_timer_new(options->loop, on_timer, lanes, &lanes->timer);
+    if (err == ERR_OK) {
+        lanes->port = lanes_port_new(lanes->wake);
+        err = lanes->port ? ERR_OK : ERR_NO_MEMORY;
+    }
+    if (err != ERR_OK) {
+        lanes_free(&lanes);
+        return err;
+    }
+    *ret_lanes = lanes;
+    return ERR_OK;
+}
+
+static void abandon_inbox(struct lanes *lanes)
+{
+    struct inbox_item *item = inbox_take(&lanes->port->inbox);
+
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct lanes_item *entry = (struct lanes_item *)(void *)item;
+
+        if (entry->kind == LANES_ITEM_EVENT) {
+            finish((struct relay_event *)(void *)entry, EVENT_ABANDONED);
+        } else {
+            struct lanes_call *call = (struct lanes_call *)(void *)entry;
+            lanes_call_free(&call);
+        }
+        item = next;
+    }
+}
+
+void lanes_free(struct lanes **pointer)
+{
+    struct lanes *lanes = *pointer;
+    struct room_lane *room, *next;
+
+    if (!lanes)
+        return;
+    if (lanes->port) {
+        lanes_port_close(lanes->port);
+        abandon_inbox(lanes);
+    }
+    HASH_ITER(hh, lanes->table, room, next)
+    drop_lane(lanes, room);
+    if (lanes->port)
+        lanes_port_unref(lanes->port);
+    loop_timer_free(&lanes->timer);
+    loop_wake_free(&lanes->wake);
+    buffer_fini(&lanes->envelope);
+    free(lanes);
+    *pointer = NULL;
+}

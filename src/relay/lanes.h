@@ -1,0 +1,39 @@
+/* All rooms' lanes, on one loop thread: takes events in, stores them on the bus in the order of each room.
+ *
+ * Owns: events from lanes_submit() until their `done`; the lanes, of which idle ones are dropped beyond a
+ * bound. Thread: the loop's, except lanes_submit() and lanes_hurry() (any), and new and free (while the loop
+ * does not run). The bus's threads only put answers into the inbox. */
+#ifndef ROOMCAST_RELAY_LANES_H
+#define ROOMCAST_RELAY_LANES_H
+
+#include <stdint.h>
+
+#include <roomcast/base/err.h>
+#include <roomcast/io/bus.h>
+#include <roomcast/io/loop.h>
+
+#include "event.h"
+
+#define LANES_IDLE_MAX 4096 /* rooms whose head is remembered without work for them */
+
+struct lanes;
+
+struct lanes_options {
+    struct loop *loop;  /* borrowed */
+    struct bus *bus;    /* borrowed; may outlive the lanes with answers still to come */
+    const char *prefix; /* borrowed; of the subjects */
+    uint64_t store_timeout_ms;
+    void (*on_unavailable)(void *context); /* the bus could not store: loop thread, often */
+    void *context;
+};
+
+enum err lanes_new(const struct lanes_options *options, struct lanes **ret_lanes) MUST_CHECK;
+/* Takes the event over; `event->done` is called for it exactly once, on the loop's thread or in lanes_free().
+ */
+void lanes_submit(struct lanes *lanes, struct relay_event *event);
+/* The bus is back: backoffs end. */
+void lanes_hurry(struct lanes *lanes);
+/* After the loop has ended and before loop_free(). Events left are EVENT_ABANDONED. Accepts NULL, nulls. */
+void lanes_free(struct lanes **lanes);
+
+#endif

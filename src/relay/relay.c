@@ -1,0 +1,289 @@
+#include <roomcast/relay/relay.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/io/http_server.h>
+#include <roomcast/io/loop.h>
+#include <roomcast/wire/event_map.h>
+
+#include "admin_http.h"
+#include "intake.h"
+#include "keeper.h"
+#include "lanes.h"
+#include "redis_watch.h"
+#include "source_http.h"
+#include "source_pubsub.h"
+#include "source_stream.h"
+
+#define NAME_SIZE        65
+#define HTTP_CONNECTIONS 256
+#define HTTP_TIMEOUT_S   30
+
+struct relay {
+    const struct config *config; /* borrowed */
+    struct bus *bus;             /* borrowed */
+    char name[NAME_SIZE];
+    struct event_map *map;
+    struct intake intake;
+    struct redis_watch watch;
+    struct keeper *keeper;
+    struct loop *loop;
+    struct loop_wake *end;
+    pthread_t loop_thread;
+    bool loop_started;
+    struct lanes *lanes;
+    struct source_http *http_source;
+    struct source_stream *stream; /* NULL: not configured */
+    struct source_pubsub *pubsub; /* NULL: not configured */
+    struct admin_http admin;
+    struct http_server *server;
+};
+
+/* --- start --- */
+
+static enum err make_map(struct relay *relay)
+{
+    const struct config *config = relay->config;
+    struct event_rule *rules = calloc(config->events_count + 1, sizeof *rules);
+
+    if (!rules)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < config->events_count; i++)
+        rules[i] = (struct event_rule){
+            .event = config->events[i].event,
+            .type = config->events[i].type,
+            .route = config->events[i].to_user ? ROUTE_TO_USER : ROUTE_TO_CHAT,
+        };
+    enum err err = event_map_new(rules, config->events_count, &relay->map);
+    free(rules);
+    relay->intake = (struct intake){.map = relay->map, .max_event_bytes = config->relay_max_event_bytes};
+    return err;
+}
+
+static void choose_name(struct relay *relay)
+{
+    snprintf(relay->name, sizeof relay->name, "%s", relay->config->node_name ? relay->config->node_name : "");
+    if (relay->name[0] == '\0' && gethostname(relay->name, sizeof relay->name) != 0)
+        relay->name[0] = '\0';
+    relay->name[sizeof relay->name - 1] = '\0';
+    if (relay->name[0] == '\0')
+        snprintf(relay->name, sizeof relay->name, "relay");
+}
+
+static void end_loop(void *context)
+{
+    loop_stop(((struct relay *)context)->loop);
+}
+
+static void *run_loop(void *context)
+{
+    loop_run(((struct relay *)context)->loop);
+    return NULL;
+}
+
+static enum err start_lanes(struct relay *relay)
+{
+    enum err err = loop_new(&relay->loop);
+
+    if (err == ERR_OK)
+        err = loop_wake_new(relay->loop, end_loop, relay, &relay->end);
+    if (err != ERR_OK)
+        return err;
+    const struct lanes_options options = {
+        .loop = relay->loop,
+        .bus = relay->bus,
+        .prefix = relay->config->nats_prefix,
+        .store_timeout_ms = relay->config->relay_store_timeout_ms,
+        .on_unavailable = keeper_suspect,
+        .context = relay->keeper,
+    };
+    return lanes_new(&options, &relay->lanes);
+}
+
+static bool reads_patterns(const struct config *config)
+{
+    return config->redis_patterns.count > 0 && config->redis_patterns.items[0][0] != '\0';
+}
+
+static enum err start_sources(struct relay *relay, char *problem)
+{
+    const struct source_context context = {
+        .config = relay->config,
+        .intake = &relay->intake,
+        .lanes = relay->lanes,
+        .watch = &relay->watch,
+        .consumer = relay->name,
+    };
+    enum err err = source_http_new(&context, relay->loop, &relay->http_source);
+
+    if (err == ERR_OK && relay->config->redis_stream && relay->config->redis_stream[0])
+        err = source_stream_new(&context, &relay->stream, problem);
+    if (err == ERR_OK && reads_patterns(relay->config))
+        err = source_pubsub_new(&context, &relay->pubsub, problem);
+    return err;
+}
+
+static enum err start_server(struct relay *relay, char *problem)
+{
+    char host[256];
+    struct http_server_options options = {
+        .host = host,
+        .max_body_bytes = source_http_max_body(relay->config),
+        .max_connections = HTTP_CONNECTIONS,
+        .timeout_s = HTTP_TIMEOUT_S,
+    };
+    enum err err = config_split_address(relay->config->relay_listen, host, &options.port);
+
+    if (err != ERR_OK) {
+        snprintf(problem, 256, "relay.listen: %s", err_text(err));
+        return err;
+    }
+    relay->admin = (struct admin_http){.relay = relay, .events = relay->http_source};
+    return http_server_new(&options, admin_http_handle, &relay->admin, &relay->server, problem);
+}
+
+static enum err start(struct relay *relay, char *problem)
+{
+    enum err err = make_map(relay);
+
+    if (err == ERR_OK)
+        err = keeper_new(relay->config, relay->bus, &relay->keeper);
+    if (err == ERR_OK)
+        err = start_lanes(relay);
+    if (err == ERR_OK)
+        err = start_sources(relay, problem);
+    if (err == ERR_OK && pthread_create(&relay->loop_thread, NULL, run_loop, relay) != 0)
+        err = ERR_IO;
+    if (err != ERR_OK)
+        return err;
+    relay->loop_started = true;
+    return start_server(relay, problem);
+}
+
+static void log_started(const struct relay *relay)
+{
+    const struct config *config = relay->config;
+
+    log_info("relay_started", LOG_TEXT("name", relay->name),
+             LOG_U64("http_port", http_server_port(relay->server)), LOG_TEXT("stream", config->stream_name),
+             LOG_TEXT("redis_stream", relay->stream ? config->redis_stream : ""),
+             LOG_TEXT("redis_group", relay->stream ? config->redis_group : ""),
+             LOG_U64("redis_patterns", relay->pubsub ? config->redis_patterns.count : 0));
+}
+
+enum err relay_start(const struct relay_options *options, struct relay **ret_relay, char *problem)
+{
+    struct relay *relay = calloc(1, sizeof *relay);
+
+    problem[0] = '\0';
+    if (!relay) {
+        snprintf(problem, 256, "%s", err_text(ERR_NO_MEMORY));
+        return ERR_NO_MEMORY;
+    }
+    relay->config = options->config;
+    relay->bus = options->bus;
+    redis_watch_init(&relay->watch, options->redis_optional);
+    choose_name(relay);
+    enum err err = start(relay, problem);
+    if (err != ERR_OK) {
+        if (problem[0] == '\0')
+            snprintf(problem, 256, "%s", err_text(err));
+        relay_stop(&relay, 0);
+        return err;
+    }
+    log_started(relay);
+    *ret_relay = relay;
+    return ERR_OK;
+}
+
+/* --- while it runs --- */
+
+void relay_on_bus_event(struct relay *relay, enum bus_event event)
+{
+    if (event != BUS_EVENT_UP)
+        return;
+    keeper_suspect(relay->keeper); /* other servers may have come than went */
+    lanes_hurry(relay->lanes);
+}
+
+bool relay_ready(struct relay *relay, struct buffer *missing)
+{
+    bool ready = true;
+
+    if (!bus_is_up(relay->bus)) {
+        buffer_append_text(missing, "nats: not connected\n");
+        ready = false;
+    } else if (!keeper_ready(relay->keeper, missing)) {
+        ready = false;
+    }
+    return redis_watch_ready(&relay->watch, missing) && ready;
+}
+
+uint16_t relay_http_port(const struct relay *relay)
+{
+    return http_server_port(relay->server);
+}
+
+/* --- stop --- */
+
+static void stop_reading(struct relay *relay, uint64_t deadline_ms)
+{
+    if (relay->http_source)
+        source_http_stop(relay->http_source);
+    if (relay->stream)
+        source_stream_stop(relay->stream, deadline_ms);
+    if (relay->pubsub)
+        source_pubsub_stop(relay->pubsub, deadline_ms);
+}
+
+static void wait_for_sources(struct relay *relay, uint64_t deadline_ms)
+{
+    if (relay->stream)
+        source_stream_join(relay->stream);
+    if (relay->pubsub)
+        source_pubsub_join(relay->pubsub);
+    if (relay->http_source)
+        source_http_join(relay->http_source, deadline_ms);
+}
+
+static void stop_loop(struct relay *relay)
+{
+    if (!relay->loop_started)
+        return;
+    loop_wake_send(relay->end);
+    pthread_join(relay->loop_thread, NULL);
+    relay->loop_started = false;
+}
+
+void relay_stop(struct relay **pointer, uint64_t timeout_ms)
+{
+    struct relay *relay = *pointer;
+
+    if (!relay)
+        return;
+    uint64_t deadline = clock_monotonic_ms() + timeout_ms;
+    stop_reading(relay, deadline);
+    if (relay->keeper)
+        keeper_stop(relay->keeper);
+    wait_for_sources(relay, deadline);
+    stop_loop(relay);
+    lanes_free(&relay->lanes);        /* gives what is left back to the sources */
+    http_server_free(&relay->server); /* so that every open request is answered */
+    source_stream_free(&relay->stream);
+    source_pubsub_free(&relay->pubsub);
+    source_http_free(&relay->http_source);
+    if (relay->end)
+        loop_wake_free(&relay->end);
+    loop_free(&relay->loop);
+    keeper_free(&relay->keeper);
+    event_map_free(&relay->map);
+    redis_watch_fini(&relay->watch);
+    free(relay);
+    *pointer = NULL;
+}

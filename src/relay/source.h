@@ -1,0 +1,26 @@
+/* What the sources have in common. */
+#ifndef ROOMCAST_RELAY_SOURCE_H
+#define ROOMCAST_RELAY_SOURCE_H
+
+#include <stddef.h>
+
+#include <roomcast/config/config.h>
+
+#include "intake.h"
+#include "lanes.h"
+#include "redis_watch.h"
+
+#define SOURCE_CONNECT_TIMEOUT_MS 2000u
+#define SOURCE_COMMAND_TIMEOUT_MS 5000u
+#define SOURCE_BYTES_MAX          (64u << 20) /* of one source's events in flight; then it takes no more */
+
+/* Borrowed, all of it; outlives the sources. */
+struct source_context {
+    const struct config *config;
+    const struct intake *intake;
+    struct lanes *lanes;
+    struct redis_watch *watch;
+    const char *consumer; /* name of this relay in the consumer group */
+};
+
+#endif

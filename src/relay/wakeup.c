@@ -1,0 +1,50 @@
+#include "wakeup.h"
+
+#include <time.h>
+
+void wakeup_init(struct wakeup *wakeup)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&wakeup->lock, NULL);
+    pthread_cond_init(&wakeup->cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+    wakeup->raised = false;
+}
+
+void wakeup_fini(struct wakeup *wakeup)
+{
+    pthread_cond_destroy(&wakeup->cond);
+    pthread_mutex_destroy(&wakeup->lock);
+}
+
+void wakeup_raise(void *context)
+{
+    struct wakeup *wakeup = context;
+
+    pthread_mutex_lock(&wakeup->lock);
+    wakeup->raised = true;
+    pthread_cond_signal(&wakeup->cond);
+    pthread_mutex_unlock(&wakeup->lock);
+}
+
+void wakeup_wait(struct wakeup *wakeup, uint64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&wakeup->lock);
+    while (!wakeup->raised)
+        if (pthread_cond_timedwait(&wakeup->cond, &wakeup->lock, &until) != 0)
+            break;
+    wakeup->raised = false;
+    pthread_mutex_unlock(&wakeup->lock);
+}
