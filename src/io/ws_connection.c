@@ -1,0 +1,332 @@
+#include "ws_connection.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <libwebsockets.h>
+#include <utlist.h>
+
+#include "ws_context.h"
+
+#define ALLOWS(state) (1u << (state))
+
+/* The diagram in the header, as a table: what may follow each state. */
+static const unsigned followers[] = {
+    [WS_STATE_HEAD] = ALLOWS(WS_STATE_OPEN) | ALLOWS(WS_STATE_LINGER) | ALLOWS(WS_STATE_DEAD),
+    [WS_STATE_OPEN] = ALLOWS(WS_STATE_CLOSING) | ALLOWS(WS_STATE_ENDING) | ALLOWS(WS_STATE_DROPPING),
+    [WS_STATE_CLOSING] = ALLOWS(WS_STATE_ENDING) | ALLOWS(WS_STATE_DROPPING),
+    [WS_STATE_ENDING] = ALLOWS(WS_STATE_LINGER) | ALLOWS(WS_STATE_DEAD),
+    [WS_STATE_DROPPING] = ALLOWS(WS_STATE_DEAD),
+    [WS_STATE_LINGER] = ALLOWS(WS_STATE_DEAD),
+    [WS_STATE_DEAD] = 0,
+};
+
+static void set_state(struct ws_connection *connection, enum ws_state state)
+{
+    assert(followers[connection->state] & ALLOWS(state));
+    connection->state = state;
+    ws_server_clear_deadline(connection); /* each wait belongs to one state */
+}
+
+static bool is_upgraded(const struct ws_connection *connection)
+{
+    return connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING;
+}
+
+/* Frees the connection itself. */
+static void release(struct ws_connection *connection)
+{
+    ws_server_clear_deadline(connection);
+    if (connection->wsi)
+        ws_context_kill(connection->wsi);
+    DL_DELETE(connection->server->connections, connection);
+    connection->server->count--;
+    buffer_fini(&connection->input);
+    ws_decoder_fini(&connection->decoder);
+    free(connection);
+}
+
+static void update_reading(struct ws_connection *connection)
+{
+    bool reading = connection->output != WS_OUTPUT_BLOCKED && !connection->paused &&
+                   (connection->state == WS_STATE_HEAD || connection->input.len == 0);
+    if (!connection->wsi || reading == connection->reading)
+        return;
+    connection->reading = reading;
+    lws_rx_flow_control(connection->wsi, reading);
+}
+
+/* False when the connection is broken. */
+bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len)
+{
+    struct lws *wsi = connection->wsi;
+    /* RAW: the library promises not to write into the bytes, whatever its prototype says. */
+    if (!wsi || lws_write(wsi, (unsigned char *)bytes, len, LWS_WRITE_RAW) < 0)
+        return false;
+    if (lws_partial_buffered(wsi)) { /* the library asks for the callback itself */
+        connection->output = WS_OUTPUT_BLOCKED;
+        update_reading(connection);
+    }
+    return true;
+}
+
+void ws_connection_end(struct ws_connection *connection, enum ws_end end, unsigned code, enum ws_state next)
+{
+    set_state(connection, next);
+    connection->end = end;
+    connection->code = code;
+    ws_server_queue_work(connection);
+}
+
+void ws_connection_open(struct ws_connection *connection, void *session)
+{
+    struct ws_server *server = connection->server;
+    set_state(connection, WS_STATE_OPEN);
+    connection->session = session;
+    buffer_fini(&connection->input);
+    ws_decoder_init(&connection->decoder, server->options.max_message_bytes);
+    server->handlers.on_open(server->handlers.context, connection, session);
+}
+
+static void die(struct ws_connection *connection)
+{
+    set_state(connection, WS_STATE_DEAD);
+    ws_server_queue_work(connection);
+}
+
+void ws_connection_discard(struct ws_connection *connection)
+{
+    die(connection);
+}
+
+void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
+{
+    struct ws_connection *connection = NULL;
+    if (server->count < 2 * (size_t)server->options.max_connections)
+        connection = calloc(1, sizeof *connection);
+    if (!connection) {
+        close(fd);
+        return;
+    }
+    *connection = (struct ws_connection){.server = server, .state = WS_STATE_HEAD, .reading = true};
+    buffer_init(&connection->input, server->options.max_header_bytes);
+    memcpy(connection->peer, peer, strlen(peer) + 1);
+    DL_APPEND(server->connections, connection);
+    server->count++;
+    connection->wsi = ws_context_adopt(server->context, fd, connection);
+    if (connection->wsi)
+        ws_server_set_deadline(connection, &server->handshakes);
+    else if (connection->state == WS_STATE_HEAD) /* otherwise the library has told already */
+        die(connection);
+}
+
+/* Nothing more will be written: says so to the peer, who then closes. */
+static void end_output(struct ws_connection *connection)
+{
+    shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
+}
+
+void ws_connection_linger(struct ws_connection *connection)
+{
+    if (!connection->wsi) {
+        die(connection);
+        return;
+    }
+    set_state(connection, WS_STATE_LINGER);
+    ws_server_set_deadline(connection, &connection->server->closings);
+    connection->paused = false;
+    buffer_fini(&connection->input);
+    ws_decoder_fini(&connection->decoder);
+    update_reading(connection);
+    if (connection->output == WS_OUTPUT_READY)
+        end_output(connection);
+}
+
+/* --- from libwebsockets --- */
+
+void ws_connection_received(struct ws_connection *connection, unsigned char *bytes, size_t len)
+{
+    if (connection->state == WS_STATE_HEAD)
+        ws_connection_read_head(connection, bytes, len);
+    else if (is_upgraded(connection))
+        ws_connection_read_frames(connection, bytes, len);
+    update_reading(connection);
+}
+
+void ws_connection_drained(struct ws_connection *connection)
+{
+    struct ws_server *server = connection->server;
+    if (lws_partial_buffered(connection->wsi))
+        return;
+    switch (connection->output) {
+    case WS_OUTPUT_READY:
+        return;
+    case WS_OUTPUT_BLOCKED:
+        connection->output = WS_OUTPUT_DRAINED;
+        update_reading(connection);
+        lws_callback_on_writable(connection->wsi);
+        return;
+    case WS_OUTPUT_DRAINED:
+        connection->output = WS_OUTPUT_READY;
+    }
+    if (connection->state == WS_STATE_LINGER) {
+        end_output(connection);
+    } else if (connection->state == WS_STATE_OPEN && connection->owes_writable) {
+        connection->owes_writable = false;
+        server->handlers.on_writable(server->handlers.context, connection);
+    }
+}
+
+void ws_connection_lost(struct ws_connection *connection)
+{
+    connection->wsi = NULL;
+    switch (connection->state) {
+    case WS_STATE_HEAD:
+        if (connection->input.len > 0) /* a mere connection attempt is no bad request */
+            ws_connection_report(connection, "closed before the request was complete");
+        die(connection);
+        return;
+    case WS_STATE_OPEN:
+        ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
+        return;
+    case WS_STATE_CLOSING:
+        ws_connection_end(connection, WS_END_SERVER, connection->code, WS_STATE_DROPPING);
+        return;
+    case WS_STATE_LINGER:
+        die(connection);
+        return;
+    case WS_STATE_ENDING:
+    case WS_STATE_DROPPING:
+    case WS_STATE_DEAD:
+        return;
+    }
+}
+
+/* --- from the server --- */
+
+void ws_connection_late(struct ws_connection *connection)
+{
+    if (connection->state == WS_STATE_HEAD)
+        ws_connection_refuse_late(connection);
+    else if (connection->state == WS_STATE_CLOSING)
+        ws_connection_end(connection, WS_END_SERVER, connection->code, WS_STATE_DROPPING);
+    else if (connection->state == WS_STATE_LINGER)
+        die(connection);
+}
+
+static void tell_closed(struct ws_connection *connection)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    handlers->on_closed(handlers->context, connection, connection->end, connection->code);
+}
+
+/* What a pause left unread. Pausing again in between leaves the rest. */
+static void read_on(struct ws_connection *connection)
+{
+    if (connection->paused)
+        return;
+    struct buffer unread = connection->input;
+    buffer_init(&connection->input, unread.max);
+    if (unread.len > 0)
+        ws_connection_read_frames(connection, (unsigned char *)unread.data, unread.len);
+    buffer_fini(&unread);
+    update_reading(connection);
+}
+
+void ws_connection_work(struct ws_connection *connection)
+{
+    switch (connection->state) {
+    case WS_STATE_OPEN:
+    case WS_STATE_CLOSING:
+        read_on(connection);
+        return;
+    case WS_STATE_ENDING:
+        tell_closed(connection);
+        ws_connection_linger(connection);
+        return;
+    case WS_STATE_DROPPING:
+        tell_closed(connection);
+        set_state(connection, WS_STATE_DEAD);
+        release(connection);
+        return;
+    case WS_STATE_DEAD:
+        release(connection);
+        return;
+    case WS_STATE_HEAD:
+    case WS_STATE_LINGER:
+        return;
+    }
+}
+
+void ws_connection_cut(struct ws_connection *connection)
+{
+    if (is_upgraded(connection)) {
+        bool asked = connection->state == WS_STATE_CLOSING;
+        ws_connection_end(connection, WS_END_SERVER, asked ? connection->code : (unsigned)WS_CLOSE_ABNORMAL,
+                          WS_STATE_DROPPING);
+    }
+    if (connection->state == WS_STATE_ENDING || connection->state == WS_STATE_DROPPING)
+        tell_closed(connection);
+    release(connection);
+}
+
+/* --- from the caller --- */
+
+void *ws_connection_session(const struct ws_connection *connection)
+{
+    return connection->session;
+}
+
+const char *ws_connection_peer(const struct ws_connection *connection)
+{
+    return connection->peer;
+}
+
+enum ws_write ws_connection_write(struct ws_connection *connection, const void *frames, size_t len)
+{
+    if (connection->state != WS_STATE_OPEN)
+        return WS_GONE;
+    if (!ws_connection_put(connection, frames, len)) {
+        ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
+        return WS_GONE;
+    }
+    if (connection->output != WS_OUTPUT_BLOCKED)
+        return WS_WRITTEN;
+    connection->owes_writable = true;
+    return WS_BLOCKED;
+}
+
+void ws_connection_close(struct ws_connection *connection, unsigned code, const char *reason)
+{
+    unsigned char frame[WS_CLOSE_FRAME_MAX];
+    if (connection->state != WS_STATE_OPEN)
+        return;
+    size_t len = ws_close_frame(frame, code, reason);
+    if (!ws_connection_put(connection, frame, len)) {
+        ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
+        return;
+    }
+    set_state(connection, WS_STATE_CLOSING);
+    connection->code = code;
+    ws_server_set_deadline(connection, &connection->server->closings);
+    ws_connection_pause(connection, false); /* the peer's close frame is to be read */
+}
+
+void ws_connection_drop(struct ws_connection *connection)
+{
+    if (is_upgraded(connection))
+        ws_connection_end(connection, WS_END_SERVER, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
+}
+
+void ws_connection_pause(struct ws_connection *connection, bool paused)
+{
+    if (!is_upgraded(connection) || (connection->state == WS_STATE_CLOSING && paused))
+        return;
+    connection->paused = paused;
+    if (!paused && connection->input.len > 0)
+        ws_server_queue_work(connection); /* never handlers from within a call */
+    update_reading(connection);
+}

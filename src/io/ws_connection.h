@@ -1,0 +1,131 @@
+/* One client connection of a ws_server: its states, and what the parts of the server tell each other.
+ *
+ *   accepted
+ *      |
+ *    HEAD ----------------- refused, malformed, too late --------------+
+ *      | 101 written                                                   |
+ *      v                                                               v
+ *    OPEN -- ws_connection_close --> CLOSING                         LINGER: the answer is flushed, then what
+ *      | | peer's close answered,      | | peer's close                ^ |   still comes is thrown away
+ * (closing | | fault answered              | |                             | |   earlier would reset the
+ * connection | +------> ENDING <-------------|-+                             | |   and take the answer with
+ * it) |            | on_closed        |                               | | |
+ * +------------------|-------------------------------+ | peer has closed, or too late | drop, TCP lost | too
+ * late, TCP lost              |
+ *      +-------> DROPPING <------------+                                 |
+ *                   | on_closed                                          v
+ *                   +--------------------------------------------------> DEAD: freed at the end of the turn
+ *
+ * HEAD and LINGER also end in DEAD when the TCP connection is lost. on_closed is called from the server's
+ * work at the end of a turn only, so that no handler is called from within ws_connection_write, _close or
+ * _drop. */
+#ifndef ROOMCAST_SRC_IO_WS_CONNECTION_H
+#define ROOMCAST_SRC_IO_WS_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <roomcast/base/buffer.h>
+#include <roomcast/io/ws_server.h>
+
+#include "ws_frame.h"
+#include "ws_listen.h"
+
+struct lws;
+
+enum ws_state {
+    WS_STATE_HEAD,
+    WS_STATE_OPEN,
+    WS_STATE_CLOSING,
+    WS_STATE_ENDING,
+    WS_STATE_DROPPING,
+    WS_STATE_LINGER,
+    WS_STATE_DEAD,
+};
+
+/* BLOCKED: the kernel did not take all; libwebsockets holds the rest, and nothing is read meanwhile: with
+ * output waiting it would be called for every byte that can be read and not read it, a spinning loop.
+ * DRAINED: the rest is out; before more is written, what has come meanwhile is read once. */
+enum ws_output { WS_OUTPUT_READY, WS_OUTPUT_BLOCKED, WS_OUTPUT_DRAINED };
+
+struct ws_connection {
+    struct ws_server *server; /* borrowed */
+    struct lws *wsi;          /* owned by libwebsockets; NULL once it is gone */
+    void *session;            /* the caller's */
+    enum ws_state state;      /* changed by set_state() only */
+    enum ws_output output;
+    bool owes_writable; /* WS_BLOCKED was returned */
+    bool paused;        /* by the caller */
+    bool reading;       /* what libwebsockets was last told */
+    enum ws_end end;    /* for on_closed, from CLOSING on */
+    unsigned code;
+
+    struct buffer input; /* HEAD: the request so far; later: what was read before a pause */
+    size_t scanned;      /* bytes of `input` known to hold no end of the head */
+    struct ws_decoder decoder;
+
+    struct ws_connection *prev, *next; /* in server->connections */
+    struct ws_connection *work_next;   /* in server->work */
+    bool has_work;
+    struct ws_deadlines *deadlines; /* the list it is in, or NULL */
+    struct ws_connection *deadline_prev, *deadline_next;
+    uint64_t deadline_ms;
+    char peer[WS_PEER_SIZE];
+};
+
+/* Connections that all wait equally long, so that appending keeps them in order. */
+struct ws_deadlines {
+    uint64_t wait_ms;
+    struct ws_connection *first;
+};
+
+#define WS_PONGS_BYTES 4096
+
+struct ws_server {
+    struct loop *loop; /* borrowed */
+    struct ws_server_options options;
+    struct ws_handlers handlers;
+    struct ws_context *context;
+    struct ws_listener *listener; /* NULL when no longer accepting */
+    uint16_t port;
+    struct ws_connection *connections;
+    size_t count; /* of `connections` */
+    struct ws_deadlines handshakes, closings;
+    struct loop_timer *deadline_timer;
+    struct ws_connection *work, **work_tail;
+    struct ws_worker *worker; /* libuv's side of the work list */
+    size_t pongs_len;
+    unsigned char pongs[WS_PONGS_BYTES]; /* answers gathered while one read is worked on */
+};
+
+/* From the listener. Takes over `fd`. */
+void ws_connection_accept(struct ws_server *server, int fd, const char *peer);
+/* From libwebsockets. */
+void ws_connection_received(struct ws_connection *connection, unsigned char *bytes, size_t len);
+void ws_connection_drained(struct ws_connection *connection);
+void ws_connection_lost(struct ws_connection *connection);
+/* From the server. */
+void ws_connection_late(struct ws_connection *connection);
+void ws_connection_work(struct ws_connection *connection);
+/* Frees, after on_closed when that is still owed. */
+void ws_connection_cut(struct ws_connection *connection);
+
+/* Between ws_connection.c and ws_reading.c. */
+bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len);
+void ws_connection_open(struct ws_connection *connection, void *session);
+void ws_connection_linger(struct ws_connection *connection);
+void ws_connection_discard(struct ws_connection *connection);
+/* on_closed is due; `next`: ENDING or DROPPING. */
+void ws_connection_end(struct ws_connection *connection, enum ws_end end, unsigned code, enum ws_state next);
+void ws_connection_read_head(struct ws_connection *connection, unsigned char *bytes, size_t len);
+void ws_connection_read_frames(struct ws_connection *connection, unsigned char *bytes, size_t len);
+void ws_connection_refuse_late(struct ws_connection *connection);
+void ws_connection_report(struct ws_connection *connection, const char *what);
+
+/* In ws_server.c: the end-of-turn work, and the deadlines. */
+void ws_server_queue_work(struct ws_connection *connection);
+void ws_server_set_deadline(struct ws_connection *connection, struct ws_deadlines *deadlines);
+void ws_server_clear_deadline(struct ws_connection *connection);
+
+#endif

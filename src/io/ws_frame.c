@@ -1,0 +1,290 @@
+#include "ws_frame.h"
+
+#include <string.h>
+
+enum opcode { CONTINUATION = 0x0, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 0x9, PONG = 0xA };
+
+#define FIN_BIT     0x80
+#define RSV_BITS    0x70
+#define MASK_BIT    0x80
+#define CONTROL_BIT 0x08
+#define MASK_LEN    4
+
+void ws_decoder_init(struct ws_decoder *decoder, size_t max)
+{
+    *decoder = (struct ws_decoder){0};
+    buffer_init(&decoder->message, max);
+    ws_utf8_init(&decoder->utf8);
+}
+
+void ws_decoder_fini(struct ws_decoder *decoder)
+{
+    buffer_fini(&decoder->message);
+}
+
+static void fault(struct ws_event *event, unsigned code)
+{
+    event->kind = WS_EVENT_FAULT;
+    event->code = code;
+}
+
+static unsigned opcode_of(const struct ws_decoder *decoder)
+{
+    return decoder->head[0] & 0x0F;
+}
+
+static bool is_final(const struct ws_decoder *decoder)
+{
+    return decoder->head[0] & FIN_BIT;
+}
+
+static bool is_control(const struct ws_decoder *decoder)
+{
+    return decoder->head[0] & CONTROL_BIT;
+}
+
+/* What the first two bytes of a head allow to judge. 0, or the code to close with. */
+static unsigned judge_start(const struct ws_decoder *decoder)
+{
+    unsigned short_len = decoder->head[1] & 0x7F;
+    if (decoder->head[0] & RSV_BITS) /* no extension was agreed on */
+        return WS_CLOSE_PROTOCOL;
+    if (!(decoder->head[1] & MASK_BIT)) /* section 5.1 */
+        return WS_CLOSE_PROTOCOL;
+    switch (opcode_of(decoder)) {
+    case CONTINUATION:
+        return decoder->message_state == WS_MESSAGE_NONE ? WS_CLOSE_PROTOCOL : 0;
+    case TEXT:
+        return decoder->message_state == WS_MESSAGE_NONE ? 0 : WS_CLOSE_PROTOCOL;
+    case BINARY:
+        return decoder->message_state == WS_MESSAGE_NONE ? WS_CLOSE_UNSUPPORTED : WS_CLOSE_PROTOCOL;
+    case CLOSE:
+    case PING:
+    case PONG: /* section 5.5: short and never fragmented */
+        return is_final(decoder) && short_len <= WS_CONTROL_MAX ? 0 : WS_CLOSE_PROTOCOL;
+    default:
+        return WS_CLOSE_PROTOCOL;
+    }
+}
+
+static uint8_t head_size(const struct ws_decoder *decoder)
+{
+    unsigned short_len = decoder->head[1] & 0x7F;
+    return (uint8_t)(2 + (short_len == 126 ? 2 : short_len == 127 ? 8 : 0) + MASK_LEN);
+}
+
+/* Section 5.2: the shortest form that holds the length, and never above 63 bits. */
+static bool read_length(const struct ws_decoder *decoder, uint64_t *ret_length)
+{
+    unsigned short_len = decoder->head[1] & 0x7F;
+    if (short_len < 126) {
+        *ret_length = short_len;
+        return true;
+    }
+    size_t bytes = short_len == 126 ? 2 : 8;
+    uint64_t length = 0;
+    for (size_t at = 0; at < bytes; at++)
+        length = length << 8 | decoder->head[2 + at];
+    *ret_length = length;
+    return short_len == 126 ? length > 125 : length > UINT16_MAX && length >> 63 == 0;
+}
+
+static void begin_data(struct ws_decoder *decoder, struct ws_event *event)
+{
+    if (opcode_of(decoder) == TEXT) {
+        decoder->message_state = WS_MESSAGE_TEXT;
+        ws_utf8_init(&decoder->utf8);
+    }
+    if (decoder->message_state == WS_MESSAGE_TEXT &&
+        decoder->payload_left > decoder->message.max - decoder->message.len) {
+        decoder->message_state = WS_MESSAGE_TO_SKIP;
+        buffer_fini(&decoder->message);
+        event->kind = WS_EVENT_TOO_BIG;
+    }
+}
+
+/* Collects the head of a frame, judging it as early as possible. */
+static void take_head(struct ws_decoder *decoder, unsigned char **bytes, size_t *len, struct ws_event *event)
+{
+    while (*len > 0 && !decoder->in_payload) {
+        decoder->head[decoder->head_len++] = *(*bytes)++;
+        --*len;
+        if (decoder->head_len == 2) {
+            unsigned code = judge_start(decoder);
+            if (code != 0) {
+                fault(event, code);
+                return;
+            }
+            decoder->head_need = head_size(decoder);
+        }
+        if (decoder->head_len < 2 || decoder->head_len < decoder->head_need)
+            continue;
+        if (!read_length(decoder, &decoder->payload_left)) {
+            fault(event, WS_CLOSE_PROTOCOL);
+            return;
+        }
+        decoder->in_payload = true;
+        decoder->mask_at = 0;
+        decoder->control_len = 0;
+        if (!is_control(decoder))
+            begin_data(decoder, event);
+    }
+}
+
+static void unmask(struct ws_decoder *decoder, unsigned char *bytes, size_t len)
+{
+    const unsigned char *key = decoder->head + decoder->head_need - MASK_LEN;
+    unsigned char turned[8];
+    for (unsigned at = 0; at < sizeof turned; at++)
+        turned[at] = key[(decoder->mask_at + at) & 3];
+    uint64_t word, mask;
+    memcpy(&mask, turned, sizeof mask);
+    size_t at = 0;
+    for (; len - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, bytes + at, sizeof word);
+        word ^= mask;
+        memcpy(bytes + at, &word, sizeof word);
+    }
+    for (; at < len; at++)
+        bytes[at] ^= turned[at & 7];
+    decoder->mask_at = (uint8_t)((decoder->mask_at + len) & 3);
+}
+
+static void end_frame(struct ws_decoder *decoder)
+{
+    decoder->in_payload = false;
+    decoder->head_len = 0;
+    decoder->head_need = 0;
+}
+
+static void end_text(struct ws_decoder *decoder, struct slice payload, struct ws_event *event)
+{
+    decoder->message_state = WS_MESSAGE_NONE;
+    if (!ws_utf8_complete(&decoder->utf8)) {
+        fault(event, WS_CLOSE_NOT_UTF8);
+        return;
+    }
+    *event = (struct ws_event){.kind = WS_EVENT_TEXT, .payload = payload};
+}
+
+static void take_text(struct ws_decoder *decoder, unsigned char *bytes, size_t len, struct ws_event *event)
+{
+    bool ends = is_final(decoder) && decoder->payload_left == 0;
+    if (!ws_utf8_feed(&decoder->utf8, bytes, len)) {
+        fault(event, WS_CLOSE_NOT_UTF8);
+        return;
+    }
+    if (ends && decoder->message.len == 0) { /* came whole: no need for a copy */
+        end_text(decoder, (struct slice){(const char *)bytes, len}, event);
+        return;
+    }
+    buffer_append(&decoder->message, bytes, len);
+    if (buffer_failed(&decoder->message)) {
+        event->kind = WS_EVENT_NO_MEMORY; /* the size was checked before */
+        return;
+    }
+    if (ends) {
+        decoder->delivered = true;
+        end_text(decoder, buffer_slice(&decoder->message), event);
+    }
+}
+
+/* Section 7.4; 1012 to 1014 are registered since. */
+static bool may_be_sent(unsigned code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+static void end_close(const struct ws_decoder *decoder, struct ws_event *event)
+{
+    if (decoder->control_len == 0) {
+        *event = (struct ws_event){.kind = WS_EVENT_CLOSE, .code = WS_CLOSE_NO_CODE};
+        return;
+    }
+    unsigned code = decoder->control_len == 1 ? 0 : (unsigned)decoder->control[0] << 8 | decoder->control[1];
+    if (!may_be_sent(code)) {
+        fault(event, WS_CLOSE_PROTOCOL);
+        return;
+    }
+    struct ws_utf8 utf8;
+    ws_utf8_init(&utf8);
+    if (!ws_utf8_feed(&utf8, decoder->control + 2, decoder->control_len - 2u) || !ws_utf8_complete(&utf8))
+        fault(event, WS_CLOSE_NOT_UTF8);
+    else
+        *event = (struct ws_event){.kind = WS_EVENT_CLOSE, .code = code};
+}
+
+static void take_control(struct ws_decoder *decoder, const unsigned char *bytes, size_t len,
+                         struct ws_event *event)
+{
+    memcpy(decoder->control + decoder->control_len, bytes, len);
+    decoder->control_len = (uint8_t)(decoder->control_len + len);
+    if (decoder->payload_left > 0)
+        return;
+    if (opcode_of(decoder) == CLOSE) {
+        end_close(decoder, event);
+        return;
+    }
+    event->kind = opcode_of(decoder) == PING ? WS_EVENT_PING : WS_EVENT_PONG;
+    event->payload = (struct slice){(const char *)decoder->control, decoder->control_len};
+}
+
+static void take_payload(struct ws_decoder *decoder, unsigned char **bytes, size_t *len,
+                         struct ws_event *event)
+{
+    size_t take = *len < decoder->payload_left ? *len : (size_t)decoder->payload_left;
+    unsigned char *piece = *bytes;
+    *bytes += take;
+    *len -= take;
+    decoder->payload_left -= take;
+    if (is_control(decoder)) {
+        unmask(decoder, piece, take);
+        take_control(decoder, piece, take, event);
+    } else if (decoder->message_state == WS_MESSAGE_TEXT) {
+        unmask(decoder, piece, take);
+        take_text(decoder, piece, take, event);
+    } else if (is_final(decoder) && decoder->payload_left == 0) {
+        decoder->message_state = WS_MESSAGE_NONE;
+    }
+    if (decoder->payload_left == 0)
+        end_frame(decoder);
+}
+
+void ws_decoder_next(struct ws_decoder *decoder, unsigned char **bytes, size_t *len,
+                     struct ws_event *ret_event)
+{
+    *ret_event = (struct ws_event){.kind = WS_EVENT_NONE};
+    if (decoder->delivered) {
+        buffer_fini(&decoder->message); /* an idle connection keeps no memory */
+        decoder->delivered = false;
+    }
+    while (ret_event->kind == WS_EVENT_NONE) {
+        if (!decoder->in_payload)
+            take_head(decoder, bytes, len, ret_event);
+        if (ret_event->kind != WS_EVENT_NONE || !decoder->in_payload ||
+            (*len == 0 && decoder->payload_left > 0))
+            return;
+        take_payload(decoder, bytes, len, ret_event);
+    }
+}
+
+size_t ws_close_frame(unsigned char *frame, unsigned code, const char *reason)
+{
+    size_t payload = 0;
+    if (code != WS_CLOSE_NO_CODE) {
+        size_t reason_len = reason ? strlen(reason) : 0;
+        if (reason_len > WS_CONTROL_MAX - 2) {
+            reason_len = WS_CONTROL_MAX - 2;
+            while (reason_len > 0 && ((unsigned char)reason[reason_len] & 0xC0) == 0x80)
+                reason_len--;
+        }
+        frame[2] = (unsigned char)(code >> 8);
+        frame[3] = (unsigned char)code;
+        if (reason_len > 0)
+            memcpy(frame + 4, reason, reason_len);
+        payload = 2 + reason_len;
+    }
+    frame[0] = FIN_BIT | CLOSE;
+    frame[1] = (unsigned char)payload;
+    return 2 + payload;
+}

@@ -1,0 +1,250 @@
+/* What a connection reads: first the request, then frames. */
+#include <assert.h>
+#include <string.h>
+
+#include <roomcast/base/frame.h>
+
+#include "ws_connection.h"
+#include "ws_head.h"
+#include "ws_upgrade.h"
+
+#define ANSWER_HEAD_BYTES 1024 /* status line and headers of our own */
+
+void ws_connection_report(struct ws_connection *connection, const char *what)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    if (handlers->on_bad_request)
+        handlers->on_bad_request(handlers->context, what);
+}
+
+/* False when it could not be written. */
+static bool put_buffer(struct ws_connection *connection, const struct buffer *answer)
+{
+    return !buffer_failed(answer) && ws_connection_put(connection, answer->data, answer->len);
+}
+
+static void refuse_malformed(struct ws_connection *connection, const struct ws_head_problem *problem)
+{
+    struct buffer answer;
+    buffer_init(&answer, 2 * ANSWER_HEAD_BYTES);
+    ws_upgrade_refuse_problem(&answer, problem);
+    ws_connection_report(connection, problem->reason);
+    if (put_buffer(connection, &answer))
+        ws_connection_linger(connection);
+    else
+        ws_connection_discard(connection);
+    buffer_fini(&answer);
+}
+
+void ws_connection_refuse_late(struct ws_connection *connection)
+{
+    static const struct ws_head_problem problem = {408, "REQUEST_TIMEOUT",
+                                                   "the request did not come in time"};
+    if (connection->input.len > 0) {
+        refuse_malformed(connection, &problem);
+        return;
+    }
+    /* Who never said a word is not answered: it may be a spare connection of a browser. */
+    ws_connection_report(connection, "no request came in time");
+    ws_connection_discard(connection);
+}
+
+static void refuse(struct ws_connection *connection, const struct ws_head *head,
+                   const struct ws_decision *decision)
+{
+    const struct ws_refusal refusal = {
+        .status = decision->status,
+        .body = decision->body,
+        .retry_after_s = decision->retry_after_s,
+        .name_version = head->wrong_version,
+        .head_only = slice_equal(head->request.method, SLICE_LITERAL("HEAD")),
+    };
+    struct buffer answer;
+    buffer_init(&answer, ANSWER_HEAD_BYTES + decision->body.len);
+    ws_upgrade_refuse(&answer, &refusal);
+    if (put_buffer(connection, &answer))
+        ws_connection_linger(connection);
+    else
+        ws_connection_discard(connection);
+    buffer_fini(&answer);
+}
+
+static void accept_upgrade(struct ws_connection *connection, const struct ws_head *head,
+                           const struct ws_decision *decision)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    struct buffer answer;
+    assert(head->request.is_upgrade);
+    buffer_init(&answer, ANSWER_HEAD_BYTES);
+    ws_upgrade_accept(&answer, head, decision->subprotocol);
+    if (put_buffer(connection, &answer)) {
+        ws_connection_open(connection, decision->session);
+    } else {
+        handlers->on_abandoned(handlers->context, decision->session);
+        ws_connection_discard(connection);
+    }
+    buffer_fini(&answer);
+}
+
+static void decide(struct ws_connection *connection, struct ws_head *head)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    struct ws_decision decision = {0};
+    head->request.peer = slice_of(connection->peer);
+    handlers->on_request(handlers->context, &head->request, &decision);
+    if (decision.accept)
+        accept_upgrade(connection, head, &decision);
+    else
+        refuse(connection, head, &decision);
+}
+
+/* `connection->input` holds a whole head of `len` bytes. */
+static void take_head(struct ws_connection *connection, size_t len)
+{
+    struct ws_head head;
+    struct ws_head_problem problem;
+    struct buffer joined;
+    buffer_init(&joined, connection->input.max);
+    if (ws_head_parse(connection->input.data, len, &joined, &head, &problem))
+        decide(connection, &head);
+    else
+        refuse_malformed(connection, &problem);
+    buffer_fini(&joined);
+}
+
+void ws_connection_read_head(struct ws_connection *connection, unsigned char *bytes, size_t len)
+{
+    struct buffer *input = &connection->input;
+    size_t room = input->max - input->len;
+    size_t taken = len < room ? len : room;
+    buffer_append(input, bytes, taken);
+    if (buffer_failed(input)) {
+        ws_connection_report(connection, "out of memory");
+        ws_connection_discard(connection);
+        return;
+    }
+    size_t head_len = ws_head_find_end(buffer_slice(input), &connection->scanned);
+    if (head_len == 0) {
+        if (taken < len || input->len == input->max) {
+            struct ws_head_problem problem = ws_head_too_long(buffer_slice(input));
+            refuse_malformed(connection, &problem);
+        }
+        return;
+    }
+    size_t beyond = input->len - head_len; /* belongs to what follows */
+    take_head(connection, head_len);
+    if (connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING)
+        ws_connection_read_frames(connection, bytes + taken - beyond, len - taken + beyond);
+}
+
+/* --- frames --- */
+
+/* One write for all pings of one read. */
+static bool flush_pongs(struct ws_connection *connection)
+{
+    struct ws_server *server = connection->server;
+    size_t len = server->pongs_len;
+    server->pongs_len = 0;
+    if (len == 0 || ws_connection_put(connection, server->pongs, len))
+        return true;
+    ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
+    return false;
+}
+
+static void gather_pong(struct ws_connection *connection, struct slice payload)
+{
+    struct ws_server *server = connection->server;
+    if (sizeof server->pongs - server->pongs_len < FRAME_HEADER_MAX + WS_CONTROL_MAX &&
+        !flush_pongs(connection))
+        return;
+    unsigned char *frame = server->pongs + server->pongs_len;
+    frame[0] = 0x80 | FRAME_PONG;
+    frame[1] = (unsigned char)payload.len;
+    if (payload.len > 0)
+        memcpy(frame + 2, payload.data, payload.len);
+    server->pongs_len += 2 + payload.len;
+}
+
+/* Answers the peer's close, or its fault, and is done with it. */
+static void answer_close(struct ws_connection *connection, enum ws_end end, unsigned code)
+{
+    unsigned char frame[WS_CLOSE_FRAME_MAX];
+    size_t len = ws_close_frame(frame, code, NULL);
+    bool written = ws_connection_put(connection, frame, len);
+    ws_connection_end(connection, end, code, written ? WS_STATE_ENDING : WS_STATE_DROPPING);
+}
+
+static void handle_open(struct ws_connection *connection, const struct ws_event *event)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    if (event->kind == WS_EVENT_PING) {
+        gather_pong(connection, event->payload);
+        return;
+    }
+    if (!flush_pongs(connection)) /* before anything that may close */
+        return;
+    switch (event->kind) {
+    case WS_EVENT_TEXT:
+        handlers->on_message(handlers->context, connection, event->payload);
+        return;
+    case WS_EVENT_PONG:
+        handlers->on_pong(handlers->context, connection);
+        return;
+    case WS_EVENT_TOO_BIG:
+        handlers->on_too_big(handlers->context, connection);
+        return;
+    case WS_EVENT_CLOSE:
+        answer_close(connection, WS_END_CLIENT, event->code);
+        return;
+    case WS_EVENT_FAULT:
+        answer_close(connection, WS_END_FAULT, event->code);
+        return;
+    case WS_EVENT_NO_MEMORY:
+        ws_connection_drop(connection);
+        return;
+    case WS_EVENT_NONE:
+    case WS_EVENT_PING:
+        return;
+    }
+}
+
+/* Only the peer's close frame is still of interest, or that none can come any more. */
+static void handle_closing(struct ws_connection *connection, const struct ws_event *event)
+{
+    if (event->kind == WS_EVENT_CLOSE || event->kind == WS_EVENT_FAULT)
+        ws_connection_end(connection, WS_END_SERVER, connection->code, WS_STATE_ENDING);
+    else if (event->kind == WS_EVENT_NO_MEMORY)
+        ws_connection_end(connection, WS_END_SERVER, connection->code, WS_STATE_DROPPING);
+}
+
+static void keep_unread(struct ws_connection *connection, const unsigned char *bytes, size_t len)
+{
+    connection->input.max = SIZE_MAX / 2; /* bounded by the size of one read */
+    buffer_append(&connection->input, bytes, len);
+    if (buffer_failed(&connection->input))
+        ws_connection_drop(connection);
+}
+
+void ws_connection_read_frames(struct ws_connection *connection, unsigned char *bytes, size_t len)
+{
+    struct ws_event event;
+    assert(connection->server->pongs_len == 0);
+    for (;;) {
+        if (connection->paused && len > 0) {
+            keep_unread(connection, bytes, len);
+            break;
+        }
+        ws_decoder_next(&connection->decoder, &bytes, &len, &event);
+        if (event.kind == WS_EVENT_NONE)
+            break;
+        if (connection->state == WS_STATE_OPEN)
+            handle_open(connection, &event);
+        else
+            handle_closing(connection, &event);
+        if (connection->state != WS_STATE_OPEN && connection->state != WS_STATE_CLOSING)
+            break;
+    }
+    if (connection->state == WS_STATE_OPEN)
+        flush_pongs(connection);
+    connection->server->pongs_len = 0;
+}
