@@ -1,0 +1,62 @@
+/* A ws_server on a thread of its own, for tests: it notes every call of its handlers, and does what messages
+ * of the client tell it:
+ *
+ *   echo:<text>            answers <text>
+ *   twice:<text>           answers it in two frames by one write
+ *   close:<code>:<reason>  closes
+ *   drop                   drops
+ *   pause / resume-next    stops reading; resumes when the test calls harness_resume()
+ *   fill                   writes until WS_BLOCKED, then notes NOTED_BLOCKED
+ *   fill-close             the same, then closes with 4108
+ *   big                    answers a frame of HARNESS_BIG bytes, once
+ *
+ * Requests: /ws is accepted when well-formed; /refuse is refused by 401 with Retry-After 7; others by 426, or
+ * by 400 when they have a fault. */
+#ifndef ROOMCAST_TEST_WS_HARNESS_H
+#define ROOMCAST_TEST_WS_HARNESS_H
+
+#include <roomcast/io/ws_server.h>
+
+#define HARNESS_BIG         (3 * 1024 * 1024)
+#define HARNESS_MESSAGE_MAX 65536
+#define HARNESS_HEADER_MAX  16384
+
+enum noted {
+    NOTED_REQUEST, /* text: "method path query_token subprotocols fault" */
+    NOTED_OPEN,
+    NOTED_MESSAGE, /* text, code: its length */
+    NOTED_TOO_BIG,
+    NOTED_PONG,
+    NOTED_BLOCKED,
+    NOTED_WRITABLE,
+    NOTED_CLOSED,      /* end, code */
+    NOTED_BAD_REQUEST, /* text */
+    NOTED_KINDS
+};
+
+struct note {
+    enum noted kind;
+    char text[256];
+    enum ws_end end;
+    unsigned code;
+};
+
+struct harness;
+
+/* `port` 0: any. Timeouts in seconds. */
+struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsigned close_timeout_s);
+/* The default: long timeouts, any port. */
+struct harness *harness_start_default(void);
+uint16_t harness_port(const struct harness *harness);
+/* Stops the thread and frees all. Every open session must have been told closed by then: asserted. */
+void harness_stop(struct harness *harness);
+
+/* The next note of this kind, which must come within the deadline. */
+struct note harness_wait(struct harness *harness, enum noted kind);
+/* How many of this kind have not been waited for. */
+unsigned harness_count(struct harness *harness, enum noted kind);
+void harness_expect_closed(struct harness *harness, enum ws_end end, unsigned code);
+void harness_resume(struct harness *harness);
+void harness_stop_accepting(struct harness *harness);
+
+#endif
