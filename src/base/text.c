@@ -67,6 +67,39 @@ size_t text_escape(struct slice text, char unit[TEXT_UNIT_SIZE])
     return taken;
 }
 
+/* How many leading bytes are ASCII, eight at a time: payloads are mostly that. */
+static size_t ascii_run(const unsigned char *bytes, size_t len)
+{
+    size_t run = 0;
+
+    while (len - run >= sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, bytes + run, sizeof word);
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+        run += sizeof word;
+    }
+    return run;
+}
+
+bool text_is_utf8(struct slice text)
+{
+    const unsigned char *bytes = (const unsigned char *)text.data;
+    size_t at = 0;
+
+    while (at < text.len) {
+        at += ascii_run(bytes + at, text.len - at);
+        if (at == text.len)
+            break;
+        uint32_t point;
+        size_t step = text_decode((struct slice){text.data + at, text.len - at}, &point);
+        if (step == 0)
+            return false;
+        at += step;
+    }
+    return true;
+}
+
 bool text_is_plain(struct slice text)
 {
     while (text.len > 0) {

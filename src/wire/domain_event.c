@@ -37,7 +37,7 @@ static struct slice plain_member(const json_t *object, const char *name, size_t 
 {
     struct slice value = string_member(object, name);
 
-    return text_is_plain(value, max) ? value : (struct slice){NULL, 0};
+    return text_fits(value, max) ? value : (struct slice){NULL, 0};
 }
 
 /* The value of the first of three spellings that is there and not null. */
@@ -134,7 +134,7 @@ static enum err find_rule(const json_t *document, const struct event_map *map, s
     if (!value)
         return fail(reason, ERR_MISSING, "event_type is missing");
     event->event_type = string_member(document, "event_type");
-    if (event->event_type.len == 0 || !text_is_plain(event->event_type, CLIENT_TYPE_MAX))
+    if (event->event_type.len == 0 || !text_fits(event->event_type, CLIENT_TYPE_MAX))
         return fail(reason, ERR_RANGE,
                     "event_type is not a string of 1 to %d bytes without control characters",
                     CLIENT_TYPE_MAX);

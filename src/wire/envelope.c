@@ -17,12 +17,11 @@ static bool is_valid(const struct envelope *envelope)
     return envelope->room.len > 0 && text_is_epoch(slice_of(envelope->position.epoch)) &&
            envelope->position.seq >= 1 && envelope->position.seq <= SEQ_MAX && envelope->event_id.len > 0 &&
            text_is_graphic(envelope->event_id, EVENT_ID_MAX) && envelope->client_type.len > 0 &&
-           text_is_plain(envelope->client_type, CLIENT_TYPE_MAX) &&
-           text_is_plain(envelope->event_type, CLIENT_TYPE_MAX) &&
-           text_is_plain(envelope->occurred_at, OCCURRED_AT_MAX) &&
-           text_is_plain(envelope->source, SOURCE_MAX) &&
-           text_is_plain(envelope->correlation_id, CORRELATION_ID_MAX) &&
-           text_is_plain(envelope->traceparent, TRACEPARENT_MAX) && envelope->payload.len > 0 &&
+           text_fits(envelope->client_type, CLIENT_TYPE_MAX) &&
+           text_fits(envelope->event_type, CLIENT_TYPE_MAX) &&
+           text_fits(envelope->occurred_at, OCCURRED_AT_MAX) && text_fits(envelope->source, SOURCE_MAX) &&
+           text_fits(envelope->correlation_id, CORRELATION_ID_MAX) &&
+           text_fits(envelope->traceparent, TRACEPARENT_MAX) && envelope->payload.len > 0 &&
            text_is_utf8(envelope->payload);
 }
 

@@ -30,7 +30,7 @@ enum err room_key_for_user(struct slice user, struct room_key *ret_key)
     struct uuid uuid;
 
     /* UTF-8 too: user ids are written into JSON text as they are. */
-    if (user.len == 0 || !text_is_plain(user, USER_ID_MAX))
+    if (user.len == 0 || !text_fits(user, USER_ID_MAX))
         return ERR_RANGE;
     if (uuid_parse(user, &uuid) == ERR_OK)
         set_uuid_key(ret_key, ROUTE_TO_USER, &uuid);

@@ -13,13 +13,13 @@
 
 static bool is_user(struct slice user)
 {
-    return user.len > 0 && text_is_plain(user, USER_ID_MAX);
+    return user.len > 0 && text_fits(user, USER_ID_MAX);
 }
 
 static bool is_valid(const struct signal_message *signal)
 {
     if (signal->room.route != ROUTE_TO_CHAT || signal->node.len == 0 ||
-        !text_is_plain(signal->node, NODE_NAME_MAX))
+        !text_fits(signal->node, NODE_NAME_MAX))
         return false;
     if ((signal->kind == SIGNAL_TYPING || signal->kind == SIGNAL_PRESENCE_CHANGE) && !is_user(signal->user))
         return false;

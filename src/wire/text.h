@@ -5,12 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include <roomcast/base/slice.h>
+#include <roomcast/base/text.h>
 
-/* Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
-bool text_is_utf8(struct slice text);
-/* Well-formed UTF-8 without control characters (C0, DEL, C1), at most `max` bytes. May be empty. */
-bool text_is_plain(struct slice text, size_t max);
+/* text_is_plain, and at most `max` bytes. May be empty. */
+bool text_fits(struct slice text, size_t max);
 /* ASCII that can be seen, 0x21 to 0x7e, at most `max` bytes. May be empty. */
 bool text_is_graphic(struct slice text, size_t max);
 /* [0-9a-z], 1..EPOCH_LEN_MAX bytes. */

@@ -19,6 +19,9 @@ size_t text_decode(struct slice text, uint32_t *ret_point);
  * in YAML; a byte that is no UTF-8 becomes U+FFFD. Returns how many bytes of `text` it stands for. */
 size_t text_escape(struct slice text, char unit[TEXT_UNIT_SIZE]);
 
+/* Well-formed UTF-8 (RFC 3629). Fast where the text is ASCII. */
+bool text_is_utf8(struct slice text);
+
 /* Well-formed UTF-8 without control characters and line ends. */
 bool text_is_plain(struct slice text);
 

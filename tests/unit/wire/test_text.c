@@ -42,14 +42,14 @@ static void utf8_refuses_overlong_forms_surrogates_and_cut_sequences(void **stat
 static void plain_text_has_no_control_characters_of_either_set_and_keeps_the_limit(void **state)
 {
     (void)state;
-    assert_true(text_is_plain(SLICE_LITERAL("J\xc3\xbcrgen \xc2\xa0"), 32));
-    assert_true(text_is_plain((struct slice){NULL, 0}, 0));
-    assert_false(text_is_plain(SLICE_LITERAL("12345"), 4));
-    assert_false(text_is_plain(SLICE_LITERAL("a\nb"), 32));
-    assert_false(text_is_plain(SLICE_LITERAL("a\0b"), 32));
-    assert_false(text_is_plain(SLICE_LITERAL("a\x7f"), 32));
-    assert_false(text_is_plain(SLICE_LITERAL("\xc2\x85"), 32));
-    assert_false(text_is_plain(SLICE_LITERAL("\xc2"), 32));
+    assert_true(text_fits(SLICE_LITERAL("J\xc3\xbcrgen \xc2\xa0"), 32));
+    assert_true(text_fits((struct slice){NULL, 0}, 0));
+    assert_false(text_fits(SLICE_LITERAL("12345"), 4));
+    assert_false(text_fits(SLICE_LITERAL("a\nb"), 32));
+    assert_false(text_fits(SLICE_LITERAL("a\0b"), 32));
+    assert_false(text_fits(SLICE_LITERAL("a\x7f"), 32));
+    assert_false(text_fits(SLICE_LITERAL("\xc2\x85"), 32));
+    assert_false(text_fits(SLICE_LITERAL("\xc2"), 32));
 }
 
 static void graphic_text_is_visible_ascii(void **state)
