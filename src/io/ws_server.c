@@ -38,7 +38,7 @@ static void run_work(uv_idle_t *idle)
 void ws_server_queue_work(struct ws_connection *connection)
 {
     struct ws_server *server = connection->server;
-    if (connection->has_work)
+    if (connection->has_work || !server->worker) /* a server that is being freed cuts what it has itself */
         return;
     connection->has_work = true;
     *server->work_tail = connection;
@@ -168,12 +168,13 @@ void ws_server_free(struct ws_server **server)
     if (!s)
         return;
     ws_listener_free(&s->listener);
+    if (s->worker)
+        uv_close((uv_handle_t *)&s->worker->idle, worker_closed);
+    s->worker = NULL;
     while (s->connections)
         ws_connection_cut(s->connections);
     ws_context_free(&s->context);
     loop_timer_free(&s->deadline_timer);
-    if (s->worker)
-        uv_close((uv_handle_t *)&s->worker->idle, worker_closed);
     free(s);
     *server = NULL;
 }
