@@ -1,0 +1,19 @@
+#include <roomcast/wire/signal.h>
+
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct signal_owned owned;
+    struct room_key room;
+    struct buffer again;
+
+    must(room_key_for_chat_text(SLICE_LITERAL("6f1c2b7a-58d3-4e09-9c1e-0d2f4a6b8c1d"), &room) == ERR_OK);
+    if (signal_decode(fuzz_slice(data, size), &room, &owned))
+        return 0;
+    buffer_init(&again, SIGNAL_MAX_BYTES);
+    must(signal_encode(&owned.signal, &again) == ERR_OK);
+    buffer_fini(&again);
+    signal_release(&owned);
+    return 0;
+}
