@@ -215,9 +215,14 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     struct hub *hub = calloc(1, sizeof *hub);
     if (!hub)
         return ERR_NO_MEMORY;
+    hub->workers = calloc(options->workers_count, sizeof *hub->workers);
+    if (!hub->workers) {
+        free(hub);
+        return ERR_NO_MEMORY;
+    }
+    memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
     hub->config = options->config;
     hub->bus = options->bus;
-    hub->workers = options->workers;
     hub->workers_count = options->workers_count;
     char random[9];
     random_text(random, 8);
@@ -241,6 +246,7 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     }
     if (err != ERR_OK) {
         loop_free(&hub->loop);
+        free(hub->workers);
         free(hub);
         return err;
     }
@@ -306,6 +312,7 @@ void hub_free(struct hub **hub)
     buffer_fini(&(*hub)->text);
     buffer_fini(&(*hub)->encoded);
     loop_free(&(*hub)->loop);
+    free((*hub)->workers);
     free(*hub);
     *hub = NULL;
 }

@@ -88,7 +88,7 @@ struct hub_frame {
 struct hub_options {
     const struct config *config;  /* borrowed */
     struct bus *bus;              /* borrowed */
-    struct inbox *const *workers; /* borrowed; one inbox per worker, of struct hub_output */
+    struct inbox *const *workers; /* one inbox per worker, of struct hub_output; the array is copied */
     unsigned workers_count;
 };
 

@@ -57,7 +57,7 @@ struct hub_channel {
 struct hub {
     const struct config *config;
     struct bus *bus;
-    struct inbox *const *workers;
+    struct inbox **workers; /* owned array of borrowed inboxes */
     unsigned workers_count;
     char instance[64 + 1 + 8 + 1]; /* node name and a random part: tells our own presence signals apart */
 
