@@ -208,7 +208,7 @@ static enum err load(struct slice text, const struct client_limits *limits, json
 
 static enum err read_message(struct reading *reading)
 {
-    const struct message_type *type;
+    const struct message_type *type = NULL;
     enum err err = client_field_id(reading->object, &reading->message->id, reading->fault);
 
     if (err)
@@ -224,7 +224,7 @@ enum err client_message_parse(struct slice text, const struct client_limits *lim
                               struct client_message *ret_message, struct client_fault *ret_fault)
 {
     struct client_message message = {.chats = NULL};
-    json_t *document;
+    json_t *document = NULL;
 
     *ret_fault = (struct client_fault){.code = ERROR_CODE_INVALID_MESSAGE};
     enum err err = load(text, limits, &document, ret_fault);

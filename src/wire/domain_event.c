@@ -199,7 +199,7 @@ enum err domain_event_parse(struct slice text, const struct event_map *map, stru
                             char *reason)
 {
     struct domain_event event = {.rule = NULL};
-    json_t *document;
+    json_t *document = NULL;
     enum err err = load(text, &document, reason);
 
     if (err)

@@ -23,7 +23,8 @@ struct room_key {
 #define ROOM_KEY_BYTES(key) (2u + (key)->len) /* how many leading bytes of the struct tell keys apart */
 
 void room_key_for_chat(const struct uuid *chat, struct room_key *ret_key);
-/* ERR_RANGE: empty, longer than USER_ID_MAX, or with control characters. Any spelling of a UUID gives one key. */
+/* ERR_RANGE: empty, longer than USER_ID_MAX, not UTF-8, or with control characters. Any spelling of a UUID
+ * gives one key. */
 enum err room_key_for_user(struct slice user, struct room_key *ret_key) MUST_CHECK;
 /* A chat named by text. ERR_SYNTAX: not a UUID. */
 enum err room_key_for_chat_text(struct slice chat, struct room_key *ret_key) MUST_CHECK;
