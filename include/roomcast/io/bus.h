@@ -2,13 +2,19 @@
  * same inside one process (bus_memory). One contract suite, tests/contract/, runs over both.
  *
  * It has three parts:
- *   store      the relay stores an event under a subject, fenced by the subject's last sequence, once per
- * message id live       what was stored on <prefix>.ev.<rest> arrives on <prefix>.live.<rest>, at most once,
- * in stored order signals    published directly, at most once, never stored
+ *
+ *   store    the relay stores an event under a subject, once per message id, fenced by the subject's last
+ *            sequence
+ *   live     what was stored on <prefix>.ev.<rest> arrives on <prefix>.live.<rest>, at most once, in order
+ *   signals  published directly, at most once, never stored
+ *
+ * Subjects are plain: printable ASCII without spaces, wildcards and empty tokens. Others are a bug
+ * (asserted).
  *
  * Thread: every function may be called from any thread and never blocks longer than a queue lock takes,
- * unless it says so. Callbacks run on a thread of the bus, one at a time per subscription; they must not
- * block: hand the work to an inbox. */
+ * unless it says so; over NATS, while a server takes nothing and the socket is full, for 2 s at most, then
+ * the connection counts as lost. Callbacks run on a thread of the bus, one at a time per subscription; they
+ * must not block: hand the work to an inbox. */
 #ifndef ROOMCAST_IO_BUS_H
 #define ROOMCAST_IO_BUS_H
 
@@ -36,9 +42,10 @@ void bus_message_free(struct bus_message **message);
 enum bus_event {
     BUS_EVENT_UP,      /* connected, or connected again: messages may have been missed in between */
     BUS_EVENT_DOWN,    /* the connection is lost; the adapter tries again by itself, for ever */
-    BUS_EVENT_DROPPED, /* the client library dropped messages of a subscription that was not read fast enough
-                        */
+    BUS_EVENT_DROPPED, /* messages of a subscription that was not read fast enough were dropped */
 };
+/* `on_event` is called on a thread of the bus, one event at a time. BUS_EVENT_UP comes after all
+ * subscriptions have been sent again; also once at the start. */
 struct bus_callbacks {
     void (*on_event)(void *context, enum bus_event event);
     void *context;
@@ -59,7 +66,8 @@ enum err bus_subscribe(struct bus *bus, const char *subject, bus_receive receive
 void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription,
                      void (*released)(void *context));
 
-/* A signal: at most once, dropped while the connection is down (ERR_UNAVAILABLE). */
+/* A signal: at most once, dropped while the connection is down (ERR_UNAVAILABLE). ERR_TOO_BIG: beyond the
+ * server's limit. */
 enum err bus_publish(struct bus *bus, const char *subject, struct slice data) MUST_CHECK;
 
 /* --- the store --- */
@@ -70,7 +78,7 @@ enum bus_store_status {
     BUS_FENCED,      /* the subject's last sequence is not `expect_last`: nothing was stored */
     BUS_UNKNOWN,     /* no answer in time, or none that tells: it may or may not be stored; ask bus_last */
     BUS_UNAVAILABLE, /* it was certainly not stored: no connection, no stream, no leader */
-    BUS_REFUSED, /* the server will never take this message (too large, stream sealed...) : see `problem` */
+    BUS_REFUSED,     /* the server will never take this message: it is too large */
 };
 struct bus_store_result {
     enum bus_store_status status;
@@ -86,8 +94,14 @@ struct bus_store_request {
     struct slice data;      /* copied before the call returns */
     uint64_t timeout_ms;
 };
-/* `done` is called exactly once, always from a bus thread, at the latest `timeout_ms` after the call (and a
- * little), or when the bus is closed. */
+/* `done` is called exactly once, always from a bus thread (from the caller's only when memory is out), at the
+ * latest `timeout_ms` after the call (and a little), or when the bus is closed.
+ *
+ * A known id with an expectation that is no longer right may be BUS_DUPLICATE or BUS_FENCED: nats-server
+ * checks the id first when the stream has one replica, the expectation first when it has several. The fence
+ * is not tight on a stream with several replicas before nats-server 2.10: two stores with the same
+ * expectation above 0 that arrive within one round of replication may both pass, because the leader checks it
+ * before it proposes, and not again (server/jetstream_cluster.go, processClusteredInboundMsg). */
 void bus_store(struct bus *bus, const struct bus_store_request *request, bus_store_done done, void *context);
 
 enum bus_last_status { BUS_LAST_FOUND, BUS_LAST_NONE, BUS_LAST_UNAVAILABLE };
@@ -107,7 +121,9 @@ struct bus_stream_options {
 };
 /* Blocks for a few seconds at most: not on a loop's thread. Makes the stream when it is absent. ERR_CONFLICT:
  * it exists in another shape, `problem` (256 bytes) says which setting, what it is and what was wanted;
- * nothing is changed. ERR_UNAVAILABLE or ERR_TIMEOUT: try again later. */
+ * nothing is changed. Limits (the options) may be tuned by operators: another value is accepted, with a
+ * warning in the log. ERR_CONFIG: the server will not make such a stream, `problem` says why. ERR_UNAVAILABLE
+ * or ERR_TIMEOUT: try again later. */
 enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options,
                            char *problem) MUST_CHECK;
 
@@ -120,7 +136,7 @@ void bus_free(struct bus **bus);
 /* --- making one --- */
 
 struct bus_nats_options {
-    const char *const *urls; /* nats://[user:password@]host:port */
+    const char *const *urls; /* nats:// or tls://[user:password@]host[:port]; one tls:// is TLS for all */
     size_t urls_count;
     const char *name;   /* shown by the server's monitoring */
     const char *prefix; /* of all subjects */

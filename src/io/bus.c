@@ -1,0 +1,94 @@
+#include <roomcast/io/bus.h>
+
+#include <assert.h>
+
+#include "bus_adapter.h"
+
+/* Printable ASCII without spaces: anything else would end the subject, or a header line, in the middle of the
+ * protocol's text (https://docs.nats.io/reference/reference-protocols/nats-protocol). Subjects are made by
+ * src/wire out of checked parts, so a violation is our bug. */
+static bool is_word(const char *text)
+{
+    if (!*text)
+        return false;
+    for (const char *p = text; *p; p++)
+        if (*p <= ' ' || *p > '~')
+            return false;
+    return true;
+}
+
+/* No wildcard token, no empty token. */
+static bool is_subject(const char *subject)
+{
+    size_t token = 0;
+
+    if (!is_word(subject))
+        return false;
+    for (const char *p = subject;; p++) {
+        if (*p && *p != '.') {
+            token++;
+            continue;
+        }
+        if (token == 0 || (token == 1 && (p[-1] == '*' || p[-1] == '>')))
+            return false;
+        if (!*p)
+            return true;
+        token = 0;
+    }
+}
+
+void bus_message_free(struct bus_message **message)
+{
+    if (*message)
+        (*message)->free(*message);
+    *message = NULL;
+}
+
+enum err bus_subscribe(struct bus *bus, const char *subject, bus_receive receive, void *context,
+                       struct bus_subscription **ret_subscription)
+{
+    assert(is_subject(subject));
+    return bus->ops->subscribe(bus, subject, receive, context, ret_subscription);
+}
+
+void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription, void (*released)(void *context))
+{
+    if (*subscription)
+        bus->ops->unsubscribe(bus, *subscription, released);
+    *subscription = NULL;
+}
+
+enum err bus_publish(struct bus *bus, const char *subject, struct slice data)
+{
+    assert(is_subject(subject));
+    return bus->ops->publish(bus, subject, data);
+}
+
+void bus_store(struct bus *bus, const struct bus_store_request *request, bus_store_done done, void *context)
+{
+    assert(is_subject(request->subject) && is_word(request->message_id));
+    bus->ops->store(bus, request, done, context);
+}
+
+void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context)
+{
+    assert(is_subject(subject));
+    bus->ops->last(bus, subject, timeout_ms, done, context);
+}
+
+enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options, char *problem)
+{
+    return bus->ops->ensure_stream(bus, options, problem);
+}
+
+bool bus_is_up(struct bus *bus)
+{
+    return bus->ops->is_up(bus);
+}
+
+void bus_free(struct bus **bus)
+{
+    if (*bus)
+        (*bus)->ops->free(*bus);
+    *bus = NULL;
+}

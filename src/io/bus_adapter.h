@@ -1,0 +1,30 @@
+/* What a bus adapter provides: the head of its own struct, and one function per row of bus.h, with the
+ * contract written there. bus.c checks the arguments and dispatches. */
+#ifndef ROOMCAST_IO_BUS_ADAPTER_H
+#define ROOMCAST_IO_BUS_ADAPTER_H
+
+#include <roomcast/io/bus.h>
+
+struct bus_ops {
+    enum err (*subscribe)(struct bus *bus, const char *subject, bus_receive receive, void *context,
+                          struct bus_subscription **ret_subscription);
+    void (*unsubscribe)(struct bus *bus, struct bus_subscription *subscription,
+                        void (*released)(void *context));
+    enum err (*publish)(struct bus *bus, const char *subject, struct slice data);
+    void (*store)(struct bus *bus, const struct bus_store_request *request, bus_store_done done,
+                  void *context);
+    void (*last)(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done,
+                 void *context);
+    enum err (*ensure_stream)(struct bus *bus, const struct bus_stream_options *options, char *problem);
+    bool (*is_up)(struct bus *bus);
+    void (*free)(struct bus *bus);
+};
+
+/* First in the adapter's struct. */
+struct bus {
+    const struct bus_ops *ops;
+};
+
+#define BUS_PROBLEM_SIZE 256 /* bytes of the `problem` arguments of bus.h */
+
+#endif
