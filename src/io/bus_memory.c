@@ -1,0 +1,165 @@
+#include "bus_memory.h"
+
+#include <stdlib.h>
+
+#include <roomcast/base/buffer.h>
+
+struct event_task {
+    struct task task;
+    enum bus_event event;
+};
+
+/* --- the queue and its thread --- */
+
+void memory_queue(struct bus_memory *bus, struct task *task, void (*run)(struct bus_memory *, struct task *))
+{
+    task->run = run;
+    if (!inbox_put(&bus->queue, &task->item))
+        abort(); /* it is never closed */
+}
+
+static void wake(void *context)
+{
+    sem_post(context);
+}
+
+static void *deliver(void *arg)
+{
+    struct bus_memory *bus = arg;
+    struct inbox_item *item;
+
+    for (;;) {
+        while (sem_wait(&bus->work) != 0)
+            continue; /* a signal */
+        while ((item = inbox_take(&bus->queue)) != NULL) {
+            while (item) {
+                struct task *task = (struct task *)item;
+                item = item->next;
+                task->run(bus, task);
+            }
+        }
+        pthread_mutex_lock(&bus->lock);
+        bool stop = bus->stopping;
+        pthread_mutex_unlock(&bus->lock);
+        if (stop && inbox_count(&bus->queue) == 0)
+            return NULL;
+    }
+}
+
+static void run_event(struct bus_memory *bus, struct task *task)
+{
+    if (bus->callbacks.on_event)
+        bus->callbacks.on_event(bus->callbacks.context, ((struct event_task *)task)->event);
+    free(task);
+}
+
+static void queue_event(struct bus_memory *bus, enum bus_event event)
+{
+    struct event_task *task = calloc(1, sizeof *task);
+
+    if (!task)
+        return;
+    task->event = event;
+    memory_queue(bus, &task->task, run_event);
+}
+
+/* Once until the queue is short again. */
+void memory_drop_locked(struct bus_memory *bus)
+{
+    if (!bus->dropping)
+        queue_event(bus, BUS_EVENT_DROPPED);
+    bus->dropping = true;
+}
+
+/* --- the rest --- */
+
+static enum err memory_ensure_stream(struct bus *base, const struct bus_stream_options *options,
+                                     char *problem)
+{
+    (void)base;
+    (void)options;
+    (void)problem;
+    return ERR_OK;
+}
+
+static bool memory_is_up(struct bus *base)
+{
+    (void)base;
+    return true;
+}
+
+static void free_struct(struct bus_memory *bus)
+{
+    memory_store_fini(&bus->store);
+    inbox_fini(&bus->queue);
+    sem_destroy(&bus->work);
+    pthread_mutex_destroy(&bus->lock);
+    free(bus->ev);
+    free(bus->live);
+    free(bus);
+}
+
+/* The thread tells everything that is queued before it ends. */
+static void memory_free(struct bus *base)
+{
+    struct bus_memory *bus = (struct bus_memory *)base;
+
+    pthread_mutex_lock(&bus->lock);
+    bus->stopping = true;
+    pthread_mutex_unlock(&bus->lock);
+    sem_post(&bus->work);
+    pthread_join(bus->thread, NULL);
+    memory_free_subscriptions(bus);
+    free_struct(bus);
+}
+
+static const struct bus_ops memory_ops = {
+    .subscribe = memory_subscribe,
+    .unsubscribe = memory_unsubscribe,
+    .publish = memory_publish,
+    .store = memory_store,
+    .last = memory_last,
+    .ensure_stream = memory_ensure_stream,
+    .is_up = memory_is_up,
+    .free = memory_free,
+};
+
+static char *join(const char *prefix, const char *part)
+{
+    struct buffer text;
+
+    buffer_init(&text, 256);
+    buffer_append_text(&text, prefix);
+    buffer_append_text(&text, part);
+    return buffer_take(&text);
+}
+
+enum err bus_memory_new(const struct bus_memory_options *options, const struct bus_callbacks *callbacks,
+                        struct bus **ret_bus)
+{
+    struct bus_memory *bus = calloc(1, sizeof *bus);
+    enum err err = ERR_OK;
+
+    if (!bus)
+        return ERR_NO_MEMORY;
+    bus->base.ops = &memory_ops;
+    if (callbacks)
+        bus->callbacks = *callbacks;
+    memory_store_init(&bus->store, options->max_bytes);
+    pthread_mutex_init(&bus->lock, NULL);
+    sem_init(&bus->work, 0, 0);
+    inbox_init(&bus->queue, wake, &bus->work);
+    bus->ev = join(options->prefix, ".ev.");
+    bus->live = join(options->prefix, ".live.");
+    if (!bus->ev || !bus->live)
+        err = ERR_NO_MEMORY;
+    if (err == ERR_OK && pthread_create(&bus->thread, NULL, deliver, bus) != 0)
+        err = ERR_IO;
+    if (err != ERR_OK) {
+        free_struct(bus);
+        return err;
+    }
+    queue_event(bus, BUS_EVENT_UP);
+    *ret_bus = &bus->base;
+    return ERR_OK;
+}

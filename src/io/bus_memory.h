@@ -1,0 +1,75 @@
+/* The bus inside one process, seen from inside.
+ *
+ *   bus_memory.c                making and freeing, the queue and its thread
+ *   bus_memory_subscriptions.c  subscriptions, messages, signals
+ *   bus_memory_events.c         store and last
+ *   bus_memory_store.c          what is stored
+ *
+ * Whatever is asked takes effect at once, under the lock; whatever has to be told (messages, answers,
+ * releases, events) goes, still under the lock, into one queue to one thread. So a message stored after
+ * bus_last() stands behind its answer, and a release behind the last message. */
+#ifndef ROOMCAST_IO_BUS_MEMORY_H
+#define ROOMCAST_IO_BUS_MEMORY_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "bus_adapter.h"
+#include "bus_memory_store.h"
+
+/* Messages waiting for the thread; more are dropped and reported, as the NATS client does. */
+#define MEMORY_QUEUE_MAX_BYTES (64u * 1024 * 1024)
+
+struct bus_memory;
+struct memory_interest;
+
+/* Something to be told; first in the struct that it is part of, which `run` frees. */
+struct task {
+    struct inbox_item item;
+    void (*run)(struct bus_memory *bus, struct task *task);
+};
+
+struct bus_memory {
+    struct bus base;
+    struct bus_callbacks callbacks; /* immutable */
+    char *ev, *live;                /* immutable: "<prefix>.ev." and "<prefix>.live." */
+    pthread_t thread;
+    struct inbox queue;
+    sem_t work;
+
+    pthread_mutex_t lock;
+    /* under lock */
+    struct memory_store store;
+    struct memory_interest *interests;
+    size_t queued_bytes; /* of messages */
+    bool dropping;       /* reported; until the queue is short again */
+    bool stopping;
+};
+
+/* --- bus_memory.c --- */
+
+/* Appends; the thread calls `run`. Never fails. */
+void memory_queue(struct bus_memory *bus, struct task *task,
+                  void (*run)(struct bus_memory *bus, struct task *task));
+/* A message could not be queued: reported once until the queue is short again. */
+void memory_drop_locked(struct bus_memory *bus);
+
+/* --- bus_memory_subscriptions.c --- */
+
+enum err memory_subscribe(struct bus *base, const char *subject, bus_receive receive, void *context,
+                          struct bus_subscription **ret_subscription) MUST_CHECK;
+void memory_unsubscribe(struct bus *base, struct bus_subscription *subscription,
+                        void (*released)(void *context));
+enum err memory_publish(struct bus *base, const char *subject, struct slice data) MUST_CHECK;
+void memory_fan_out_locked(struct bus_memory *bus, struct slice subject, struct slice data, uint64_t seq);
+/* At the end. */
+void memory_free_subscriptions(struct bus_memory *bus);
+
+/* --- bus_memory_events.c --- */
+
+void memory_store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
+                  void *context);
+void memory_last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_last_done done,
+                 void *context);
+
+#endif
