@@ -1,0 +1,174 @@
+#include "jetstream_api.h"
+
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A message of the server's default max_payload (1 MiB, up to 64 MiB) in base64, and room for its headers. */
+#define ANSWER_MAX (96u * 1024 * 1024)
+
+/* nats-server, server/errors.json. */
+enum {
+    ERR_CODE_BAD_REQUEST = 10003,
+    ERR_CODE_CLUSTER_NOT_AVAILABLE = 10008,
+    ERR_CODE_NO_MESSAGE = 10037,
+    ERR_CODE_STREAM_NOT_FOUND = 10059,
+    ERR_CODE_NOT_THIS_STREAM = 10060,
+    ERR_CODE_NOT_ENABLED_FOR_ACCOUNT = 10039,
+    ERR_CODE_NO_ACCOUNT = 10035,
+    ERR_CODE_MESSAGE_TOO_LARGE = 10054,
+    ERR_CODE_WRONG_LAST_SEQUENCE = 10071,
+    ERR_CODE_NOT_ENABLED = 10076,
+    ERR_CODE_HEADER_TOO_LARGE = 10097,
+    ERR_CODE_STREAM_SEALED = 10109,
+    ERR_CODE_STREAM_OFFLINE = 10118,
+    ERR_CODE_NO_LIMITS = 10120,
+    ERR_CODE_LAST_SEQUENCE_NOT_READY = 10163,   /* 2.12: another store for the subject is under way */
+    ERR_CODE_WRONG_LAST_SEQUENCE_PLAIN = 10164, /* 2.11: the same as 10071, without the number */
+    ERR_CODE_TOO_MANY_REQUESTS = 10167,         /* 2.11 */
+    ERR_CODE_STREAM_OFFLINE_REASON = 10194,     /* 2.12 */
+};
+
+/* Which errors prove that nothing was stored. Everything else stays BUS_UNKNOWN: insufficient resources
+ * (10023), a failed write (10077) and a sequence mismatch (10063) are reported by the leader's own store,
+ * while replicas may have taken the message (server/stream.go, processJetStreamMsg); 10002 is sent after the
+ * message was stored and before it is removed again; 10158 means that the same id is being stored now. */
+static const struct {
+    long long code;
+    enum bus_store_status status;
+} store_errors[] = {
+    {ERR_CODE_WRONG_LAST_SEQUENCE, BUS_FENCED},
+    {ERR_CODE_WRONG_LAST_SEQUENCE_PLAIN, BUS_FENCED},
+    {ERR_CODE_MESSAGE_TOO_LARGE, BUS_REFUSED},
+    {ERR_CODE_HEADER_TOO_LARGE, BUS_REFUSED},
+    {ERR_CODE_BAD_REQUEST, BUS_REFUSED},
+    {ERR_CODE_CLUSTER_NOT_AVAILABLE, BUS_UNAVAILABLE},
+    {ERR_CODE_STREAM_NOT_FOUND, BUS_UNAVAILABLE},
+    {ERR_CODE_NOT_THIS_STREAM, BUS_UNAVAILABLE},
+    {ERR_CODE_NOT_ENABLED_FOR_ACCOUNT, BUS_UNAVAILABLE},
+    {ERR_CODE_NO_ACCOUNT, BUS_UNAVAILABLE},
+    {ERR_CODE_NOT_ENABLED, BUS_UNAVAILABLE},
+    {ERR_CODE_STREAM_SEALED, BUS_UNAVAILABLE},
+    {ERR_CODE_STREAM_OFFLINE, BUS_UNAVAILABLE},
+    {ERR_CODE_STREAM_OFFLINE_REASON, BUS_UNAVAILABLE},
+    {ERR_CODE_NO_LIMITS, BUS_UNAVAILABLE},
+    {ERR_CODE_LAST_SEQUENCE_NOT_READY, BUS_UNAVAILABLE},
+    {ERR_CODE_TOO_MANY_REQUESTS, BUS_UNAVAILABLE},
+};
+
+static json_t *parse(struct slice json)
+{
+    if (json.len > ANSWER_MAX)
+        return NULL;
+    return json_loadb(json.data ? json.data : "", json.len, JSON_REJECT_DUPLICATES, NULL);
+}
+
+/* A stream sequence: 1 and up. jansson's integers end at 2^63 - 1, which no stream reaches. */
+static bool read_seq(const json_t *object, const char *name, uint64_t *ret_seq)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (!json_is_integer(value) || json_integer_value(value) <= 0)
+        return false;
+    *ret_seq = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+static enum bus_store_status store_error_status(long long err_code, long long code)
+{
+    for (size_t i = 0; i < sizeof store_errors / sizeof store_errors[0]; i++)
+        if (store_errors[i].code == err_code)
+            return store_errors[i].status;
+    /* A proposal that the RAFT layer refused has a code and no err_code (server/jetstream_cluster.go,
+     * processClusteredInboundMsg). */
+    if (err_code == 0 && code == 503)
+        return BUS_UNAVAILABLE;
+    return BUS_UNKNOWN;
+}
+
+static void decode_store_error(const json_t *error, struct jetstream_store_answer *answer)
+{
+    long long err_code = json_integer_value(json_object_get(error, "err_code"));
+    long long code = json_integer_value(json_object_get(error, "code"));
+    const char *description = json_string_value(json_object_get(error, "description"));
+
+    answer->status = store_error_status(err_code, code);
+    snprintf(answer->problem, sizeof answer->problem, "%.120s (%lld)", description ? description : "error",
+             err_code ? err_code : code);
+}
+
+void jetstream_decode_store(struct slice json, const char *stream, struct jetstream_store_answer *ret_answer)
+{
+    struct jetstream_store_answer answer = {.status = BUS_UNKNOWN};
+    json_t *root = parse(json);
+    const json_t *error = json_object_get(root, "error");
+    const char *name = json_string_value(json_object_get(root, "stream"));
+    uint64_t seq;
+
+    if (error) {
+        decode_store_error(error, &answer);
+    } else if (!name || strcmp(name, stream) != 0) {
+        snprintf(answer.problem, sizeof answer.problem, "the answer is not one of stream %.64s", stream);
+    } else if (!read_seq(root, "seq", &seq)) {
+        snprintf(answer.problem, sizeof answer.problem, "the answer has no sequence");
+    } else {
+        answer.status = json_is_true(json_object_get(root, "duplicate")) ? BUS_DUPLICATE : BUS_STORED;
+        answer.stream_seq = seq;
+    }
+    json_decref(root);
+    *ret_answer = answer;
+}
+
+void jetstream_encode_last(const char *subject, struct buffer *out)
+{
+    json_t *body = json_pack("{s:s}", "last_by_subj", subject);
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+
+    if (text)
+        buffer_append_text(out, text);
+    else
+        out->failed = true;
+    free(text);
+    json_decref(body);
+}
+
+/* Go encodes []byte as padded standard base64, and leaves an empty one out (encoding/json; "omitempty"). */
+static bool decode_data(const json_t *message, struct jetstream_last_answer *answer)
+{
+    const json_t *value = json_object_get(message, "data");
+    size_t len = json_string_length(value);
+
+    if (value && !json_is_string(value))
+        return false;
+    char *data = malloc(len / 4 * 3 + 1);
+    if (!data)
+        return false;
+    if (sodium_base642bin((unsigned char *)data, len / 4 * 3, value ? json_string_value(value) : "", len,
+                          NULL, &answer->data_len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0) {
+        free(data);
+        return false;
+    }
+    answer->data = data;
+    return true;
+}
+
+void jetstream_decode_last(struct slice json, const char *subject, struct jetstream_last_answer *ret_answer)
+{
+    struct jetstream_last_answer answer = {.status = BUS_LAST_UNAVAILABLE};
+    json_t *root = parse(json);
+    const json_t *error = json_object_get(root, "error");
+    const json_t *message = json_object_get(root, "message");
+    const char *name = json_string_value(json_object_get(message, "subject"));
+
+    if (json_integer_value(json_object_get(error, "err_code")) == ERR_CODE_NO_MESSAGE) {
+        answer.status = BUS_LAST_NONE;
+    } else if (!error && name && strcmp(name, subject) == 0 && read_seq(message, "seq", &answer.stream_seq) &&
+               decode_data(message, &answer)) {
+        answer.status = BUS_LAST_FOUND;
+    } else {
+        answer = (struct jetstream_last_answer){.status = BUS_LAST_UNAVAILABLE};
+    }
+    json_decref(root);
+    *ret_answer = answer;
+}

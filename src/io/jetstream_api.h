@@ -1,0 +1,36 @@
+/* The few JSON messages of JetStream that are spoken here without the client library: the answer to a stored
+ * message (PubAck) and reading a subject's last message ($JS.API.STREAM.MSG.GET).
+ *
+ * Formats: https://docs.nats.io/reference/reference-protocols/nats_api_reference and
+ * github.com/nats-io/jsm.go/schemas; error codes: nats-server, server/errors.json.
+ * Pure: bytes in, structs out. Anything may stand in the bytes; they come from whoever can write to an inbox.
+ * Thread: any. */
+#ifndef ROOMCAST_IO_JETSTREAM_API_H
+#define ROOMCAST_IO_JETSTREAM_API_H
+
+#include <roomcast/base/buffer.h>
+#include <roomcast/io/bus.h>
+
+#define JETSTREAM_PROBLEM_SIZE 160 /* bytes, NUL included */
+
+struct jetstream_store_answer {
+    enum bus_store_status status;
+    uint64_t stream_seq; /* BUS_STORED, BUS_DUPLICATE */
+    char problem[JETSTREAM_PROBLEM_SIZE];
+};
+/* Never fails: what cannot be understood, or names another stream, is BUS_UNKNOWN. */
+void jetstream_decode_store(struct slice json, const char *stream, struct jetstream_store_answer *ret_answer);
+
+/* Appends the request's body: {"last_by_subj":"<subject>"}. */
+void jetstream_encode_last(const char *subject, struct buffer *out);
+
+struct jetstream_last_answer {
+    enum bus_last_status status;
+    uint64_t stream_seq; /* BUS_LAST_FOUND */
+    char *data;          /* BUS_LAST_FOUND: owned by the caller, free(); else NULL */
+    size_t data_len;
+};
+/* Never fails: what cannot be understood, or is another subject's message, is BUS_LAST_UNAVAILABLE. */
+void jetstream_decode_last(struct slice json, const char *subject, struct jetstream_last_answer *ret_answer);
+
+#endif
