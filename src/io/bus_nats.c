@@ -1,0 +1,283 @@
+#include "bus_nats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/random.h>
+
+#define LAST_FLUSH_MS 1000
+
+void bus_nats_kick_locked(struct bus_nats *bus)
+{
+    bus->kicked = true;
+    pthread_cond_signal(&bus->work);
+}
+
+void bus_nats_kick(struct bus_nats *bus)
+{
+    pthread_mutex_lock(&bus->lock);
+    bus_nats_kick_locked(bus);
+    pthread_mutex_unlock(&bus->lock);
+}
+
+/* --- signals --- */
+
+static enum err nats_publish(struct bus *base, const char *subject, struct slice data)
+{
+    struct bus_nats *bus = (struct bus_nats *)base;
+    natsConnection *connection = link_get(bus);
+    natsStatus s;
+
+    if (!connection)
+        return ERR_UNAVAILABLE;
+    if (data.len > INT32_MAX)
+        s = NATS_MAX_PAYLOAD;
+    else
+        s = natsConnection_Publish(connection, subject, data.data, (int)data.len);
+    link_put(bus);
+    if (s == NATS_OK)
+        return ERR_OK;
+    return s == NATS_MAX_PAYLOAD ? ERR_TOO_BIG : ERR_UNAVAILABLE;
+}
+
+static bool nats_is_up(struct bus *base)
+{
+    struct bus_nats *bus = (struct bus_nats *)base;
+
+    pthread_mutex_lock(&bus->lock);
+    bool up = bus->state == LINK_UP;
+    pthread_mutex_unlock(&bus->lock);
+    return up;
+}
+
+/* --- the keeper --- */
+
+static void tell(struct bus_nats *bus, enum bus_event event)
+{
+    if (bus->callbacks.on_event)
+        bus->callbacks.on_event(bus->callbacks.context, event);
+}
+
+static void report(struct bus_nats *bus)
+{
+    pthread_mutex_lock(&bus->lock);
+    bool lost = bus->lost, dropped = bus->dropped, up = bus->state == LINK_UP;
+    bus->lost = bus->dropped = false;
+    pthread_mutex_unlock(&bus->lock);
+
+    if (lost)
+        requests_fail_all(&bus->requests, BUS_UNKNOWN, "the connection was lost");
+    if (lost && bus->reported_up) {
+        bus->reported_up = false;
+        tell(bus, BUS_EVENT_DOWN);
+    }
+    if (up && !bus->reported_up) {
+        bus->reported_up = true;
+        tell(bus, BUS_EVENT_UP);
+    }
+    if (dropped)
+        tell(bus, BUS_EVENT_DROPPED);
+}
+
+/* Until something changes or is due; false when the bus is to be closed. */
+static bool wait_for_work(struct bus_nats *bus)
+{
+    pthread_mutex_lock(&bus->lock);
+    while (!bus->kicked) {
+        uint64_t until_ms = subscriptions_reap_at_locked(bus);
+        struct timespec until;
+
+        if (bus->state == LINK_NONE && bus->open_at_ms < until_ms)
+            until_ms = bus->open_at_ms;
+        if (until_ms <= clock_monotonic_ms())
+            break;
+        until.tv_sec = (time_t)(until_ms / 1000);
+        until.tv_nsec = (long)(until_ms % 1000) * 1000000;
+        if (until_ms == UINT64_MAX)
+            pthread_cond_wait(&bus->work, &bus->lock);
+        else
+            pthread_cond_timedwait(&bus->work, &bus->lock, &until);
+    }
+    bus->kicked = false;
+    bool go_on = !bus->stopping;
+    pthread_mutex_unlock(&bus->lock);
+    return go_on;
+}
+
+static enum link_state link_state(struct bus_nats *bus)
+{
+    pthread_mutex_lock(&bus->lock);
+    enum link_state state = bus->state;
+    pthread_mutex_unlock(&bus->lock);
+    return state;
+}
+
+static void *keep(void *arg)
+{
+    struct bus_nats *bus = arg;
+
+    do {
+        enum link_state state = link_state(bus);
+        if (state == LINK_NONE && bus->open_at_ms <= clock_monotonic_ms())
+            link_open(bus);
+        if (state == LINK_CLOSED) {
+            report(bus);
+            link_close(bus);
+        }
+        subscriptions_attach(bus);
+        link_finish(bus);
+        report(bus);
+        subscriptions_reap(bus, clock_monotonic_ms());
+    } while (wait_for_work(bus));
+
+    if (link_state(bus) == LINK_UP)
+        natsConnection_FlushTimeout(bus->connection, LAST_FLUSH_MS);
+    link_close(bus);
+    subscriptions_free(bus);
+    nats_ReleaseThreadMemory();
+    return NULL;
+}
+
+/* --- making and freeing --- */
+
+static void free_struct(struct bus_nats *bus)
+{
+    for (int i = 0; i < bus->urls_count; i++) {
+        if (bus->urls[i])
+            wipe(bus->urls[i], strlen(bus->urls[i]));
+        free(bus->urls[i]);
+    }
+    free(bus->urls);
+    free(bus->name);
+    free(bus->prefix);
+    free(bus->stream);
+    pthread_cond_destroy(&bus->work);
+    pthread_cond_destroy(&bus->settled);
+    pthread_mutex_destroy(&bus->lock);
+    free(bus);
+}
+
+/* The library itself stays: other buses of the process use it, and it cannot be opened again once closed
+ * while something of it is in use. */
+static void nats_free(struct bus *base)
+{
+    struct bus_nats *bus = (struct bus_nats *)base;
+
+    pthread_mutex_lock(&bus->lock);
+    bus->stopping = true;
+    bus_nats_kick_locked(bus);
+    pthread_mutex_unlock(&bus->lock);
+    pthread_join(bus->keeper, NULL);
+    requests_stop(&bus->requests);
+    free_struct(bus);
+}
+
+static const struct bus_ops nats_ops = {
+    .subscribe = nats_subscribe,
+    .unsubscribe = nats_unsubscribe,
+    .publish = nats_publish,
+    .store = nats_store,
+    .last = nats_last,
+    .ensure_stream = nats_ensure_stream,
+    .is_up = nats_is_up,
+    .free = nats_free,
+};
+
+static void init_sync(struct bus_nats *bus)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&bus->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&bus->work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&bus->settled, NULL);
+}
+
+static enum err copy_options(struct bus_nats *bus, const struct bus_nats_options *options)
+{
+    bus->name = strdup(options->name);
+    bus->prefix = strdup(options->prefix);
+    bus->stream = strdup(options->stream);
+    bus->urls = calloc(options->urls_count, sizeof *bus->urls);
+    if (!bus->name || !bus->prefix || !bus->stream || !bus->urls)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < options->urls_count; i++) {
+        bus->urls[i] = strdup(options->urls[i]);
+        bus->urls_count++;
+        if (!bus->urls[i])
+            return ERR_NO_MEMORY;
+    }
+    return ERR_OK;
+}
+
+static enum err check_urls(const struct bus_nats_options *options, bool *ret_secure, char *problem)
+{
+    if (options->urls_count == 0 || options->urls_count > 64) {
+        snprintf(problem, BUS_PROBLEM_SIZE, "NATS needs 1 to 64 URLs");
+        return ERR_CONFIG;
+    }
+    for (size_t i = 0; i < options->urls_count; i++) {
+        bool secure;
+        enum err err = bus_nats_url_check(options->urls[i], &secure, problem);
+        if (err != ERR_OK)
+            return err;
+        *ret_secure = *ret_secure || secure;
+    }
+    return ERR_OK;
+}
+
+/* The threads, and the subscription to our own inbox. */
+static enum err start(struct bus_nats *bus)
+{
+    char subject[sizeof bus->inbox + 2];
+    enum err err;
+
+    if (nats_Open(-1) != NATS_OK || nats_SetMessageDeliveryPoolSize(1) != NATS_OK)
+        return ERR_IO;
+    snprintf(subject, sizeof subject, "%s.*", bus->inbox);
+    err = nats_subscribe(&bus->base, subject, nats_on_answer, bus, &bus->inbox_subscription);
+    if (err != ERR_OK)
+        return err;
+    err = requests_start(&bus->requests);
+    if (err == ERR_OK && pthread_create(&bus->keeper, NULL, keep, bus) != 0) {
+        requests_stop(&bus->requests);
+        err = ERR_IO;
+    }
+    if (err != ERR_OK)
+        subscriptions_free(bus);
+    return err;
+}
+
+enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_callbacks *callbacks,
+                      struct bus **ret_bus, char *problem)
+{
+    bool secure = false;
+    enum err err = check_urls(options, &secure, problem);
+
+    if (err != ERR_OK)
+        return err;
+    struct bus_nats *bus = calloc(1, sizeof *bus);
+    if (!bus)
+        return ERR_NO_MEMORY;
+    bus->base.ops = &nats_ops;
+    bus->secure = secure;
+    if (callbacks)
+        bus->callbacks = *callbacks;
+    memcpy(bus->inbox, "_INBOX.", 7);
+    random_text(bus->inbox + 7, 22);
+    init_sync(bus);
+    err = copy_options(bus, options);
+    if (err == ERR_OK)
+        err = start(bus);
+    if (err != ERR_OK) {
+        free_struct(bus);
+        return err;
+    }
+    *ret_bus = &bus->base;
+    return ERR_OK;
+}

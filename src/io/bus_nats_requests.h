@@ -1,0 +1,62 @@
+/* Requests that wait for an answer: from token to what was asked and whom to tell, with deadlines.
+ *
+ * A request is in the table from requests_open() until exactly one of take, fail, the deadline or the end
+ * took it out; who took it out has it answered and frees it. What fails or expires is answered on a thread of
+ * its own, so that a deadline holds while the bus's other threads wait for the network. Owns: the requests in
+ * it, its thread.   Thread: any, it has a lock of its own.   Knows nothing of NATS. */
+#ifndef ROOMCAST_IO_BUS_NATS_REQUESTS_H
+#define ROOMCAST_IO_BUS_NATS_REQUESTS_H
+
+#include <pthread.h>
+
+#include <roomcast/base/hash.h>
+#include <roomcast/io/bus.h>
+
+struct request {
+    uint64_t token; /* the last part of the inbox subject */
+    uint64_t deadline_ms;
+    enum { REQUEST_STORE, REQUEST_LAST } kind;
+    union {
+        bus_store_done store;
+        bus_last_done last;
+    } done;
+    void *context;
+    char *subject;                 /* REQUEST_LAST: owned; the answer must be this subject's */
+    enum bus_store_status failure; /* once failed; BUS_UNKNOWN or BUS_UNAVAILABLE for a REQUEST_LAST */
+    const char *problem;           /* once failed: a literal */
+    struct request *prev, *next;   /* by deadline, or among the failed */
+    UT_hash_handle hh;             /* by token, while open */
+};
+
+struct requests {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t last_token;      /* under lock */
+    struct request *by_token; /* under lock */
+    struct request *open;     /* under lock: utlist, earliest deadline first */
+    struct request *failed;   /* under lock: utlist, to be answered by the thread */
+    bool stopping;            /* under lock */
+};
+enum err requests_start(struct requests *requests) MUST_CHECK;
+/* Fails what is open as BUS_UNKNOWN, answers everything, joins. Whatever is failed by a callback meanwhile is
+ * answered too; nothing may be opened any more. */
+void requests_stop(struct requests *requests);
+
+/* NULL when out of memory. `subject` only for REQUEST_LAST; copied. */
+struct request *request_new(int kind, const char *subject, uint64_t timeout_ms, void *context);
+void request_free(struct request *request);
+
+/* Gives `request` a token, which is returned, and takes it in. */
+uint64_t requests_open(struct requests *requests, struct request *request);
+/* Takes the open one of that token out; NULL when there is none (any more). */
+struct request *requests_take(struct requests *requests, uint64_t token);
+
+/* Has a request answered that was never opened; the open one of that token, if it still is; all open ones. */
+void requests_fail_new(struct requests *requests, struct request *request, enum bus_store_status failure,
+                       const char *problem);
+void requests_fail(struct requests *requests, uint64_t token, enum bus_store_status failure,
+                   const char *problem);
+void requests_fail_all(struct requests *requests, enum bus_store_status failure, const char *problem);
+
+#endif

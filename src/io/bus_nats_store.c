@@ -1,0 +1,183 @@
+/* Store and last: requests to JetStream, answered to one inbox subscription, "_INBOX.<random>.<token>". */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus_nats.h"
+#include "jetstream_api.h"
+
+#define LAST_BODY_MAX 2048
+
+/* --- answers --- */
+
+static void answer_store(struct bus_nats *bus, struct request *request, struct slice data, bool nobody)
+{
+    struct jetstream_store_answer answer = {.status = BUS_UNAVAILABLE};
+
+    if (nobody)
+        strcpy(answer.problem, "no stream takes this subject now");
+    else
+        jetstream_decode_store(data, bus->stream, &answer);
+    struct bus_store_result result = {answer.status, answer.stream_seq, answer.problem};
+    request->done.store(request->context, &result);
+}
+
+static void answer_last(struct request *request, struct slice data, bool nobody)
+{
+    struct jetstream_last_answer answer = {.status = BUS_LAST_UNAVAILABLE};
+
+    if (!nobody)
+        jetstream_decode_last(data, request->subject, &answer);
+    struct bus_last_result result = {answer.status, answer.stream_seq, {answer.data, answer.data_len}};
+    request->done.last(request->context, &result);
+    free(answer.data);
+}
+
+static uint64_t read_token(struct slice subject, size_t prefix_len)
+{
+    uint64_t token = 0;
+
+    if (subject.len <= prefix_len + 1 || subject.len > prefix_len + 20)
+        return 0;
+    for (size_t i = prefix_len + 1; i < subject.len; i++) {
+        if (subject.data[i] < '0' || subject.data[i] > '9')
+            return 0;
+        token = token * 10 + (uint64_t)(subject.data[i] - '0');
+    }
+    return token;
+}
+
+/* "No responders" is an empty message with the status 503: NATS ADR-22 (JetStream publish retries on it). */
+void nats_on_answer(void *context, struct bus_message *message)
+{
+    struct bus_nats *bus = context;
+    struct request *request = requests_take(&bus->requests, read_token(message->subject, strlen(bus->inbox)));
+
+    if (request) {
+        bool nobody = natsMsg_IsNoResponders(((struct nats_message *)message)->msg);
+        if (request->kind == REQUEST_STORE)
+            answer_store(bus, request, message->data, nobody);
+        else
+            answer_last(request, message->data, nobody);
+        request_free(request);
+    }
+    bus_message_free(&message);
+}
+
+/* --- requests --- */
+
+/* What a failed publish tells of the message: NATS_INSUFFICIENT_BUFFER is how nats.c refuses while it
+ * reconnects; any error of writing leaves open how much of it went out. */
+static void fail(struct bus_nats *bus, uint64_t token, natsStatus status)
+{
+    enum bus_store_status failure;
+
+    switch (status) {
+    case NATS_MAX_PAYLOAD:
+        failure = BUS_REFUSED;
+        break;
+    case NATS_INSUFFICIENT_BUFFER:
+    case NATS_CONNECTION_CLOSED:
+    case NATS_NO_SERVER_SUPPORT:
+        failure = BUS_UNAVAILABLE;
+        break;
+    default:
+        failure = BUS_UNKNOWN;
+    }
+    requests_fail(&bus->requests, token, failure, natsStatus_GetText(status));
+}
+
+#define REPLY_SIZE (sizeof((struct bus_nats *)NULL)->inbox + 22)
+
+static void format_reply(const struct bus_nats *bus, uint64_t token, char *reply)
+{
+    snprintf(reply, REPLY_SIZE, "%s.%llu", bus->inbox, (unsigned long long)token);
+}
+
+/* Headers: https://docs.nats.io/nats-concepts/jetstream/headers. */
+static natsStatus publish_store(struct bus_nats *bus, natsConnection *connection,
+                                const struct bus_store_request *what, uint64_t token)
+{
+    natsMsg *msg = NULL;
+    char reply[REPLY_SIZE], expect_last[24];
+    natsStatus s;
+
+    if (what->data.len > INT32_MAX)
+        return NATS_MAX_PAYLOAD;
+    format_reply(bus, token, reply);
+    snprintf(expect_last, sizeof expect_last, "%llu", (unsigned long long)what->expect_last);
+    s = natsMsg_Create(&msg, what->subject, reply, what->data.data, (int)what->data.len);
+    if (s == NATS_OK)
+        s = natsMsgHeader_Set(msg, "Nats-Msg-Id", what->message_id);
+    if (s == NATS_OK)
+        s = natsMsgHeader_Set(msg, "Nats-Expected-Stream", bus->stream);
+    if (s == NATS_OK)
+        s = natsMsgHeader_Set(msg, "Nats-Expected-Last-Subject-Sequence", expect_last);
+    if (s == NATS_OK)
+        s = natsConnection_PublishMsg(connection, msg);
+    natsMsg_Destroy(msg);
+    return s;
+}
+
+void nats_store(struct bus *base, const struct bus_store_request *what, bus_store_done done, void *context)
+{
+    struct bus_nats *bus = (struct bus_nats *)base;
+    struct request *request = request_new(REQUEST_STORE, NULL, what->timeout_ms, context);
+
+    if (!request) {
+        struct bus_store_result result = {.status = BUS_UNAVAILABLE, .problem = "out of memory"};
+        done(context, &result);
+        return;
+    }
+    request->done.store = done;
+    natsConnection *connection = link_get(bus);
+    if (!connection) {
+        requests_fail_new(&bus->requests, request, BUS_UNAVAILABLE, "not connected");
+        return;
+    }
+    uint64_t token = requests_open(&bus->requests, request); /* from here on others may free it */
+    natsStatus s = publish_store(bus, connection, what, token);
+    link_put(bus);
+    if (s != NATS_OK)
+        fail(bus, token, s);
+}
+
+static natsStatus publish_last(struct bus_nats *bus, natsConnection *connection, const char *subject,
+                               uint64_t token)
+{
+    char api[128], reply[REPLY_SIZE];
+    struct buffer body;
+    natsStatus s = NATS_NO_MEMORY;
+
+    snprintf(api, sizeof api, "$JS.API.STREAM.MSG.GET.%s", bus->stream);
+    format_reply(bus, token, reply);
+    buffer_init(&body, LAST_BODY_MAX);
+    jetstream_encode_last(subject, &body);
+    if (!buffer_failed(&body))
+        s = natsConnection_PublishRequest(connection, api, reply, body.data, (int)body.len);
+    buffer_fini(&body);
+    return s;
+}
+
+void nats_last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context)
+{
+    struct bus_nats *bus = (struct bus_nats *)base;
+    struct request *request = request_new(REQUEST_LAST, subject, timeout_ms, context);
+
+    if (!request) {
+        struct bus_last_result result = {.status = BUS_LAST_UNAVAILABLE};
+        done(context, &result);
+        return;
+    }
+    request->done.last = done;
+    natsConnection *connection = link_get(bus);
+    if (!connection) {
+        requests_fail_new(&bus->requests, request, BUS_UNAVAILABLE, "not connected");
+        return;
+    }
+    uint64_t token = requests_open(&bus->requests, request);
+    natsStatus s = publish_last(bus, connection, subject, token);
+    link_put(bus);
+    if (s != NATS_OK)
+        fail(bus, token, s);
+}
