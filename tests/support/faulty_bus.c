@@ -1,0 +1,162 @@
+#include "faulty_bus.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <roomcast/base/random.h>
+
+#include "bus_adapter.h"
+
+struct faulty_bus {
+    struct bus base;
+    struct bus *inner;
+    atomic_bool down, refuse;
+    atomic_uint percent, stores;
+    _Atomic(enum err) stream;
+};
+
+/* Stands between the caller and the inner bus to turn an answer into none. */
+struct lost_answer {
+    bus_store_done done;
+    void *context;
+};
+
+static struct faulty_bus *of(struct bus *bus)
+{
+    return (struct faulty_bus *)bus;
+}
+
+static enum err subscribe(struct bus *bus, const char *subject, bus_receive receive, void *context,
+                          struct bus_subscription **ret_subscription)
+{
+    return bus_subscribe(of(bus)->inner, subject, receive, context, ret_subscription);
+}
+
+static void unsubscribe(struct bus *bus, struct bus_subscription *subscription,
+                        void (*released)(void *context))
+{
+    bus_unsubscribe(of(bus)->inner, &subscription, released);
+}
+
+static enum err publish(struct bus *bus, const char *subject, struct slice data)
+{
+    return bus_publish(of(bus)->inner, subject, data);
+}
+
+static void answer(bus_store_done done, void *context, enum bus_store_status status)
+{
+    const struct bus_store_result result = {.status = status, .problem = "injected"};
+
+    done(context, &result);
+}
+
+static void lose_answer(void *context, const struct bus_store_result *result)
+{
+    struct lost_answer *lost = context;
+
+    (void)result;
+    answer(lost->done, lost->context, BUS_UNKNOWN);
+    free(lost);
+}
+
+static void store_and_lose_answer(struct faulty_bus *bus, const struct bus_store_request *request,
+                                  bus_store_done done, void *context)
+{
+    struct lost_answer *lost = malloc(sizeof *lost);
+
+    if (!lost)
+        abort();
+    *lost = (struct lost_answer){done, context};
+    bus_store(bus->inner, request, lose_answer, lost);
+}
+
+static void store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
+                  void *context)
+{
+    struct faulty_bus *bus = of(base);
+
+    atomic_fetch_add(&bus->stores, 1);
+    if (atomic_load(&bus->down)) {
+        answer(done, context, BUS_UNAVAILABLE);
+    } else if (atomic_load(&bus->refuse)) {
+        answer(done, context, BUS_REFUSED);
+    } else if (random_below(100) >= atomic_load(&bus->percent)) {
+        bus_store(bus->inner, request, done, context);
+    } else if (random_below(3) == 0) {
+        store_and_lose_answer(bus, request, done, context);
+    } else {
+        answer(done, context, random_below(2) ? BUS_UNKNOWN : BUS_UNAVAILABLE);
+    }
+}
+
+static void last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_last_done done,
+                 void *context)
+{
+    struct faulty_bus *bus = of(base);
+
+    if (atomic_load(&bus->down))
+        done(context, &(struct bus_last_result){.status = BUS_LAST_UNAVAILABLE});
+    else
+        bus_last(bus->inner, subject, timeout_ms, done, context);
+}
+
+static enum err ensure_stream(struct bus *base, const struct bus_stream_options *options, char *problem)
+{
+    struct faulty_bus *bus = of(base);
+    enum err err = atomic_load(&bus->down) ? ERR_UNAVAILABLE : atomic_load(&bus->stream);
+
+    if (err == ERR_OK)
+        return bus_ensure_stream(bus->inner, options, problem);
+    snprintf(problem, BUS_PROBLEM_SIZE, "injected: %s", err_text(err));
+    return err;
+}
+
+static bool is_up(struct bus *bus)
+{
+    return !atomic_load(&of(bus)->down);
+}
+
+static void free_bus(struct bus *bus)
+{
+    bus_free(&of(bus)->inner);
+    free(bus);
+}
+
+struct bus *faulty_bus_new(struct bus *inner)
+{
+    static const struct bus_ops ops = {subscribe, unsubscribe,   publish, store,
+                                       last,      ensure_stream, is_up,   free_bus};
+    struct faulty_bus *bus = calloc(1, sizeof *bus);
+
+    if (!bus)
+        abort();
+    bus->base.ops = &ops;
+    bus->inner = inner;
+    return &bus->base;
+}
+
+void faulty_bus_set_up(struct bus *bus, bool up)
+{
+    atomic_store(&of(bus)->down, !up);
+}
+
+void faulty_bus_set_faults(struct bus *bus, unsigned percent)
+{
+    atomic_store(&of(bus)->percent, percent);
+}
+
+void faulty_bus_refuse(struct bus *bus, bool refuse)
+{
+    atomic_store(&of(bus)->refuse, refuse);
+}
+
+void faulty_bus_set_stream(struct bus *bus, enum err err)
+{
+    atomic_store(&of(bus)->stream, err);
+}
+
+unsigned faulty_bus_stores(struct bus *bus)
+{
+    return atomic_load(&of(bus)->stores);
+}
