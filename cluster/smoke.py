@@ -48,13 +48,15 @@ class Client:
         await self.socket.send(json.dumps(message))
 
     async def expect(self, type_):
-        """The next frame, as text and parsed; it must be of this type."""
-        try:
-            text = await asyncio.wait_for(self.socket.recv(), STEP_SECONDS)
-        except asyncio.TimeoutError:
-            raise Failure(f"{self.name}: no {type_} within {STEP_SECONDS} s") from None
-        print(f"  {self.name} <- {text}")
-        message = json.loads(text)
+        """The next frame, as text and parsed; it must be of this type. Who comes and goes may be told in between."""
+        message = {"type": "presence.changed"}
+        while message["type"] == "presence.changed" != type_:
+            try:
+                text = await asyncio.wait_for(self.socket.recv(), STEP_SECONDS)
+            except asyncio.TimeoutError:
+                raise Failure(f"{self.name}: no {type_} within {STEP_SECONDS} s") from None
+            print(f"  {self.name} <- {text}")
+            message = json.loads(text)
         check(message.get("type") == type_, f"{self.name}: expected {type_}")
         return text, message
 

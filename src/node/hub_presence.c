@@ -113,9 +113,17 @@ static void send_text(struct hub *hub, struct hub_channel *channel, const struct
     frame_unref(&frame);
 }
 
+/* In a chat of n users each coming and going costs n frames: large chats get counts only. */
+static bool is_large(const struct hub *hub, const struct hub_channel *channel)
+{
+    return presence_count(channel->presence) > hub->config->presence_max_members;
+}
+
 static void tell_presence(struct hub *hub, struct hub_channel *channel, const struct room_key *user,
                           bool online)
 {
+    if (is_large(hub, channel))
+        return;
     buffer_clear(&hub->text);
     server_presence_changed(&hub->text, &channel->key, room_key_name(user), online);
     send_text(hub, channel, user);
@@ -301,7 +309,8 @@ void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hu
     }
     presence_each(channel->presence, false, collect, &collection);
     buffer_clear(&hub->text);
-    server_presence_state(&hub->text, &channel->key, collection.users, collection.count, &request->id);
+    server_presence_state(&hub->text, &channel->key, collection.users,
+                          is_large(hub, channel) ? 0 : collection.count, collection.count, &request->id);
     free(collection.users);
     if (!buffer_failed(&hub->text))
         request->text = buffer_take(&hub->text);

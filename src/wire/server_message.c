@@ -140,7 +140,7 @@ void server_presence_changed(struct buffer *out, const struct room_key *chat, st
 }
 
 void server_presence_state(struct buffer *out, const struct room_key *chat, const struct slice *users,
-                           size_t users_count, const struct request_id *id)
+                           size_t users_count, size_t online_count, const struct request_id *id)
 {
     begin(out, SLICE_LITERAL("presence.state"));
     member_chat(out, chat);
@@ -152,7 +152,7 @@ void server_presence_state(struct buffer *out, const struct room_key *chat, cons
         json_append_string(out, users[i]);
     }
     buffer_append_char(out, ']');
-    member_u64(out, "count", users_count);
+    member_u64(out, "count", online_count);
     member_id(out, id);
     end(out);
 }

@@ -18,7 +18,7 @@ struct server_connected {
     struct slice user_id;
     struct slice node;
     uint64_t ping_interval_ms;
-    uint64_t expires_at; /* Unix seconds; 0: never, the member is left out */
+    uint64_t expires_at;                  /* Unix seconds; 0: never, the member is left out */
     const struct position *notifications; /* where the user's notifications stand; NULL: not known yet */
 };
 void server_connected(struct buffer *out, const struct server_connected *message);
@@ -40,10 +40,13 @@ void server_error(struct buffer *out, enum error_code code, const char *message,
                   const struct request_id *id);
 void server_pong(struct buffer *out, const struct request_id *id);
 void server_typing(struct buffer *out, const struct room_key *chat, struct slice user, bool is_typing);
-void server_presence_changed(struct buffer *out, const struct room_key *chat, struct slice user, bool is_online);
+void server_presence_changed(struct buffer *out, const struct room_key *chat, struct slice user,
+                             bool is_online);
+/* `users_count` of the users online are listed: all of `online_count`, or none in a large chat. */
 void server_presence_state(struct buffer *out, const struct room_key *chat, const struct slice *users,
-                           size_t users_count, const struct request_id *id);
-void server_unsubscribed(struct buffer *out, const struct room_key *chat, const char *code, const char *message);
+                           size_t users_count, size_t online_count, const struct request_id *id);
+void server_unsubscribed(struct buffer *out, const struct room_key *chat, const char *code,
+                         const char *message);
 /* `retry_after_ms` 0 is left out. */
 void server_disconnect(struct buffer *out, unsigned code, const char *reason, bool reconnect,
                        uint64_t retry_after_ms);

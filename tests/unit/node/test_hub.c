@@ -55,6 +55,7 @@ static int start(void **state)
                                    .node_name = (char *)"node-a",
                                    .rooms_linger_ms = 60,
                                    .rooms_join_timeout_ms = 3000,
+                                   .presence_max_members = 100,
                                    .limits_typing_ms = 60000};
     struct bus_memory_options bus_options = {.prefix = "test", .max_bytes = 1024 * 1024};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};

@@ -116,12 +116,12 @@ static void small_messages_have_the_documented_shape(void **state)
     expect("{\"type\":\"chat.typing\",\"chat_id\":\"" CHAT "\",\"user_id\":\"u\",\"is_typing\":true}");
     server_presence_changed(&out, &chat, SLICE_LITERAL("u"), false);
     expect("{\"type\":\"presence.changed\",\"chat_id\":\"" CHAT "\",\"user_id\":\"u\",\"is_online\":false}");
-    server_presence_state(&out, &chat, users, COUNT(users), NULL);
+    server_presence_state(&out, &chat, users, COUNT(users), COUNT(users), NULL);
     expect("{\"type\":\"presence.state\",\"chat_id\":\"" CHAT
            "\",\"online\":[\"a\\\"b\",\"c\"],\"count\":2}");
-    server_presence_state(&out, &chat, NULL, 0, &text);
+    server_presence_state(&out, &chat, NULL, 0, 500, &text);
     expect("{\"type\":\"presence.state\",\"chat_id\":\"" CHAT
-           "\",\"online\":[],\"count\":0,\"id\":\"a\\\"b\"}");
+           "\",\"online\":[],\"count\":500,\"id\":\"a\\\"b\"}");
     server_unsubscribed(&out, &chat, "MEMBERSHIP_REVOKED", "gone");
     expect("{\"type\":\"unsubscribed\",\"chat_id\":\"" CHAT
            "\",\"code\":\"MEMBERSHIP_REVOKED\",\"message\":\"gone\"}");
