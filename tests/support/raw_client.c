@@ -15,31 +15,37 @@
 
 #include <roomcast/base/clock.h>
 
-static void open_with(struct raw_client *client, uint16_t port, int receive_bytes)
+void raw_socket(struct raw_client *client, int receive_bytes)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(client->fd >= 0);
-    if (receive_bytes > 0)
-        assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes),
-                         0);
-    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof address), 0);
     client->bytes = malloc(RAW_BUFFER);
     client->payload = malloc(RAW_BUFFER);
     assert_non_null(client->bytes);
     assert_non_null(client->payload);
     client->len = 0;
+    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client->fd >= 0);
+    if (receive_bytes > 0)
+        assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes),
+                         0);
+}
+
+void raw_connect(struct raw_client *client, uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof address), 0);
 }
 
 void raw_open(struct raw_client *client, uint16_t port)
 {
-    open_with(client, port, 0);
+    raw_socket(client, 0);
+    raw_connect(client, port);
 }
 
 void raw_open_small(struct raw_client *client, uint16_t port, int receive_bytes)
 {
-    open_with(client, port, receive_bytes);
+    raw_socket(client, receive_bytes);
+    raw_connect(client, port);
 }
 
 void raw_close(struct raw_client *client)

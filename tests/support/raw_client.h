@@ -25,6 +25,9 @@ struct raw_frame {
 };
 
 void raw_open(struct raw_client *client, uint16_t port);
+/* raw_open() in its two steps. `receive_bytes`: SO_RCVBUF, or 0. */
+void raw_socket(struct raw_client *client, int receive_bytes);
+void raw_connect(struct raw_client *client, uint16_t port);
 /* `receive_bytes`: SO_RCVBUF, so that a client which does not read is noticed early. */
 void raw_open_small(struct raw_client *client, uint16_t port, int receive_bytes);
 void raw_close(struct raw_client *client);

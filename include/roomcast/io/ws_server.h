@@ -1,4 +1,5 @@
-/* WebSocket server on one loop (libwebsockets): HTTP upgrade, frames, close handshake; nothing about rooms.
+/* WebSocket server on one loop: HTTP upgrade, frames, close handshake; nothing about rooms. libwebsockets
+ * carries the bytes; why it does not read them is told in src/io/ws_head.h and ws_frame.h.
  *
  * Several servers, one per worker thread, listen on the same address by SO_REUSEPORT.
  * Thread: the loop's, for everything; handlers are called on it. Handlers may write, close and drop, also the
@@ -87,7 +88,8 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
 uint16_t ws_server_port(const struct ws_server *server);
 /* Closes the listener; connections stay. */
 void ws_server_stop_accepting(struct ws_server *server);
-/* Drops what is still open (on_closed is called for each), then frees. Accepts NULL, nulls. */
+/* Drops what is still open (on_closed is called for each), then frees. Not from within a handler. The sockets
+ * are closed when the loop turns again, or is freed. Accepts NULL, nulls. */
 void ws_server_free(struct ws_server **server);
 
 void *ws_connection_session(const struct ws_connection *connection);
@@ -107,7 +109,8 @@ enum ws_write ws_connection_write(struct ws_connection *connection, const void *
 void ws_connection_close(struct ws_connection *connection, unsigned code, const char *reason);
 /* Ends at the end of this turn without any ceremony. */
 void ws_connection_drop(struct ws_connection *connection);
-/* Stops and resumes reading from the peer. */
+/* Stops and resumes reading from the peer. While paused no message is delivered, not even one that was read
+ * already. What wakes it up is called later in the turn, never from within this call. */
 void ws_connection_pause(struct ws_connection *connection, bool paused);
 
 #endif

@@ -1,4 +1,4 @@
-/* The life of connections and of the server (ws_server.h): closing, back-pressure, timeouts, shared ports. */
+/* The life of connections and of the server (ws_server.h): closing, timeouts, shared ports. */
 #include <roomcast/io/ws_server.h>
 
 #include <arpa/inet.h>
@@ -17,8 +17,6 @@
 #include "raw_client.h"
 #include "ws_harness.h"
 
-#define SMALL 4096 /* bytes of a slow reader's receive buffer */
-
 static struct harness *harness;
 
 static int set_up(void **state)
@@ -33,14 +31,6 @@ static int tear_down(void **state)
     (void)state;
     harness_stop(harness);
     return 0;
-}
-
-static void upgrade_slow_reader(struct raw_client *client)
-{
-    char answer[1024];
-    raw_open_small(client, harness_port(harness), SMALL);
-    raw_send_text(client, "GET /ws HTTP/1.1\r\n" RAW_UPGRADE "\r\n");
-    assert_int_equal(raw_read_answer(client, answer, sizeof answer), 101);
 }
 
 static void the_server_closes_with_code_and_reason(void **state)
@@ -107,114 +97,6 @@ static void an_end_of_stream_without_close_frame_is_told_as_lost(void **state)
     struct raw_client client;
     raw_upgrade(&client, harness_port(harness));
     raw_send(&client, "\x81\x85....", 6); /* in the middle of a frame */
-    raw_close(&client);
-    harness_expect_closed(harness, WS_END_LOST, 1006);
-}
-
-static void a_slow_reader_blocks_and_is_told_when_it_may_be_written_to(void **state)
-{
-    (void)state;
-    struct raw_client client;
-    struct raw_frame frame;
-    upgrade_slow_reader(&client);
-    raw_send_message(&client, "fill");
-    harness_wait(harness, NOTED_BLOCKED);
-    assert_int_equal(harness_count(harness, NOTED_WRITABLE), 0);
-    unsigned frames = 0;
-    for (;; frames++) { /* every byte of every frame arrives, in order */
-        raw_read_frame(&client, &frame);
-        assert_int_equal(frame.first, 0x81);
-        if (frame.len != 8192)
-            break;
-    }
-    assert_true(frames > 1);
-    assert_string_equal((const char *)frame.payload, "writable");
-    assert_int_equal(harness_count(harness, NOTED_WRITABLE), 1);
-    raw_send_message(&client, "echo:still here");
-    raw_expect_message(&client, "still here");
-    raw_close(&client);
-    harness_expect_closed(harness, WS_END_LOST, 1006);
-}
-
-static void a_write_larger_than_one_packet_arrives_whole(void **state)
-{
-    (void)state;
-    struct raw_client client;
-    struct raw_frame frame;
-    raw_upgrade(&client, harness_port(harness));
-    raw_send_message(&client, "big");
-    raw_read_frame(&client, &frame);
-    assert_int_equal(frame.len, HARNESS_BIG);
-    for (size_t at = 0; at < frame.len; at++)
-        assert_int_equal(frame.payload[at], 'x');
-    raw_close(&client);
-    harness_expect_closed(harness, WS_END_LOST, 1006);
-}
-
-static void what_was_taken_over_is_sent_before_the_close_frame(void **state)
-{
-    (void)state;
-    struct raw_client client;
-    struct raw_frame frame;
-    upgrade_slow_reader(&client);
-    raw_send_message(&client, "fill-close");
-    harness_wait(harness, NOTED_BLOCKED);
-    do
-        raw_read_frame(&client, &frame);
-    while (frame.first == 0x81 && frame.len == 8192);
-    assert_int_equal(frame.first, 0x88);
-    assert_memory_equal(frame.payload,
-                        "\x10\x0C"
-                        "slow",
-                        6);
-    raw_send_frame(&client, 0x88, "\x10\x0C", 2);
-    raw_expect_end(&client, false);
-    harness_expect_closed(harness, WS_END_SERVER, 4108);
-    assert_int_equal(harness_count(harness, NOTED_WRITABLE), 0);
-    raw_close(&client);
-}
-
-static void a_blocked_peer_that_is_closed_and_reads_nothing_is_cut_in_time(void **state)
-{
-    (void)state;
-    struct raw_client client;
-    struct harness *hasty = harness_start(0, 60, 1);
-    char answer[1024];
-    raw_open_small(&client, harness_port(hasty), SMALL);
-    raw_send_text(&client, "GET /ws HTTP/1.1\r\n" RAW_UPGRADE "\r\n");
-    assert_int_equal(raw_read_answer(&client, answer, sizeof answer), 101);
-    raw_send_message(&client, "fill-close");
-    harness_expect_closed(hasty, WS_END_SERVER, 4108);
-    raw_close(&client);
-    harness_stop(hasty);
-}
-
-static void a_pause_holds_back_what_was_read_already(void **state)
-{
-    (void)state;
-    struct raw_client client;
-    unsigned char bytes[256];
-    struct raw_frame frame;
-    raw_upgrade(&client, harness_port(harness));
-    size_t len = raw_make_frame(bytes, 0x81, "pause", 5);
-    len += raw_make_frame(bytes + len, 0x81, "echo:one", 8);
-    len += raw_make_frame(bytes + len, 0x81, "pause", 5);
-    len += raw_make_frame(bytes + len, 0x81, "echo:two", 8);
-    raw_send(&client, bytes, len);
-    raw_send_message(&client, "echo:three");
-    assert_string_equal(harness_wait(harness, NOTED_MESSAGE).text, "pause");
-    assert_int_equal(harness_count(harness, NOTED_MESSAGE), 0);
-    harness_resume(harness);
-    raw_expect_message(&client, "one");
-    assert_string_equal(harness_wait(harness, NOTED_MESSAGE).text, "echo:one");
-    assert_string_equal(harness_wait(harness, NOTED_MESSAGE).text, "pause");
-    assert_int_equal(harness_count(harness, NOTED_MESSAGE), 0);
-    harness_resume(harness);
-    raw_expect_message(&client, "two");
-    raw_expect_message(&client, "three");
-    raw_send_frame(&client, 0x89, "", 0);
-    raw_read_frame(&client, &frame);
-    assert_int_equal(frame.first, 0x8A);
     raw_close(&client);
     harness_expect_closed(harness, WS_END_LOST, 1006);
 }
@@ -353,11 +235,6 @@ int main(void)
         WS_TEST(a_dropped_connection_ends_without_ceremony),
         WS_TEST(a_reset_is_told_as_lost),
         WS_TEST(an_end_of_stream_without_close_frame_is_told_as_lost),
-        WS_TEST(a_slow_reader_blocks_and_is_told_when_it_may_be_written_to),
-        WS_TEST(a_write_larger_than_one_packet_arrives_whole),
-        WS_TEST(what_was_taken_over_is_sent_before_the_close_frame),
-        WS_TEST(a_blocked_peer_that_is_closed_and_reads_nothing_is_cut_in_time),
-        WS_TEST(a_pause_holds_back_what_was_read_already),
         WS_TEST(a_half_sent_request_is_answered_408_in_time),
         WS_TEST(two_servers_on_two_threads_share_a_port),
         WS_TEST(freeing_the_server_tells_every_session_and_leaks_no_descriptor),
