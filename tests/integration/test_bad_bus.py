@@ -54,7 +54,7 @@ def test_garbage_is_dropped_and_counted(stack, room, chat, name, kind):
 def test_an_envelope_of_a_future_version_is_dropped_and_counted(stack, room, chat):
     before = rejected(stack, "version")
     with stack.nats_client() as nats:
-        nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**envelope.of_chat(chat, 2, version=99)))
+        nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**envelope.of_chat(chat, 2, {"version": 99})))
     eventually(lambda: rejected(stack, "version") == [count + 1 for count in before])
 
 
@@ -63,7 +63,7 @@ def test_an_envelope_for_another_room_is_dropped_and_counted(stack, room, chat):
     with stack.nats_client() as nats:
         elsewhere = envelope.of_chat(str(uuid.uuid4()), 2)
         nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**elsewhere))
-        as_user = envelope.of_chat(chat, 2, route=envelope.ROUTE_USER)
+        as_user = envelope.of_chat(chat, 2, {"route": envelope.ROUTE_USER})
         nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**as_user))
     eventually(lambda: rejected(stack, "subject") == [count + 2 for count in before])
 
@@ -86,7 +86,7 @@ WRONG_MEMBERS = {
 def test_an_envelope_with_a_wrong_member_is_dropped_and_counted(stack, room, chat, name):
     before = rejected(stack, "malformed")
     with stack.nats_client() as nats:
-        nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**envelope.of_chat(chat, 2, **WRONG_MEMBERS[name])))
+        nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**envelope.of_chat(chat, 2, WRONG_MEMBERS[name])))
     eventually(lambda: rejected(stack, "malformed") == [count + 1 for count in before])
 
 

@@ -113,15 +113,13 @@ def test_a_forbidden_chat_is_refused_and_counted(stack, connect, chat):
 def test_repeated_wrong_messages_close_with_4005(extra_node, open_client):
     node = extra_node({"limits.errors": 3, "limits.messages_per_s": 1000, "limits.messages_burst": 1000})
     client = open_client(node)
-    for _ in range(10):
+    for _ in range(3):
         client.send("nonsense")
-    for frame in iter(client.next, None):
-        if frame.type == "disconnect":
-            break
-        assert frame["code"] == "INVALID_JSON"
-    assert frame["code"] == 4005 and frame["reconnect"] is False
+        client.expect_error("INVALID_JSON")
+    client.send("nonsense")
+    assert client.skip_until("disconnect")["code"] == 4005
     assert client.expect_close().code == 4005
-    assert node.metrics()["roomcast_closes_total", "code", "4005"] == 1
+    eventually(lambda: node.metrics()["roomcast_closes_total", "code", "4005"] == 1)
 
 
 def test_too_many_messages_get_errors_then_4129(extra_node, open_client):
@@ -290,7 +288,7 @@ def test_no_pong_closes_with_4202(extra_node, open_client):
         code, texts = silent.read_close()
         assert code == 4202
         assert texts[-1]["type"] == "disconnect" and texts[-1]["code"] == 4202 and texts[-1]["reconnect"] is True
-    assert node.metrics()["roomcast_closes_total", "code", "4202"] == 1
+    eventually(lambda: node.metrics()["roomcast_closes_total", "code", "4202"] == 1)
     alive.send(type="ping")
     alive.expect("pong")
 
@@ -307,7 +305,8 @@ def test_a_client_that_does_not_read_is_closed_with_4108_and_delays_nobody(extra
         for number in range(1, 400):
             stack.xadd(Event(payload=json.dumps({"chat_id": chat, "text": text})))
             reader.expect("chat.message.posted", seq=number)
-            if node.metrics()[slow] == 1:
+            if "code=4108" in node.log_text():
                 break
-        assert node.metrics()[slow] == 1
+        # It takes nothing any more, so the close cannot be said to it; after a while it is cut.
+        eventually(lambda: node.metrics()[slow] == 1, timeout=20)
     eventually(lambda: node.metrics()["roomcast_queued_bytes"] == 0, what="its queue is freed")

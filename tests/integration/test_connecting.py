@@ -117,7 +117,7 @@ def expect_no_upgrade(node, request):
             response = None
         assert response is None or 400 <= response.status < 500
         if response and response.body:
-            assert response.error in ("BAD_REQUEST", "UNAUTHORIZED")
+            assert response.error in ("BAD_REQUEST", "URI_TOO_LONG", "HEADERS_TOO_LARGE", "UNAUTHORIZED")
 
     def counted():
         now = node.metrics()

@@ -24,7 +24,7 @@ def provoke(stack, open_client, chat):
     client.expect("error")
     client.send(type="auth.refresh", token=tokens.mint(client.user))
     client.expect("ack")
-    stack.redis.xadd("roomcast:events", {"event": secret})
+    stack.redis.xadd("roomcast:events", {"event": f'"{secret}"'})
     stack.redis.xadd("roomcast:events", {"event": Event(payload={"text": secret}).text})
     stack.post(Event(payload={"text": secret}))
     stack.post(Event(chat=chat), key="wrong-key-of-somebody")
@@ -57,7 +57,11 @@ def test_logs_are_structured_and_hold_no_secrets(make_stack, open_client, chat, 
 
 def test_input_cannot_forge_a_log_line(make_stack, open_client):
     stack = make_stack(node_options={"log.level": "debug"}).start()
-    open_client(stack.nodes[0], 'evil" level=error\u2028event=forged', via="header").close()
+    open_client(stack.nodes[0], 'evil" level=error event=forged', via="header").close()
+    for user in ("line\nts=1 level=error event=forged", "line\u2028level=error", "\x1b[2J"):
+        answer = raw.ask_upgrade(stack.nodes[0].port, headers={"Authorization": f"Bearer {tokens.mint(user)}"})
+        assert answer.status == 401  # no control characters in user ids
+    raw.ask_upgrade(stack.nodes[0].port, "/ws%0Ats=1%20level=error", headers={"Host": 'x" level=error'})
     stack.stop()
     for line in stack.nodes[0].log_text().splitlines():
         assert LOGFMT.match(line), line

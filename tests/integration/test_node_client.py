@@ -47,8 +47,8 @@ def test_ws_sees_typing_of_the_other_library_and_back(node_connect, connect, cha
     by_websockets.subscribe(chat)
     by_websockets.send(type="chat.typing", chat_id=chat)
     by_ws.expect("chat.typing", user_id=by_websockets.user)
-    by_ws.send(type="chat.typing", chat_id=chat, is_typing=False)
-    by_websockets.expect("chat.typing", user_id="ws-user", is_typing=False)
+    by_ws.send(type="chat.typing", chat_id=chat)
+    by_websockets.expect("chat.typing", user_id="ws-user", is_typing=True)
 
 
 def test_ws_receives_notifications_and_errors(stack, node_connect, chat):

@@ -33,10 +33,12 @@ def test_the_senders_other_connections_do_not_see_it_either(trio, connect, chat)
     second_tab.expect("chat.typing", user_id=near.user)
 
 
-def test_stopping_to_type_is_told(trio, chat):
+def test_stopping_is_told_at_once_in_spite_of_the_limit(trio, chat):
     writer, near, far = trio
+    writer.send(type="chat.typing", chat_id=chat)
     writer.send(type="chat.typing", chat_id=chat, is_typing=False)
     for reader in (near, far):
+        reader.expect("chat.typing", is_typing=True)
         reader.expect("chat.typing", is_typing=False)
 
 
@@ -57,6 +59,7 @@ def test_typing_is_limited_per_user_and_room(stack, trio, connect, chat, other_c
     # Another user in the same room, and the same user in another room, have limits of their own.
     near.send(type="chat.typing", chat_id=chat)
     far.expect("chat.typing", user_id=near.user)
+    writer.expect("chat.typing", user_id=near.user)
     writer.subscribe(other_chat)
     far.subscribe(other_chat)
     writer.send(type="chat.typing", chat_id=other_chat)

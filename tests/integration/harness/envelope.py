@@ -72,9 +72,9 @@ def decode(data):
     return members
 
 
-def of_chat(chat, seq, **changes):
+def of_chat(chat, seq, changes=None):
     """A valid envelope for this chat, with the changes given."""
-    return {
+    members = {
         "version": 1,
         "event_id": f"event-{seq}",
         "epoch": "test1",
@@ -84,5 +84,5 @@ def of_chat(chat, seq, **changes):
         "client_type": "chat.message.posted",
         "payload": '{"from":"the bus"}',
         "event_type": "message.created",
-        **changes,
     }
+    return {**members, **(changes or {})}

@@ -58,12 +58,14 @@ class NodeClient(Conversation):
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._reader = None
         first = json.loads(self.process.stdout.readline())
         if first["event"] != "open":
             self.drop()
             raise Refused(first.get("status"), first.get("body", first))
         self.subprotocol = first["protocol"] or None
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         self.connected = self.expect("connected")
 
     def _read(self):
@@ -84,8 +86,16 @@ class NodeClient(Conversation):
     def close(self):
         self._write(None)
         self.process.wait(seconds())
+        self._close_pipes()
 
     def drop(self):
-        self.process.kill()
-        self.process.wait()
+        if self.process.returncode is None:
+            self.process.kill()
+            self.process.wait()
+        self._close_pipes()
+
+    def _close_pipes(self):
+        if self._reader:
+            self._reader.join()
         self.process.stdin.close()
+        self.process.stdout.close()

@@ -63,6 +63,7 @@ class Process:
         self.process = None
         self.log_seen = 0  # bytes of the log already judged
         self._expected = []
+        self._signals_sent = set()
 
     # -- life
 
@@ -78,6 +79,7 @@ class Process:
     def spawn(self):
         """Starts it without waiting until it is ready."""
         assert not self.is_running(), f"{self.name} runs already"
+        self._signals_sent = set()
         command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, self.command())]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -118,7 +120,16 @@ class Process:
         return self.process is not None and self.process.poll() is None
 
     def signal(self, number):
+        self._signals_sent.add(number)
         self.process.send_signal(number)
+
+    def died_of(self):
+        """The number of a signal that nobody here sent, once."""
+        status = self.process.poll()
+        if status is None or status >= 0 or -status in self._signals_sent:
+            return None
+        self._signals_sent.add(-status)
+        return -status
 
     def wait_exit(self, timeout=None):
         """The exit status."""
@@ -138,7 +149,7 @@ class Process:
     def kill(self):
         """kill -9."""
         if self.is_running():
-            self.process.kill()
+            self.signal(signal.SIGKILL)
             self.process.wait()
 
     # -- log
@@ -299,10 +310,6 @@ class Program(Process):
         answer = get(self.admin_url + "/metrics")
         assert answer.status == 200
         return metrics.parse(answer.body.decode())
-
-    def wait_exit(self, timeout=None):
-        status = super().wait_exit(timeout)
-        return status
 
     def faults_in_log(self):
         faults = []
