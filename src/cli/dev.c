@@ -99,7 +99,7 @@ static int serve(const struct config *config, struct bus *bus, struct node *node
     struct relay_options options = {.config = config, .bus = bus, .redis_optional = true};
     struct relay *relay = NULL;
     int status = 0;
-    if (node_start(node, problem) != ERR_OK || relay_start(&options, &relay, problem) != ERR_OK) {
+    if (node_start(node, bus, problem) != ERR_OK || relay_start(&options, &relay, problem) != ERR_OK) {
         log_error("start_failed", LOG_TEXT("problem", problem));
         status = 1;
     } else {
@@ -118,22 +118,23 @@ int run_dev(const struct config *config)
     if (!stays_on_loopback(config))
         return 2;
     signals_block();
+    char problem[256] = "";
+    struct node_options options = {.config = config, .metrics = METRIC_BOTH};
+    struct node *node;
+    if (node_new(&options, &node, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast: %s\n", problem);
+        return 2;
+    }
     struct bus_memory_options bus_options = {.prefix = config->nats_prefix, .max_bytes = DEV_HISTORY_BYTES};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
     struct bus *bus;
-    if (bus_memory_new(&bus_options, &callbacks, &bus) != ERR_OK) {
-        fprintf(stderr, "roomcast: out of memory\n");
-        return 1;
-    }
-    char problem[256] = "";
-    struct node_options options = {.config = config, .bus = bus, .metrics = METRIC_BOTH};
-    struct node *node = NULL;
-    int status = 2;
-    if (node_new(&options, &node, problem) == ERR_OK)
+    int status = 1;
+    if (bus_memory_new(&bus_options, &callbacks, &bus) == ERR_OK) {
         status = serve(config, bus, node);
-    else
-        fprintf(stderr, "roomcast: %s\n", problem);
-    bus_free(&bus);
+        bus_free(&bus);
+    } else {
+        fprintf(stderr, "roomcast: out of memory\n");
+    }
     node_free(&node);
     return status;
 }

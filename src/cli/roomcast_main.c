@@ -6,6 +6,7 @@
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
 #include <roomcast/config/config.h>
+#include <roomcast/wire/token.h>
 
 #include "dev.h"
 #include "run_node.h"
@@ -26,6 +27,9 @@ static const char *check(const struct config *config)
     if (config->auth_hmac_secret[0] == '\0' && config->auth_public_key_file[0] == '\0')
         return "no key to verify tokens with: set auth.hmac_secret (or auth.hmac_secret_file) or "
                "auth.public_key_file, or try `roomcast --dev`";
+    if (config->auth_hmac_secret[0] != '\0' && strlen(config->auth_hmac_secret) < TOKEN_SECRET_MIN)
+        return "auth.hmac_secret is shorter than 32 bytes (RFC 7518 section 3.2): make one with `openssl "
+               "rand -base64 48`";
     return NULL;
 }
 

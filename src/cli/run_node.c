@@ -16,11 +16,11 @@ static void on_bus_event(void *context, enum bus_event event)
 }
 
 /* Until a signal has come and the clients have gone. */
-static int serve(const struct config *config, struct node *node)
+static int serve(const struct config *config, struct node *node, struct bus *bus)
 {
     char problem[256] = "";
     int status = 0;
-    if (node_start(node, problem) != ERR_OK) {
+    if (node_start(node, bus, problem) != ERR_OK) {
         log_error("start_failed", LOG_TEXT("problem", problem));
         status = 1;
     } else {
@@ -31,11 +31,11 @@ static int serve(const struct config *config, struct node *node)
     return status;
 }
 
-int run_node(const struct config *config)
+/* With a bus for the node; the bus goes before the node that listens to it. */
+static int serve_on_nats(const struct config *config, struct node *node)
 {
-    signals_block();
     char problem[256] = "";
-    struct bus_nats_options bus_options = {
+    struct bus_nats_options options = {
         .urls = (const char *const *)config->nats_url.items,
         .urls_count = config->nats_url.count,
         .name = config->node_name,
@@ -44,18 +44,26 @@ int run_node(const struct config *config)
     };
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
     struct bus *bus;
-    if (bus_nats_new(&bus_options, &callbacks, &bus, problem) != ERR_OK) {
+    if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
         fprintf(stderr, "roomcast: nats.url: %s\n", problem);
         return 2;
     }
-    struct node_options options = {.config = config, .bus = bus, .metrics = METRIC_NODE};
-    struct node *node = NULL;
-    int status = 2;
-    if (node_new(&options, &node, problem) == ERR_OK)
-        status = serve(config, node);
-    else
-        fprintf(stderr, "roomcast: %s\n", problem);
+    int status = serve(config, node, bus);
     bus_free(&bus);
+    return status;
+}
+
+int run_node(const struct config *config)
+{
+    signals_block();
+    char problem[256] = "";
+    struct node_options options = {.config = config, .metrics = METRIC_NODE};
+    struct node *node;
+    if (node_new(&options, &node, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast: %s\n", problem);
+        return 2;
+    }
+    int status = serve_on_nats(config, node);
     node_free(&node);
     log_info("stopped", LOG_I64("status", status));
     return status;

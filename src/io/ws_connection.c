@@ -153,6 +153,8 @@ void ws_connection_received(struct ws_connection *connection, unsigned char *byt
         ws_connection_read_head(connection, bytes, len);
     else if (is_upgraded(connection))
         ws_connection_read_frames(connection, bytes, len);
+    else if (connection->state == WS_STATE_LINGER && (connection->discarded += len) > WS_LINGER_BYTES)
+        die(connection);
     update_reading(connection);
 }
 

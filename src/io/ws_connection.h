@@ -64,6 +64,7 @@ struct ws_connection {
     struct buffer input; /* HEAD: the request so far; later: what was read before a pause */
     size_t scanned;      /* bytes of `input` known to hold no end of the head */
     struct ws_decoder decoder;
+    size_t discarded; /* bytes read and thrown away in LINGER */
 
     struct ws_connection *prev, *next; /* in server->connections */
     struct ws_connection *work_next;   /* in server->work */
@@ -73,6 +74,10 @@ struct ws_connection {
     uint64_t deadline_ms;
     char peer[WS_PEER_SIZE];
 };
+
+/* What a refused peer may go on sending while it reads its answer; closing at once would reset the connection
+ * and lose the answer (RFC 9112 section 9.6). */
+#define WS_LINGER_BYTES (256u * 1024)
 
 /* Connections that all wait equally long, so that appending keeps them in order. */
 struct ws_deadlines {

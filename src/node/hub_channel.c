@@ -305,7 +305,7 @@ void hub_channel_on_timer(struct hub *hub, struct hub_channel *channel)
         ask(hub, channel);
     if (channel->presence)
         hub_presence_on_timer(hub, channel);
-    if (channel->linger_until_ms != 0 && channel->linger_until_ms <= hub->now_ms && !channel->leaving) {
+    if (channel->linger_until_ms != 0 && channel->linger_until_ms <= hub->now_ms) {
         hub_channel_close(hub, channel);
         return;
     }
@@ -323,8 +323,7 @@ void hub_channel_arm(struct hub *hub, struct hub_channel *channel)
     uint64_t due_ms = channel->ask_again_ms;
     sooner(&due_ms, channel->waiting ? channel->waiting->deadline_ms : 0);
     sooner(&due_ms, channel->leaving ? channel->leaving->due_ms : 0);
-    if (!channel->leaving)
-        sooner(&due_ms, channel->linger_until_ms);
+    sooner(&due_ms, channel->linger_until_ms);
     if (due_ms != 0)
         timer_wheel_set(&hub->wheel, &channel->timer, due_ms);
     else

@@ -86,7 +86,8 @@ static void publish_offline(void *context, const struct room_key *user, bool onl
     publish_presence(teller->hub, teller->channel, &signal);
 }
 
-/* Whoever is still counted here when the node goes is taken out of the other nodes' books. */
+/* Whoever is still counted here, because the leave delay has not passed or the node goes, is taken out of the
+ * other nodes' books. */
 void hub_presence_close(struct hub *hub, struct hub_channel *channel)
 {
     struct presence_teller teller = {.hub = hub, .channel = channel};

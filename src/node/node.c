@@ -16,6 +16,7 @@
 #define DESCRIPTORS_RESERVED  128   /* listeners, bus, admin, logs, libraries */
 #define CONNECTIONS_AUTOMATIC 50000 /* as limits.connections = 0 says in the option table */
 #define PEM_MAX_BYTES         65536
+#define PROBLEM_SIZE          256
 
 static enum err read_file(const char *path, struct buffer *out)
 {
@@ -31,20 +32,23 @@ static enum err read_file(const char *path, struct buffer *out)
     return failed ? ERR_IO : ERR_OK;
 }
 
+static enum err read_public_key(const struct config *config, struct buffer *pem, char *problem)
+{
+    if (config->auth_public_key_file[0] == '\0' || read_file(config->auth_public_key_file, pem) == ERR_OK)
+        return ERR_OK;
+    snprintf(problem, PROBLEM_SIZE, "auth.public_key_file = \"%.128s\": cannot be read, or is over %d bytes",
+             config->auth_public_key_file, PEM_MAX_BYTES);
+    return ERR_IO;
+}
+
 static enum err make_verifier(struct node_shared *shared, char *problem)
 {
     const struct config *config = shared->config;
     struct buffer pem;
     buffer_init(&pem, PEM_MAX_BYTES);
-    enum err err = ERR_OK;
-    if (config->auth_public_key_file[0] != '\0') {
-        err = read_file(config->auth_public_key_file, &pem);
-        if (err != ERR_OK)
-            snprintf(problem, 256,
-                     "auth.public_key_file = \"%.128s\": the file cannot be read, or is over %d bytes",
-                     config->auth_public_key_file, PEM_MAX_BYTES);
-    }
+    enum err err = read_public_key(config, &pem, problem);
     if (err == ERR_OK) {
+        char fault[PROBLEM_SIZE];
         struct token_options options = {
             .hmac_secret = slice_of(config->auth_hmac_secret),
             .public_key_pem = buffer_slice(&pem),
@@ -55,7 +59,9 @@ static enum err make_verifier(struct node_shared *shared, char *problem)
             .leeway_s = config->auth_leeway_s,
             .require_expiry = config->auth_require_expiry,
         };
-        err = token_verifier_new(&options, &shared->verifier, problem);
+        err = token_verifier_new(&options, &shared->verifier, fault);
+        if (err != ERR_OK)
+            snprintf(problem, PROBLEM_SIZE, "auth.hmac_secret, auth.public_key_file: %.200s", fault);
     }
     buffer_fini(&pem);
     return err;
@@ -101,7 +107,7 @@ static enum err fit_descriptors(struct node_shared *shared, char *problem)
     limit.rlim_cur =
         wanted + DESCRIPTORS_RESERVED < limit.rlim_max ? wanted + DESCRIPTORS_RESERVED : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        snprintf(problem, 256, "the limit of file descriptors cannot be set to %llu",
+        snprintf(problem, PROBLEM_SIZE, "the limit of file descriptors cannot be set to %llu",
                  (unsigned long long)limit.rlim_cur);
         return ERR_IO;
     }
@@ -116,7 +122,7 @@ static enum err start_workers(struct node *node, char *problem)
     for (unsigned i = 0; i < node->workers_count; i++) {
         err = worker_new(&node->shared, i, &node->workers[i]);
         if (err != ERR_OK) {
-            snprintf(problem, 256, "worker %u cannot be made: %s", i, err_text(err));
+            snprintf(problem, PROBLEM_SIZE, "worker %u cannot be made: %s", i, err_text(err));
             return err;
         }
         inboxes[i] = worker_inbox(node->workers[i]);
@@ -129,14 +135,14 @@ static enum err start_workers(struct node *node, char *problem)
     };
     err = hub_start(&options, &node->hub);
     if (err != ERR_OK) {
-        snprintf(problem, 256, "the hub cannot be started: %s", err_text(err));
+        snprintf(problem, PROBLEM_SIZE, "the hub cannot be started: %s", err_text(err));
         return err;
     }
     node->shared.hub = node->hub;
 
     char host[256];
     if (config_split_address(node->shared.config->listen, host, &node->port) != ERR_OK) {
-        snprintf(problem, 256, "listen = \"%.100s\" is not host:port", node->shared.config->listen);
+        snprintf(problem, PROBLEM_SIZE, "listen = \"%.100s\" is not host:port", node->shared.config->listen);
         return ERR_CONFIG;
     }
     for (; node->workers_started < node->workers_count; node->workers_started++) {
@@ -161,8 +167,7 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
     struct node *node = calloc(1, sizeof *node);
     if (!node)
         return ERR_NO_MEMORY;
-    snprintf(problem, 256, "out of memory");
-    node->bus = options->bus;
+    snprintf(problem, PROBLEM_SIZE, "out of memory");
     node->metrics = options->metrics;
     node->workers_count = count_workers(options->config);
     node->shared.config = options->config;
@@ -182,8 +187,9 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
     return ERR_OK;
 }
 
-enum err node_start(struct node *node, char *problem)
+enum err node_start(struct node *node, struct bus *bus, char *problem)
 {
+    node->bus = bus;
     enum err err = start_workers(node, problem);
     if (err == ERR_OK)
         err = admin_start(node, &node->admin, problem);

@@ -181,12 +181,12 @@ static enum err load(struct slice text, json_t **ret_document, char *reason)
         return fail(reason, ERR_TOO_DEEP, "nested more than %d levels deep", DOMAIN_EVENT_MAX_DEPTH);
     /* The payload travels as its own bytes, so the parser only has to judge it: integers as doubles, or those
      * beyond 64 bits would be refused; U+0000 is legal JSON (RFC 8259 section 7). */
-    json_t *document =
-        json_loadb(text.data ? text.data : "", text.len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
+    json_t *document = json_loadb(text.data ? text.data : "", text.len,
+                                  JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
     if (!document && json_error_code(&error) == json_error_out_of_memory)
         return fail(reason, ERR_NO_MEMORY, "%s", err_text(ERR_NO_MEMORY));
-    if (!document)
-        return fail(reason, ERR_SYNTAX, "not valid JSON: %.120s, at byte %d", error.text, error.position);
+    if (!document) /* the parser's own text quotes the event, which may not stand in a log */
+        return fail(reason, ERR_SYNTAX, "not valid JSON, at byte %d", error.position);
     if (!json_is_object(document)) {
         json_decref(document);
         return fail(reason, ERR_SYNTAX, "the event is not a JSON object");

@@ -68,7 +68,7 @@ OPTION(ping_interval_s, INT, "ping.interval_s", "25", 1, 3600, "s", NODE, "time 
 OPTION(ping_timeout_s, INT, "ping.timeout_s", "10", 1, 600, "s", NODE, "wait for the pong before the close with 4202")
 OPTION(rooms_linger_ms, INT, "rooms.linger_ms", "5000", 0, 600000, "ms", NODE, "how long a room without members stays subscribed on NATS")
 OPTION(rooms_join_timeout_ms, INT, "rooms.join_timeout_ms", "5000", 100, 60000, "ms", NODE, "wait for NATS to give a room's position before a subscribe fails")
-OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it")
+OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it; at most rooms.linger_ms when nobody else of that node is in it")
 OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "users", NODE, "a chat with more users online tells nobody who comes and goes, and presence.get gives only their number")
 OPTION(drain_timeout_s, INT, "drain.timeout_s", "30", 1, 3600, "s", BOTH, "longest time from SIGTERM to the end of the process")
 /* clang-format on */

@@ -18,16 +18,16 @@ struct node;
 
 struct node_options {
     const struct config *config; /* borrowed; outlives the node */
-    struct bus *bus;             /* borrowed; freed between node_stop and node_free */
     enum metric_program metrics; /* what /metrics shows: METRIC_NODE, or METRIC_BOTH with a relay inside */
 };
 
 /* Reads the keys and sets the process's descriptor limit. ERR_CONFIG, ERR_IO, ERR_NO_MEMORY with `problem`
  * (256 bytes) saying what is wrong with which option. */
 enum err node_new(const struct node_options *options, struct node **ret_node, char *problem) MUST_CHECK;
-/* Listens, starts the threads and returns. ERR_IO, ERR_NO_MEMORY with `problem` (256 bytes): node_stop and
- * node_free are due all the same. */
-enum err node_start(struct node *node, char *problem) MUST_CHECK;
+/* Listens, starts the threads and returns. `bus` is borrowed, and freed by the caller between node_stop and
+ * node_free. ERR_IO, ERR_NO_MEMORY with `problem` (256 bytes): node_stop and node_free are due all the same.
+ */
+enum err node_start(struct node *node, struct bus *bus, char *problem) MUST_CHECK;
 uint16_t node_port(const struct node *node);
 uint16_t node_admin_port(const struct node *node);
 /* Any thread. True when clients can be served; otherwise appends what is missing: "nats: not connected". */
