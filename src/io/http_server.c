@@ -49,7 +49,7 @@ struct http_exchange {
 };
 
 struct http_server {
-    struct MHD_Daemon *daemon; /* NULL once ended; then under lock */
+    struct MHD_Daemon *daemon;
     http_handler handler;
     void *context;
     size_t max_body_bytes;
@@ -58,6 +58,7 @@ struct http_server {
     pthread_cond_t ended;            /* an exchange ended */
     struct http_exchange *exchanges; /* under lock: those that the library holds */
     size_t alive;                    /* under lock: those and the ones that only a handler holds */
+    bool ended_for_good;             /* under lock: freed by its owner, kept for the last exchange */
 };
 
 static void destroy(struct http_server *server)
@@ -81,7 +82,7 @@ static void unref(struct http_exchange *exchange)
             MHD_destroy_response(exchange->response);
         buffer_fini(&exchange->body);
         free(exchange);
-        server_is_over = --server->alive == 0 && !server->daemon;
+        server_is_over = --server->alive == 0 && server->ended_for_good;
     }
     pthread_mutex_unlock(&server->lock);
     if (server_is_over)
@@ -388,7 +389,7 @@ void http_server_free(struct http_server **server)
         close(listener);
     pthread_mutex_lock(&s->lock);
     assert(!s->exchanges);
-    s->daemon = NULL;
+    s->ended_for_good = true;
     bool is_over = s->alive == 0;
     pthread_mutex_unlock(&s->lock);
     if (is_over)
