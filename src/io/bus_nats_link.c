@@ -16,6 +16,7 @@
 /* After nats.c gave a connection up: the reason is seldom gone at once. */
 #define REOPEN_MS        1000
 #define REOPEN_SPREAD_MS 1000
+#define LOG_EVERY_MS     10000
 /* Per subscription, and 1 KiB for each in bytes: natsSub_create() derives one from the other. */
 #define PENDING_MAX 262144
 
@@ -163,14 +164,27 @@ static natsStatus connect_once(struct bus_nats *bus, natsConnection **ret_connec
     return s;
 }
 
+/* NATS_NOT_YET_CONNECTED as a rule: the library goes on trying. */
+static void log_failed(natsStatus status)
+{
+    static struct log_limit limit = LOG_LIMIT(LOG_EVERY_MS);
+    const char *problem = nats_status_text(status);
+    uint64_t suppressed;
+
+    if (status == NATS_NOT_YET_CONNECTED)
+        problem = "no server can be reached yet, or it wants something else; trying on";
+    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_warn("nats_connect_failed", LOG_TEXT("problem", problem), LOG_U64("suppressed", suppressed));
+}
+
 void link_open(struct bus_nats *bus)
 {
     natsConnection *connection = NULL;
 
     move(bus, LINK_OPENING);
     natsStatus s = connect_once(bus, &connection);
-    if (s != NATS_OK) /* NATS_NOT_YET_CONNECTED as a rule: nats.c goes on trying */
-        log_warn("nats_connect_failed", LOG_TEXT("problem", nats_status_text(s)));
+    if (s != NATS_OK)
+        log_failed(s);
 
     pthread_mutex_lock(&bus->lock);
     bus->connection = connection;
@@ -195,14 +209,19 @@ void link_finish(struct bus_nats *bus)
  * attempts they are the only way to NATS_NO_SERVER (conn.c, _doReconnect). */
 static void log_given_up(natsConnection *connection)
 {
+    static struct log_limit limit = LOG_LIMIT(LOG_EVERY_MS);
     const char *text = NULL;
+    uint64_t suppressed;
 
     if (natsConnection_Status(connection) != NATS_CONN_STATUS_CLOSED)
         return;
     natsStatus s = natsConnection_GetLastError(connection, &text);
     if (s == NATS_NO_SERVER)
         text = "the server refuses our user or password";
-    log_warn("nats_connection_given_up", LOG_TEXT("problem", text && *text ? text : natsStatus_GetText(s)));
+    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_warn("nats_connection_given_up",
+                 LOG_TEXT("problem", text && *text ? text : natsStatus_GetText(s)),
+                 LOG_U64("suppressed", suppressed));
 }
 
 /* natsConnection_Close() joins the thread that reads, so what it held may be destroyed after it. */
