@@ -1,0 +1,227 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <mutate.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "jetstream_api.h"
+
+static struct jetstream_store_answer decode_store(const char *json)
+{
+    struct jetstream_store_answer answer;
+
+    jetstream_decode_store(slice_of(json), "events", &answer);
+    return answer;
+}
+
+static void a_stored_message_has_its_sequence(void **state)
+{
+    (void)state;
+    struct jetstream_store_answer answer = decode_store("{\"stream\":\"events\",\"seq\":42}");
+    assert_int_equal(answer.status, BUS_STORED);
+    assert_int_equal(answer.stream_seq, 42);
+    assert_string_equal(answer.problem, "");
+    answer =
+        decode_store("{\"stream\":\"events\", \"domain\":\"hub\", \"seq\":9223372036854775807,\"more\":[1]}");
+    assert_int_equal(answer.status, BUS_STORED);
+    assert_true(answer.stream_seq == INT64_MAX);
+    answer =
+        decode_store("{\"stream\":\"events\",\"seq\":42,\"duplicate\": true}"); /* as the server spaces it */
+    assert_int_equal(answer.status, BUS_DUPLICATE);
+    assert_int_equal(answer.stream_seq, 42);
+    assert_int_equal(decode_store("{\"stream\":\"events\",\"seq\":42,\"duplicate\":false}").status,
+                     BUS_STORED);
+}
+
+static void an_error_says_what_is_certain(void **state)
+{
+    static const struct {
+        int code, err_code;
+        enum bus_store_status status;
+    } rows[] = {
+        {400, 10071, BUS_FENCED},      {400, 10164, BUS_FENCED},      {400, 10054, BUS_REFUSED},
+        {400, 10097, BUS_REFUSED},     {400, 10003, BUS_REFUSED},     {503, 10008, BUS_UNAVAILABLE},
+        {404, 10059, BUS_UNAVAILABLE}, {400, 10060, BUS_UNAVAILABLE}, {503, 10039, BUS_UNAVAILABLE},
+        {503, 10076, BUS_UNAVAILABLE}, {400, 10109, BUS_UNAVAILABLE}, {503, 10163, BUS_UNAVAILABLE},
+        {429, 10167, BUS_UNAVAILABLE}, {503, 0, BUS_UNAVAILABLE},     {503, 10077, BUS_UNKNOWN},
+        {503, 10023, BUS_UNKNOWN},     {503, 10063, BUS_UNKNOWN},     {400, 10002, BUS_UNKNOWN},
+        {409, 10158, BUS_UNKNOWN},     {500, 0, BUS_UNKNOWN},         {400, 19999, BUS_UNKNOWN},
+    };
+    char json[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(
+            json, sizeof json,
+            "{\"error\":{\"code\":%d,\"err_code\":%d,\"description\":\"some words\"},\"stream\":\"events\","
+            "\"seq\":0}",
+            rows[i].code, rows[i].err_code);
+        struct jetstream_store_answer answer = decode_store(json);
+        assert_int_equal(answer.status, rows[i].status);
+        assert_int_equal(answer.stream_seq, 0);
+        assert_non_null(strstr(answer.problem, "some words"));
+    }
+}
+
+static void what_is_no_answer_leaves_the_fate_open(void **state)
+{
+    static const char *const rows[] = {
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        "42",
+        "\"\"",
+        "{\"stream\":\"events\"}",
+        "{\"stream\":\"other\",\"seq\":1}",
+        "{\"seq\":1}",
+        "{\"stream\":[],\"seq\":1}",
+        "{\"stream\":\"events\",\"seq\":0}",
+        "{\"stream\":\"events\",\"seq\":-1}",
+        "{\"stream\":\"events\",\"seq\":1.0}",
+        "{\"stream\":\"events\",\"seq\":\"1\"}",
+        "{\"stream\":\"events\",\"seq\":9223372036854775808}",
+        "{\"stream\":\"events\",\"seq\":1}x",
+        "{\"stream\":\"events\",\"seq\":1,\"seq\":2}",
+        "{\"stream\":\"events\",\"seq\":1,\"error\":{}}",
+        "{\"stream\":\"events\",\"seq\":1,\"error\":null}",
+        "{\"stream\":\"events\",\"seq\":1,\"error\":{\"err_code\":\"10071\"}}",
+        "{\"stream\":\"events\\u0000\",\"seq\":1}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct jetstream_store_answer answer = decode_store(rows[i]);
+        if (answer.status != BUS_UNKNOWN || strlen(answer.problem) == 0)
+            fail_msg("%s gives %d, \"%s\"", rows[i], answer.status, answer.problem);
+    }
+}
+
+/* --- last --- */
+
+#define MESSAGE(subject, seq, data)                                                                          \
+    "{\"type\":\"io.nats.jetstream.api.v1.stream_msg_get_response\",\"message\":{\"subject\":\"" subject     \
+    "\",\"seq\":" seq data ",\"hdrs\":\"TkFUUy8xLjANCg0K\",\"time\":\"2026-11-23T10:15:30Z\"}}"
+
+static struct jetstream_last_answer decode_last(const char *json)
+{
+    struct jetstream_last_answer answer;
+
+    jetstream_decode_last(slice_of(json), "p.ev.chat.1", &answer);
+    assert_true((answer.data != NULL) == (answer.status == BUS_LAST_FOUND));
+    return answer;
+}
+
+static void the_last_message_is_decoded(void **state)
+{
+    (void)state;
+    struct jetstream_last_answer answer = decode_last(MESSAGE("p.ev.chat.1", "7", ",\"data\":\"AAEC/+8=\""));
+    assert_int_equal(answer.status, BUS_LAST_FOUND);
+    assert_int_equal(answer.stream_seq, 7);
+    assert_int_equal(answer.data_len, 5);
+    assert_memory_equal(answer.data, "\x00\x01\x02\xff\xef", 5);
+    free(answer.data);
+    answer = decode_last(MESSAGE("p.ev.chat.1", "8", ""));
+    assert_int_equal(answer.status, BUS_LAST_FOUND);
+    assert_int_equal(answer.data_len, 0);
+    free(answer.data);
+    answer = decode_last(MESSAGE("p.ev.chat.1", "8", ",\"data\":\"\""));
+    assert_int_equal(answer.status, BUS_LAST_FOUND);
+    assert_int_equal(answer.data_len, 0);
+    free(answer.data);
+}
+
+static void none_only_when_the_server_says_so(void **state)
+{
+    (void)state;
+    assert_int_equal(decode_last("{\"error\":{\"code\":404,\"err_code\":10037}}").status, BUS_LAST_NONE);
+    static const char *const rows[] = {
+        "",
+        "{}",
+        "[1]",
+        "{\"error\":{\"code\":404,\"err_code\":10059}}",
+        "{\"error\":{\"code\":404}}",
+        "{\"error\":null}",
+        "{\"error\":\"10037\"}",
+        "{\"message\":null}",
+        "{\"message\":\"\"}",
+        MESSAGE("p.ev.chat.2", "7", ",\"data\":\"AAEC\""),
+        MESSAGE("p.ev.chat.1", "0", ",\"data\":\"AAEC\""),
+        MESSAGE("p.ev.chat.1", "7", ",\"data\":\"AAE\""),
+        MESSAGE("p.ev.chat.1", "7", ",\"data\":\"AAE=x\""),
+        MESSAGE("p.ev.chat.1", "7", ",\"data\":\"A A=\""),
+        MESSAGE("p.ev.chat.1", "7", ",\"data\":\"AA\\u0000=\""),
+        MESSAGE("p.ev.chat.1", "7", ",\"data\":7"),
+        MESSAGE("p.ev.chat.1", "7", ",\"data\":null"),
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (decode_last(rows[i]).status != BUS_LAST_UNAVAILABLE)
+            fail_msg("%s", rows[i]);
+}
+
+static void the_request_names_the_subject(void **state)
+{
+    struct buffer body;
+
+    (void)state;
+    buffer_init(&body, 256);
+    jetstream_encode_last("p.ev.chat.1\"}", &body);
+    assert_string_equal(buffer_text(&body), "{\"last_by_subj\":\"p.ev.chat.1\\\"}\"}");
+    buffer_fini(&body);
+    buffer_init(&body, 8);
+    jetstream_encode_last("p.ev.chat.1", &body);
+    assert_true(buffer_failed(&body));
+    buffer_fini(&body);
+}
+
+/* --- damage --- */
+
+static void feed(struct slice input)
+{
+    struct jetstream_store_answer stored;
+    struct jetstream_last_answer last;
+
+    jetstream_decode_store(input, "events", &stored);
+    assert_true((stored.stream_seq > 0) == (stored.status == BUS_STORED || stored.status == BUS_DUPLICATE));
+    assert_true(memchr(stored.problem, '\0', sizeof stored.problem) != NULL);
+    jetstream_decode_last(input, "p.ev.chat.1", &last);
+    assert_true((last.data != NULL) == (last.status == BUS_LAST_FOUND));
+    assert_true((last.stream_seq > 0) == (last.status == BUS_LAST_FOUND));
+    free(last.data);
+}
+
+static void damaged_answers_are_survived(void **state)
+{
+    const struct slice seeds[] = {
+        SLICE_LITERAL("{\"stream\":\"events\",\"seq\":42,\"duplicate\": true}"),
+        SLICE_LITERAL(
+            "{\"error\":{\"code\":400,\"err_code\":10071,\"description\":\"wrong last sequence: 3\"},"
+            "\"stream\":\"events\",\"seq\":0}"),
+        SLICE_LITERAL(MESSAGE("p.ev.chat.1", "7", ",\"data\":\"AAEC/+8=\"")),
+        SLICE_LITERAL("{\"error\":{\"code\":404,\"err_code\":10037,\"description\":\"no message found\"}}"),
+    };
+
+    (void)state;
+    mutate_each(seeds, 4, 40000, feed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stored_message_has_its_sequence),
+        cmocka_unit_test(an_error_says_what_is_certain),
+        cmocka_unit_test(what_is_no_answer_leaves_the_fate_open),
+        cmocka_unit_test(the_last_message_is_decoded),
+        cmocka_unit_test(none_only_when_the_server_says_so),
+        cmocka_unit_test(the_request_names_the_subject),
+        cmocka_unit_test(damaged_answers_are_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
