@@ -1,0 +1,26 @@
+/* The contract of include/roomcast/io/bus.h as tests; each is run over every adapter. */
+#ifndef ROOMCAST_TESTS_BUS_CONTRACT_H
+#define ROOMCAST_TESTS_BUS_CONTRACT_H
+
+#include "bus_fixture.h"
+
+/* bus_contract_store.c */
+void stored_events_arrive_live_in_order(void **state);
+void a_known_id_is_not_stored_again(void **state);
+void a_wrong_expectation_is_fenced(void **state);
+void expecting_nothing_holds_only_for_an_empty_subject(void **state);
+void last_finds_the_last_or_none(void **state);
+void bytes_survive_unchanged(void **state);
+void what_is_stored_after_last_is_received(void **state);
+void several_threads_store_at_once(void **state);
+void closing_answers_each_request_once(void **state);
+
+/* bus_contract_live.c */
+void signals_reach_all_subscribers(void **state);
+void nothing_comes_after_the_release(void **state);
+void each_of_many_subscriptions_gets_its_own(void **state);
+void subscriptions_come_and_go_while_messages_flow(void **state);
+void closing_ends_subscriptions_that_are_held(void **state);
+void callbacks_may_call_the_bus(void **state);
+
+#endif

@@ -1,0 +1,72 @@
+/* Usage: test_bus_contract memory|nats */
+#include <string.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+
+#include "bus_contract.h"
+
+static struct world world;
+
+static int start_server(void **state)
+{
+    (void)state;
+    if (world.adapter == ADAPTER_NATS) {
+        nats_process_init(&world.nats);
+        nats_process_start(&world.nats);
+    }
+    return 0;
+}
+
+static int stop_server(void **state)
+{
+    (void)state;
+    if (world.adapter == ADAPTER_NATS)
+        nats_process_fini(&world.nats);
+    return 0;
+}
+
+static int connect_bus(void **state)
+{
+    world.prefix[0] = '\0';
+    world_connect(&world, NULL);
+    world_ready(&world);
+    *state = &world;
+    return 0;
+}
+
+static int free_bus(void **state)
+{
+    (void)state;
+    bus_free(&world.bus);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, connect_bus, free_bus)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(stored_events_arrive_live_in_order),
+        TEST(a_known_id_is_not_stored_again),
+        TEST(a_wrong_expectation_is_fenced),
+        TEST(expecting_nothing_holds_only_for_an_empty_subject),
+        TEST(last_finds_the_last_or_none),
+        TEST(bytes_survive_unchanged),
+        TEST(what_is_stored_after_last_is_received),
+        TEST(several_threads_store_at_once),
+        TEST(closing_answers_each_request_once),
+        TEST(signals_reach_all_subscribers),
+        TEST(nothing_comes_after_the_release),
+        TEST(each_of_many_subscriptions_gets_its_own),
+        TEST(subscriptions_come_and_go_while_messages_flow),
+        TEST(closing_ends_subscriptions_that_are_held),
+        TEST(callbacks_may_call_the_bus),
+    };
+
+    world.adapter = argc > 1 && strcmp(argv[1], "nats") == 0 ? ADAPTER_NATS : ADAPTER_MEMORY;
+    if (random_init() != ERR_OK)
+        return 1;
+    log_init(LOG_WARN, LOG_LOGFMT, NULL);
+    return cmocka_run_group_tests_name(argv[1], tests, start_server, stop_server);
+}

@@ -1,0 +1,428 @@
+/* The NATS bus while its server is away, wrong, or slow. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+
+#include "bus_fixture.h"
+
+static int make_world(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+
+    assert_non_null(world);
+    world->adapter = ADAPTER_NATS;
+    nats_process_init(&world->nats);
+    *state = world;
+    return 0;
+}
+
+static int free_world(void **state)
+{
+    struct world *world = *state;
+
+    bus_free(&world->bus);
+    nats_process_fini(&world->nats);
+    free(world);
+    return 0;
+}
+
+/* Another bus of the same server and stream. */
+static void second_bus(struct world *world, struct world *second)
+{
+    *second = (struct world){.adapter = ADAPTER_NATS, .nats = world->nats};
+    memcpy(second->prefix, world->prefix, sizeof second->prefix);
+    memcpy(second->stream, world->stream, sizeof second->stream);
+    world_connect(second, NULL);
+    assert_true(counter_reaches(&second->ups, 1));
+}
+
+/* Stores until it is stored: what a relay does after an election or a restart. */
+static void store_at_last(struct world *world, const char *name, const char *id, uint64_t expect_last)
+{
+    uint64_t deadline = clock_monotonic_ms() + WAIT_MS;
+    struct bus_store_result result;
+
+    do {
+        assert_true(clock_monotonic_ms() < deadline);
+        result = store_now(world, name, id, expect_last, id);
+        assert_true(result.status == BUS_STORED || result.status == BUS_UNAVAILABLE ||
+                    result.status == BUS_UNKNOWN || result.status == BUS_DUPLICATE);
+    } while (result.status == BUS_UNAVAILABLE || result.status == BUS_UNKNOWN);
+}
+
+static void a_server_that_comes_later_is_found(void **state)
+{
+    struct world *world = *state;
+    struct box box;
+    char problem[256];
+
+    box_init(&box);
+    world_connect(world, NULL);
+    struct bus_subscription *subscription =
+        box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *unwanted = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    box_leave(&box, world->bus, &unwanted);
+    assert_false(bus_is_up(world->bus));
+    assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), SLICE_LITERAL("x")),
+                     ERR_UNAVAILABLE);
+    assert_int_equal(bus_ensure_stream(world->bus, &stream_options, problem), ERR_UNAVAILABLE);
+    assert_int_equal(store_now(world, "chat.1", "early", 0, "early").status, BUS_UNAVAILABLE);
+    assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_UNAVAILABLE);
+    nats_process_start(&world->nats);
+    world_ready(world);
+    store_good(world, "chat.1", "late", 0, "late");
+    assert_string_equal(box_letter(&box, 0).data, "late");
+    assert_int_equal(counter_get(&world->downs), 0);
+    box_leave(&box, world->bus, &subscription);
+    box_fini(&box);
+}
+
+static void a_restarted_server_is_found_again(void **state)
+{
+    struct world *world = *state;
+    struct box box;
+
+    box_init(&box);
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    struct bus_subscription *subscription =
+        box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *leaver = box_subscribe(&box, world->bus, subject_of(world, "sig", "leaver"));
+    world_ready(world);
+    uint64_t first = store_good(world, "chat.1", "first", 0, "first");
+    box_letter(&box, 0);
+
+    nats_process_stop(&world->nats);
+    assert_true(counter_reaches(&world->downs, 1));
+    uint64_t start = clock_monotonic_ms();
+    assert_int_equal(store_now(world, "chat.1", "down", first, "down").status, BUS_UNAVAILABLE);
+    assert_true(clock_monotonic_ms() - start < 2000);
+    assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), SLICE_LITERAL("x")),
+                     ERR_UNAVAILABLE);
+    box_leave(&box, world->bus, &leaver);
+    struct bus_subscription *joiner = box_subscribe(&box, world->bus, subject_of(world, "sig", "joiner"));
+
+    nats_process_start(&world->nats);
+    assert_true(counter_reaches(&world->ups, 2));
+    assert_int_equal(last_now(world, "chat.1").stream_seq, first);
+    store_at_last(world, "chat.1", "second", first);
+    assert_string_equal(box_letter(&box, 1).data, "second");
+    assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "joiner"), SLICE_LITERAL("hi")),
+                     ERR_OK);
+    assert_string_equal(box_letter(&box, 2).data, "hi");
+    box_leave(&box, world->bus, &joiner);
+    box_leave(&box, world->bus, &subscription);
+    box_fini(&box);
+}
+
+static void count_store(void *context, const struct bus_store_result *result)
+{
+    assert_true(result->status == BUS_UNKNOWN || result->status == BUS_UNAVAILABLE);
+    counter_add(context, 1);
+}
+
+/* Frozen, so that the requests are sent and cannot be answered; then killed. */
+static void what_was_sent_when_the_server_died_is_unknown(void **state)
+{
+    struct world *world = *state;
+    struct counter answers = COUNTER_INIT;
+
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    nats_process_freeze(&world->nats);
+    for (unsigned i = 0; i < 20; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "chat.%u", i);
+        struct bus_store_request request = {.subject = subject_of(world, "ev", name),
+                                            .message_id = name,
+                                            .data = SLICE_LITERAL("x"),
+                                            .timeout_ms = 60000};
+        bus_store(world->bus, &request, count_store, &answers);
+    }
+    nats_process_stop(&world->nats);
+    assert_true(counter_reaches(&answers, 20));
+    assert_true(counter_reaches(&world->downs, 1));
+}
+
+static void a_deadline_holds_while_the_server_is_frozen(void **state)
+{
+    struct world *world = *state;
+    struct box box;
+
+    box_init(&box);
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    struct bus_subscription *subscription = box_subscribe(&box, world->bus, subject_of(world, "sig", "x"));
+    nats_process_freeze(&world->nats);
+    /* Unsubscribing waits for the server in a thread of its own, and must not delay the answer. */
+    bus_unsubscribe(world->bus, &subscription, box_released);
+    struct bus_store_request request = {.subject = subject_of(world, "ev", "chat.1"),
+                                        .message_id = "frozen",
+                                        .data = SLICE_LITERAL("x"),
+                                        .timeout_ms = 300};
+    uint64_t start = clock_monotonic_ms();
+    assert_int_equal(store_request_now(world->bus, &request).status, BUS_UNKNOWN);
+    uint64_t took = clock_monotonic_ms() - start;
+    assert_true(took >= 300 && took < 2000);
+    nats_process_thaw(&world->nats);
+    assert_true(counter_reaches(&box.released, 1));
+    store_at_last(world, "chat.1", "frozen", 0);
+    box_fini(&box);
+}
+
+#define REFUSED "authentication error"
+
+/* nats.c closes a connection for good when its credentials are refused twice. */
+static void refused_credentials_are_tried_again(void **state)
+{
+    struct world *world = *state;
+    struct box box;
+    char url[128];
+
+    box_init(&box);
+    world->nats.user = "relay";
+    world->nats.password = "right";
+    nats_process_url(&world->nats, "nats", url);
+    world->nats.password = "wrong";
+    nats_process_start(&world->nats);
+    world_connect(world, url);
+    struct bus_subscription *subscription =
+        box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *leaver = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    box_leave(&box, world->bus, &leaver);
+    nats_process_wait_log(&world->nats, REFUSED, 3);
+    assert_false(bus_is_up(world->bus));
+    nats_process_stop(&world->nats);
+    world->nats.password = "right";
+    nats_process_start(&world->nats);
+    world_ready(world);
+    store_good(world, "chat.1", "one", 0, "one");
+    assert_string_equal(box_letter(&box, 0).data, "one");
+
+    /* The same while it was up: what was attached moves to the next connection. */
+    nats_process_stop(&world->nats);
+    assert_true(counter_reaches(&world->downs, 1));
+    unsigned refused = nats_process_count_log(&world->nats, REFUSED);
+    world->nats.password = "wrong";
+    nats_process_start(&world->nats);
+    leaver = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    box_leave(&box, world->bus, &leaver);
+    /* Two refusals end the connection; the next comes from another one. */
+    nats_process_wait_log(&world->nats, REFUSED, refused + 3);
+    nats_process_stop(&world->nats);
+    world->nats.password = "right";
+    nats_process_start(&world->nats);
+    assert_true(counter_reaches(&world->ups, 2));
+    store_at_last(world, "chat.1", "two", last_now(world, "chat.1").stream_seq);
+    assert_string_equal(box_letter(&box, 1).data, "two");
+    box_leave(&box, world->bus, &subscription);
+    box_fini(&box);
+}
+
+static void tls_is_not_given_up_for_plain_text(void **state)
+{
+    struct world *world = *state;
+    char url[128];
+
+    nats_process_start(&world->nats);
+    nats_process_url(&world->nats, "tls", url);
+    world_connect(world, url);
+    struct world plain = {.adapter = ADAPTER_NATS, .nats = world->nats};
+    world_connect(&plain, NULL);
+    assert_true(counter_reaches(&plain.ups, 1));
+    assert_false(bus_is_up(world->bus));
+    assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), SLICE_LITERAL("x")),
+                     ERR_UNAVAILABLE);
+    bus_free(&plain.bus);
+}
+
+static void a_message_beyond_the_servers_limit_is_refused(void **state)
+{
+    struct world *world = *state;
+    size_t len = (1 << 20) + 1; /* the default max_payload is 1 MiB */
+    char *data = calloc(1, len);
+
+    assert_non_null(data);
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    struct bus_store_request request = {.subject = subject_of(world, "ev", "chat.1"),
+                                        .message_id = "large",
+                                        .data = {data, len},
+                                        .timeout_ms = 5000};
+    assert_int_equal(store_request_now(world->bus, &request).status, BUS_REFUSED);
+    assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), request.data), ERR_TOO_BIG);
+    store_good(world, "chat.1", "small", 0, "small");
+    free(data);
+}
+
+static void without_a_stream_nothing_is_stored(void **state)
+{
+    struct world *world = *state;
+
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    assert_true(counter_reaches(&world->ups, 1));
+    assert_int_equal(store_now(world, "chat.1", "one", 0, "one").status, BUS_UNAVAILABLE);
+    assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_UNAVAILABLE);
+    world_ready(world);
+    store_good(world, "chat.1", "one", 0, "one");
+}
+
+static void a_stream_of_another_shape_is_a_conflict(void **state)
+{
+    struct world *world = *state;
+    struct world second;
+    struct bus_stream_options other = stream_options;
+    char problem[256] = "";
+
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    world_ready(world);
+    other.max_age_s = 7200; /* a limit: accepted, with a warning in the log */
+    assert_int_equal(bus_ensure_stream(world->bus, &other, problem), ERR_OK);
+
+    second_bus(world, &second);
+    bus_free(&second.bus);
+    strcpy(second.prefix, "elsewhere"); /* the same stream name, other subjects */
+    world_connect(&second, NULL);
+    assert_true(counter_reaches(&second.ups, 1));
+    assert_int_equal(bus_ensure_stream(second.bus, &stream_options, problem), ERR_CONFLICT);
+    assert_non_null(strstr(problem, "subjects"));
+    assert_non_null(strstr(problem, world->prefix));
+    assert_non_null(strstr(problem, "elsewhere.ev.>"));
+    bus_free(&second.bus);
+
+    strcpy(second.prefix, world->prefix); /* another stream name, the same subjects */
+    strcpy(second.stream, "another");
+    world_connect(&second, NULL);
+    assert_true(counter_reaches(&second.ups, 1));
+    assert_int_equal(bus_ensure_stream(second.bus, &stream_options, problem), ERR_CONFLICT);
+    other.replicas = 3; /* no cluster */
+    strcpy(second.prefix, "three");
+    bus_free(&second.bus);
+    world_connect(&second, NULL);
+    assert_true(counter_reaches(&second.ups, 1));
+    assert_int_equal(bus_ensure_stream(second.bus, &other, problem), ERR_CONFIG);
+    bus_free(&second.bus);
+}
+
+struct maker {
+    struct world world;
+    enum err err;
+    char problem[256];
+    pthread_t thread;
+};
+
+static void *make_stream(void *arg)
+{
+    struct maker *maker = arg;
+
+    maker->err = bus_ensure_stream(maker->world.bus, &stream_options, maker->problem);
+    return NULL;
+}
+
+static void two_may_make_the_stream_at_once(void **state)
+{
+    struct world *world = *state;
+    struct maker makers[2];
+
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    for (size_t i = 0; i < 2; i++)
+        second_bus(world, &makers[i].world);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&makers[i].thread, NULL, make_stream, &makers[i]), 0);
+    for (size_t i = 0; i < 2; i++)
+        pthread_join(makers[i].thread, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(makers[i].err, ERR_OK);
+        bus_free(&makers[i].world.bus);
+    }
+}
+
+static void another_bus_hears_what_is_stored_and_signalled(void **state)
+{
+    struct world *world = *state;
+    struct world second;
+    struct box box;
+
+    box_init(&box);
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    second_bus(world, &second);
+    struct bus_subscription *live = box_subscribe(&box, second.bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *signals = box_subscribe(&box, second.bus, subject_of(world, "sig", "x"));
+    assert_int_equal(last_now(&second, "chat.1").status, BUS_LAST_NONE); /* both have reached the server */
+    store_good(world, "chat.1", "one", 0, "one");
+    assert_string_equal(box_letter(&box, 0).data, "one");
+    assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), SLICE_LITERAL("two")), ERR_OK);
+    assert_string_equal(box_letter(&box, 1).data, "two");
+    box_leave(&box, second.bus, &live);
+    box_leave(&box, second.bus, &signals);
+    bus_free(&second.bus);
+    box_fini(&box);
+}
+
+static void bad_urls_are_refused_without_their_password(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "127.0.0.1:4222",
+                                      "http://127.0.0.1:4222",
+                                      "nats://",
+                                      "nats://:4222",
+                                      "nats://host:0",
+                                      "nats://host:65536",
+                                      "nats://host:42x",
+                                      "nats://host:",
+                                      "nats://[::1:4222",
+                                      "nats://host:4222/path",
+                                      "nats://@host:4222",
+                                      "nats://ho st:4222",
+                                      "nats://user:secret@host:99999"};
+    struct bus *bus = NULL;
+    char problem[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct bus_nats_options options = {
+            .urls = &bad[i], .urls_count = 1, .name = "n", .prefix = "p", .stream = "s"};
+        assert_int_equal(bus_nats_new(&options, NULL, &bus, problem), ERR_CONFIG);
+        assert_null(bus);
+        assert_null(strstr(problem, "secret"));
+        assert_true(strlen(problem) > 0);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_world, free_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_server_that_comes_later_is_found),
+        TEST(a_restarted_server_is_found_again),
+        TEST(what_was_sent_when_the_server_died_is_unknown),
+        TEST(a_deadline_holds_while_the_server_is_frozen),
+        TEST(refused_credentials_are_tried_again),
+        TEST(tls_is_not_given_up_for_plain_text),
+        TEST(a_message_beyond_the_servers_limit_is_refused),
+        TEST(without_a_stream_nothing_is_stored),
+        TEST(a_stream_of_another_shape_is_a_conflict),
+        TEST(two_may_make_the_stream_at_once),
+        TEST(another_bus_hears_what_is_stored_and_signalled),
+        cmocka_unit_test(bad_urls_are_refused_without_their_password),
+    };
+
+    if (random_init() != ERR_OK)
+        return 1;
+    log_init(LOG_WARN, LOG_LOGFMT, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
