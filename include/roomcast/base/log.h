@@ -4,7 +4,8 @@
  *   ts=2026-11-23T10:15:30.123Z level=info event=session_opened node=roomcast-0 user=... rooms=3
  *
  * Never given to it: tokens, keys, message bodies. Values are escaped and cut at LOG_VALUE_MAX bytes, so no
- * input can forge a line. Thread: any; one write(2) per line. A function logs an error or returns it, not both. */
+ * input can forge a line. Thread: any; one write(2) per line. A function logs an error or returns it, not
+ * both. */
 #ifndef ROOMCAST_BASE_LOG_H
 #define ROOMCAST_BASE_LOG_H
 
@@ -34,9 +35,10 @@ struct log_field {
     ((struct log_field){.name = (field), .kind = LOG_FIELD_SLICE, .slice = slice_of(value)})
 #define LOG_SLICE(field, value)                                                                              \
     ((struct log_field){.name = (field), .kind = LOG_FIELD_SLICE, .slice = (value)})
-#define LOG_U64(field, value)  ((struct log_field){.name = (field), .kind = LOG_FIELD_U64, .u64 = (value)})
-#define LOG_I64(field, value)  ((struct log_field){.name = (field), .kind = LOG_FIELD_I64, .i64 = (value)})
-#define LOG_BOOL(field, value) ((struct log_field){.name = (field), .kind = LOG_FIELD_BOOL, .boolean = (value)})
+#define LOG_U64(field, value) ((struct log_field){.name = (field), .kind = LOG_FIELD_U64, .u64 = (value)})
+#define LOG_I64(field, value) ((struct log_field){.name = (field), .kind = LOG_FIELD_I64, .i64 = (value)})
+#define LOG_BOOL(field, value)                                                                               \
+    ((struct log_field){.name = (field), .kind = LOG_FIELD_BOOL, .boolean = (value)})
 
 /* Once, before other threads start. `node` is copied and put on every line; NULL for none. */
 void log_init(enum log_level least, enum log_format format, const char *node);
@@ -67,7 +69,10 @@ struct log_limit {
     _Atomic uint64_t next_ms;
     _Atomic uint64_t suppressed;
 };
-#define LOG_LIMIT(ms) {.interval_ms = (ms)}
+#define LOG_LIMIT(ms)                                                                                        \
+    {                                                                                                        \
+        .interval_ms = (ms)                                                                                  \
+    }
 bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, uint64_t *ret_suppressed);
 
 #endif

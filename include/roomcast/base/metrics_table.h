@@ -1,5 +1,5 @@
-/* The metrics, one row each: id, kind, program, name, label (or ""), help. Included by metrics.h and metrics.c
- * with METRIC_ROW defined; no include guard. Rows of one name stand together. */
+/* The metrics, one row each: id, kind, program, name, label (or ""), help. Included by metrics.h and
+ * metrics.c with METRIC_ROW defined; no include guard. Rows of one name stand together. */
 /* clang-format off */
 METRIC_ROW(CONNECTIONS, GAUGE, NODE, "roomcast_connections", "", "WebSocket connections open now")
 METRIC_ROW(ROOMS, GAUGE, NODE, "roomcast_rooms", "", "Rooms and user channels followed on NATS now")

@@ -1,4 +1,5 @@
-/* Random numbers from the system's source (libsodium). random_init() before any other call and any hash table. */
+/* Random numbers from the system's source (libsodium). random_init() before any other call and any hash
+ * table. */
 #ifndef ROOMCAST_BASE_RANDOM_H
 #define ROOMCAST_BASE_RANDOM_H
 

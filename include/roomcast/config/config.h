@@ -23,8 +23,8 @@ struct config_list {
 
 /* A row of the event table (PROTOCOL 1.3): which client `type` and route a domain event gets. */
 struct config_event {
-    char *event; /* as services spell it: "message.created" */
-    char *type;  /* as clients read it: "chat.message.posted" */
+    char *event;  /* as services spell it: "message.created" */
+    char *type;   /* as clients read it: "chat.message.posted" */
     bool to_user; /* false: the chat, true: the user */
 };
 
@@ -43,8 +43,8 @@ struct config {
 #define OPTION(field, type, ...) CONFIG_FIELD_##type field;
 #include <roomcast/config/options_table.h>
 #undef OPTION
-    /* YAML only: `events: [{event: x, type: y, to: chat|user}]`, added to the built-in table; a row with the same
-     * `event` replaces the built-in one. */
+    /* YAML only: `events: [{event: x, type: y, to: chat|user}]`, added to the built-in table; a row with the
+     * same `event` replaces the built-in one. */
     struct config_event *events; /* owned */
     size_t events_count;
 };
@@ -58,24 +58,24 @@ enum config_verdict {
 
 struct config_request {
     enum config_program program;
-    const char *name;          /* program name for messages */
+    const char *name; /* program name for messages */
     const char *version;
-    const char *summary;       /* first lines of --help */
-    int argc;                  /* the arguments after program and subcommand names */
+    const char *summary; /* first lines of --help */
+    int argc;            /* the arguments after program and subcommand names */
     char **argv;
-    char **environment;        /* as environ */
-    FILE *output;              /* --help and friends */
+    char **environment; /* as environ */
+    FILE *output;       /* --help and friends */
     FILE *errors;
-    /* `key=value` pairs that take the place of the defaults (lowest precedence), for --dev; NULL-terminated or
-     * NULL. */
+    /* `key=value` pairs that take the place of the defaults (lowest precedence), for --dev; NULL-terminated
+     * or NULL. */
     const char *const *overrides;
     /* Called when every single option is right, to check what spans several (e.g. no key configured). Returns
      * NULL or a message (static) naming the keys and what to do. May be NULL. */
     const char *(*check)(const struct config *config);
 };
 
-/* --config FILE (or ROOMCAST_CONFIG) names the YAML file. Unknown keys in the file and unknown flags are faults;
- * unknown ROOMCAST_* variables are not (Kubernetes makes such for services). */
+/* --config FILE (or ROOMCAST_CONFIG) names the YAML file. Unknown keys in the file and unknown flags are
+ * faults; unknown ROOMCAST_* variables are not (Kubernetes makes such for services). */
 enum config_verdict config_load(const struct config_request *request, struct config **ret_config);
 /* Accepts NULL; wipes secrets; nulls the pointer. */
 void config_free(struct config **config);

@@ -1,12 +1,19 @@
-/* Every option of both programs, one row each. From this table come the YAML key, the environment variable, the
- * flag, --help, --print-config and the README's reference. No include guard; define OPTION first.
+/* Every option of both programs, one row each. From this table come the YAML key, the environment variable,
+ * the flag, --help, --print-config and the README's reference. No include guard; define OPTION first.
  *
  *   OPTION(field, TYPE, "key", "default", min, max, "unit or choices", programs, "help")
  *
- * key "nats.url" is `nats: {url: ...}` in the file, ROOMCAST_NATS_URL in the environment, --nats-url as a flag.
- * TYPE: TEXT, SECRET (never printed; also <key>_file), PATH, ADDRESS (host:port, [v6]:port), INT (min..max),
- *       BOOL, CHOICE ("a|b|c", the field holds the index), LIST (comma-separated, or a YAML list).
- * For TEXT, SECRET, PATH and LIST, min and max bound the length in bytes (of each element); min 0 allows empty.
+ * key "nats.url" is `nats: {url: ...}` in the file, ROOMCAST_NATS_URL in the environment, --nats-url as a
+ * flag.
+ *
+ * TYPE     TEXT, PATH
+ *          SECRET   never printed; also <key>_file
+ *          ADDRESS  host:port, [v6]:port
+ *          INT      min..max
+ *          BOOL
+ *          CHOICE   "a|b|c"; the field holds the index
+ *          LIST     comma-separated, or a YAML list
+ *          min and max bound the bytes of TEXT, SECRET, PATH and of each element of LIST; min 0 allows empty
  * programs: NODE, RELAY, BOTH. One file serves both programs, so each accepts the other's keys. */
 /* clang-format off */
 OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the WebSocket endpoint (/ws, /api/v1/ws); [::]:8080 listens on IPv6 and IPv4")

@@ -4,9 +4,9 @@
  *   Redis Pub/Sub --> intake: check, map, seal --> one store in flight each --> bus
  *   HTTP ----------/         \--> dead letters
  *
- * An event is acknowledged to its source only after the bus has stored it. Order within a room is the order of
- * arrival, through faults too. Memory is bounded: above relay.max_in_flight reading stops.
- * Thread: start and stop on the main thread; the relay has threads of its own. */
+ * An event is acknowledged to its source only after the bus has stored it. Order within a room is the order
+ * of arrival, through faults too. Memory is bounded: above relay.max_in_flight reading stops. Thread: start
+ * and stop on the main thread; the relay has threads of its own. */
 #ifndef ROOMCAST_RELAY_RELAY_H
 #define ROOMCAST_RELAY_RELAY_H
 
@@ -26,16 +26,17 @@ struct relay_options {
     bool redis_optional;         /* --dev: Redis is used when it answers, and not missed in relay_ready */
 };
 
-/* Returns at once; reaches for Redis and the bus in the background, for ever. ERR_IO with `problem` (256 bytes)
- * when relay.listen cannot be opened, ERR_CONFIG when redis.url cannot be understood. */
+/* Returns at once; reaches for Redis and the bus in the background, for ever. ERR_IO with `problem` (256
+ * bytes) when relay.listen cannot be opened, ERR_CONFIG when redis.url cannot be understood. */
 enum err relay_start(const struct relay_options *options, struct relay **ret_relay, char *problem) MUST_CHECK;
 /* To be called from the bus's on_event, on any thread. */
 void relay_on_bus_event(struct relay *relay, enum bus_event event);
-/* True when it can do its work now; otherwise appends what is missing: "redis: connection refused". Any thread. */
+/* True when it can do its work now; otherwise appends what is missing: "redis: connection refused". Any
+ * thread. */
 bool relay_ready(struct relay *relay, struct buffer *missing);
 uint16_t relay_http_port(const struct relay *relay);
-/* Stops reading, lets what is in flight finish for at most `timeout_ms`, ends its threads. Events not stored by
- * then stay unacknowledged in Redis. Accepts NULL, nulls. */
+/* Stops reading, lets what is in flight finish for at most `timeout_ms`, ends its threads. Events not stored
+ * by then stay unacknowledged in Redis. Accepts NULL, nulls. */
 void relay_stop(struct relay **relay, uint64_t timeout_ms);
 
 #endif

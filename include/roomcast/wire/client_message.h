@@ -13,12 +13,12 @@
 #include <roomcast/wire/room_key.h>
 
 enum client_message_type {
-    CLIENT_SUBSCRIBE,     /* subscribe.chat, subscribe */
-    CLIENT_UNSUBSCRIBE,   /* unsubscribe.chat, unsubscribe */
-    CLIENT_TYPING,        /* chat.typing */
-    CLIENT_PING,          /* ping */
-    CLIENT_PRESENCE_GET,  /* presence.get */
-    CLIENT_AUTH_REFRESH,  /* auth.refresh */
+    CLIENT_SUBSCRIBE,            /* subscribe.chat, subscribe */
+    CLIENT_UNSUBSCRIBE,          /* unsubscribe.chat, unsubscribe */
+    CLIENT_TYPING,               /* chat.typing */
+    CLIENT_PING,                 /* ping */
+    CLIENT_PRESENCE_GET,         /* presence.get */
+    CLIENT_AUTH_REFRESH,         /* auth.refresh */
     CLIENT_NOTIFICATIONS_RESUME, /* notifications.resume */
 };
 
@@ -33,9 +33,9 @@ struct client_message {
     struct request_id id;
     struct chat_request *chats; /* owned; one for `chat_id`, several for `chats` */
     size_t chats_count;
-    bool is_typing;         /* CLIENT_TYPING */
-    struct slice token;     /* CLIENT_AUTH_REFRESH; owned through `document` */
-    bool has_since;         /* CLIENT_NOTIFICATIONS_RESUME */
+    bool is_typing;     /* CLIENT_TYPING */
+    struct slice token; /* CLIENT_AUTH_REFRESH; owned through `document` */
+    bool has_since;     /* CLIENT_NOTIFICATIONS_RESUME */
     struct position since;
     void *document; /* the parser's memory */
 };
@@ -54,7 +54,8 @@ struct client_fault {
     struct room_key chat;
 };
 
-/* The text's length was limited by the WebSocket layer. On an error `ret_fault` is filled, `ret_message` not. */
+/* The text's length was limited by the WebSocket layer. On an error `ret_fault` is filled, `ret_message` not.
+ */
 enum err client_message_parse(struct slice text, const struct client_limits *limits,
                               struct client_message *ret_message, struct client_fault *ret_fault) MUST_CHECK;
 void client_message_release(struct client_message *message);

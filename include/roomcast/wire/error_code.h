@@ -1,5 +1,5 @@
-/* The error codes that clients see, in `error` messages and in HTTP refusals. One row each: code, whether trying
- * again later can help, what it means. A new code is a new row; the README's list is made from it. */
+/* The error codes that clients see, in `error` messages and in HTTP refusals. One row each: code, whether
+ * trying again later can help, what it means. A new code is a new row; the README's list is made from it. */
 #ifndef ROOMCAST_WIRE_ERROR_CODE_H
 #define ROOMCAST_WIRE_ERROR_CODE_H
 

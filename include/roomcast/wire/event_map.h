@@ -19,7 +19,8 @@ struct event_rule {
 struct event_map;
 
 /* Rows of `extra` replace built-in rows of the same event. ERR_NO_MEMORY. */
-enum err event_map_new(const struct event_rule *extra, size_t extra_count, struct event_map **ret_map) MUST_CHECK;
+enum err event_map_new(const struct event_rule *extra, size_t extra_count,
+                       struct event_map **ret_map) MUST_CHECK;
 void event_map_free(struct event_map **map);
 /* NULL when there is no row: the event is skipped, never guessed. */
 const struct event_rule *event_map_find(const struct event_map *map, struct slice event);

@@ -1,5 +1,6 @@
-/* The built-in event table (PROTOCOL 1.3): which client `type` and which route a domain event gets. A new event
- * type is a new row here, or a row under `events:` in the configuration file. No include guard; define EVENT. */
+/* The built-in event table (PROTOCOL 1.3): which client `type` and which route a domain event gets. A new
+ * event type is a new row here, or a row under `events:` in the configuration file. No include guard; define
+ * EVENT. */
 /* clang-format off */
 EVENT("MessagePosted", "chat.message.posted", CHAT)
 EVENT("message.created", "chat.message.posted", CHAT)

@@ -16,8 +16,8 @@ enum route { ROUTE_TO_CHAT = 1, ROUTE_TO_USER = 2 }; /* the numbers of proto Rou
 
 /* Plain bytes, zeroed beyond `len`, so that keys compare and hash as memory (ROOM_KEY_BYTES). */
 struct room_key {
-    uint8_t route; /* enum route */
-    uint8_t len;   /* bytes of name */
+    uint8_t route;                /* enum route */
+    uint8_t len;                  /* bytes of name */
     char name[ROOM_NAME_MAX + 1]; /* chat: UUID in lower case; user: the id, lower case when it is a UUID */
 };
 #define ROOM_KEY_BYTES(key) (2u + (key)->len) /* how many leading bytes of the struct tell keys apart */

@@ -19,8 +19,8 @@ struct signal_message {
     enum signal_kind kind;
     struct room_key room; /* a chat */
     struct slice node;
-    struct slice user;       /* TYPING, PRESENCE_CHANGE */
-    bool on;                 /* TYPING: is typing; PRESENCE_CHANGE: is online */
+    struct slice user;         /* TYPING, PRESENCE_CHANGE */
+    bool on;                   /* TYPING: is typing; PRESENCE_CHANGE: is online */
     const struct slice *users; /* PRESENCE_SNAPSHOT; borrowed */
     size_t users_count;
 };
@@ -32,8 +32,10 @@ struct signal_owned {
     void *message; /* protobuf-c's */
     struct slice *users;
 };
-/* As envelope_decode. A signal of a kind unknown here is ERR_UNKNOWN: newer nodes may send such; ignore it. */
-enum err signal_decode(struct slice bytes, const struct room_key *room, struct signal_owned *ret_owned) MUST_CHECK;
+/* As envelope_decode. A signal of a kind unknown here is ERR_UNKNOWN: newer nodes may send such; ignore it.
+ */
+enum err signal_decode(struct slice bytes, const struct room_key *room,
+                       struct signal_owned *ret_owned) MUST_CHECK;
 void signal_release(struct signal_owned *owned);
 
 #endif

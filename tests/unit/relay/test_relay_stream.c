@@ -65,8 +65,8 @@ static void relay_stores_and_acknowledges(void **state)
 
 static void assert_dead(const char *entries, const char *reason)
 {
-    if (!strstr(entries, reason))
-        fail_msg("no \"%s\" in %s", reason, entries);
+    if (!entries || !strstr(entries, reason))
+        fail_msg("no \"%s\" in %s", reason, entries ? entries : "nothing");
 }
 
 static void relay_buries_bad_events(void **state)
