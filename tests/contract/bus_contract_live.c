@@ -149,9 +149,9 @@ static void guest_released(void *context)
     counter_add(&flow->released, 1);
 }
 
-/* natsSubscription_Destroy() on a subscription that is receiving is a use after free in nats.c 3.4.1. With as
- * many rounds as here, leaving out the flush before it was noticed in 4 runs of 4; with a fifth of them, in 1
- * of 4. */
+/* natsSubscription_Destroy() on a subscription that is receiving is a use after free in nats.c 3.4.1. What
+ * this test notices, in an ordinary build: without the flush 6 runs of 8 crashed, with each one destroyed
+ * right after its unsubscribe 8 of 8, as it is 0 of 8. With a fifth of the rounds it noticed little. */
 void subscriptions_come_and_go_while_messages_flow(void **state)
 {
     enum { ROUNDS = 20000, AT_ONCE = 100, PER_ROUND = 20 };
