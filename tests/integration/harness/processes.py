@@ -31,10 +31,10 @@ _http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def binary(name):
     """`roomcast` or `roomcast-relay` of the build in ROOMCAST_BIN (default: .build/release)."""
     build = pathlib.Path(os.environ.get("ROOMCAST_BIN", ROOT / ".build" / "release")).resolve()
-    for place in (build / "bin" / name, build / name, build / "src" / "cli" / name):
-        if place.is_file():
-            return str(place)
-    raise FileNotFoundError(f"no {name} under {build}: build it first, or set ROOMCAST_BIN")
+    place = build / "bin" / name
+    if not place.is_file():
+        raise FileNotFoundError(f"no {place}: build it first, or set ROOMCAST_BIN")
+    return str(place)
 
 
 def sanitizer_options():
