@@ -1,0 +1,183 @@
+/* Lanes on a loop thread over an in-process bus. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/base/random.h>
+
+#include "faulty_bus.h"
+#include "lanes.h"
+#include "relay_fixture.h"
+
+static const struct event_rule rule = {"message.created", "chat.message.posted", ROUTE_TO_CHAT};
+
+struct bench {
+    struct bus *bus;
+    struct loop *loop;
+    struct loop_wake *end;
+    struct lanes *lanes;
+    pthread_t thread;
+    atomic_uint outcomes[3];
+};
+
+static void end_loop(void *context)
+{
+    loop_stop(((struct bench *)context)->loop);
+}
+
+static void *run_loop(void *context)
+{
+    loop_run(context);
+    return NULL;
+}
+
+static int setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    const struct bus_memory_options memory = {.prefix = "t", .max_bytes = 64u << 20};
+    const struct bus_callbacks callbacks = {.on_event = NULL};
+    struct bus *inner = NULL;
+
+    assert_non_null(bench);
+    assert_int_equal(bus_memory_new(&memory, &callbacks, &inner), ERR_OK);
+    bench->bus = faulty_bus_new(inner);
+    assert_int_equal(loop_new(&bench->loop), ERR_OK);
+    assert_int_equal(loop_wake_new(bench->loop, end_loop, bench, &bench->end), ERR_OK);
+    const struct lanes_options options = {
+        .loop = bench->loop, .bus = bench->bus, .prefix = "t", .store_timeout_ms = 1000};
+    assert_int_equal(lanes_new(&options, &bench->lanes), ERR_OK);
+    assert_int_equal(pthread_create(&bench->thread, NULL, run_loop, bench->loop), 0);
+    *state = bench;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct bench *bench = *state;
+
+    loop_wake_send(bench->end);
+    pthread_join(bench->thread, NULL);
+    lanes_free(&bench->lanes);
+    bus_free(&bench->bus);
+    loop_free(&bench->loop);
+    assert_int_equal(metrics_get(METRIC_RELAY_IN_FLIGHT), 0);
+    assert_int_equal(metrics_get(METRIC_RELAY_LANES), 0);
+    free(bench);
+    return 0;
+}
+
+static void on_done(struct relay_event *event)
+{
+    struct bench *bench = event->context;
+
+    atomic_fetch_add(&bench->outcomes[event->outcome], 1);
+    relay_event_free(&event);
+}
+
+static void submit(struct bench *bench, unsigned room, const char *id)
+{
+    struct domain_event domain = {.rule = &rule};
+    char user[16];
+    int len = snprintf(user, sizeof user, "user-%u", room);
+    struct slice text = SLICE_LITERAL("{\"payload\":{}}");
+
+    domain.payload = (struct slice){text.data + 11, 2};
+    assert_int_equal(room_key_for_user((struct slice){user, (size_t)len}, &domain.room), ERR_OK);
+    struct relay_event *event = relay_event_new(&domain, text, slice_of(id), slice_of("test"));
+    assert_non_null(event);
+    event->context = bench;
+    event->done = on_done;
+    lanes_submit(bench->lanes, event);
+}
+
+static void wait_outcomes(struct bench *bench, enum event_outcome outcome, unsigned count)
+{
+    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
+
+    while (atomic_load(&bench->outcomes[outcome]) < count && not_yet(deadline))
+        ;
+    assert_int_equal(atomic_load(&bench->outcomes[outcome]), count);
+}
+
+static void lanes_forget_the_oldest_idle_rooms(void **state)
+{
+    struct bench *bench = *state;
+    unsigned rooms = LANES_IDLE_MAX + 500;
+    char id[32];
+
+    for (unsigned room = 0; room < rooms; room++) {
+        snprintf(id, sizeof id, "first-%u", room);
+        submit(bench, room, id);
+    }
+    wait_outcomes(bench, EVENT_STORED, rooms);
+    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
+    while (metrics_get(METRIC_RELAY_LANES) > LANES_IDLE_MAX && not_yet(deadline))
+        ;
+    assert_int_equal(metrics_get(METRIC_RELAY_LANES), LANES_IDLE_MAX);
+    for (unsigned room = 0; room < rooms; room += 100) { /* forgotten and remembered ones go on alike */
+        snprintf(id, sizeof id, "second-%u", room);
+        submit(bench, room, id);
+    }
+    wait_outcomes(bench, EVENT_STORED, rooms + (rooms + 99) / 100);
+}
+
+static void lanes_end_with_events_waiting(void **state)
+{
+    struct bench *bench = *state;
+
+    faulty_bus_set_up(bench->bus, false);
+    for (unsigned i = 0; i < 100; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "event-%u", i);
+        submit(bench, i % 7, id);
+    }
+    loop_wake_send(bench->end);
+    pthread_join(bench->thread, NULL);
+    lanes_free(&bench->lanes);
+    assert_int_equal(atomic_load(&bench->outcomes[EVENT_ABANDONED]), 100);
+    /* For teardown. */
+    assert_int_equal(pthread_create(&bench->thread, NULL, run_loop, bench->loop), 0);
+}
+
+static void lanes_end_their_backoff_when_the_bus_is_back(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
+
+    submit(bench, 0, "known"); /* with a known head, stores are tried, not the head */
+    wait_outcomes(bench, EVENT_STORED, 1);
+    faulty_bus_set_up(bench->bus, false);
+    submit(bench, 0, "waits");
+    while (faulty_bus_stores(bench->bus) < 7 && not_yet(deadline)) /* the next wait is 1.6 s or more */
+        ;
+    faulty_bus_set_up(bench->bus, true);
+    uint64_t start = clock_monotonic_ms();
+    lanes_hurry(bench->lanes);
+    wait_outcomes(bench, EVENT_STORED, 2);
+    assert_true(clock_monotonic_ms() - start < 1500);
+}
+
+int main(void)
+{
+#define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        WITH_BENCH(lanes_forget_the_oldest_idle_rooms),
+        WITH_BENCH(lanes_end_with_events_waiting),
+        WITH_BENCH(lanes_end_their_backoff_when_the_bus_is_back),
+    };
+    if (random_init() != ERR_OK)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
