@@ -49,6 +49,7 @@ struct world {
     unsigned log_count, checked, foreign;
     int where[EVENTS]; /* index in log, -1 */
     bool refused[EVENTS];
+    bool fence_first;
     int last_event[WRITERS]; /* stored by that writer, -1 */
     uint64_t stream_seq, now, random;
     unsigned epochs, trouble; /* trouble: per cent of faults */
@@ -66,13 +67,18 @@ static uint64_t subject_last(const struct world *world)
     return world->log_count ? world->log[world->log_count - 1].stream_seq : 0;
 }
 
-/* As JetStream decides: the message id first, then the fence. */
+/* As JetStream decides: some releases look at the message id first, newer ones at the fence. */
 static enum lane_store_status apply(struct world *world, const struct request *request, uint64_t *ret_seq)
 {
+    bool known = world->where[request->event] >= 0;
+    bool fenced = request->expect_last != subject_last(world);
+
     *ret_seq = 0;
-    if (world->where[request->event] >= 0)
+    if (known && fenced)
+        return world->fence_first ? LANE_STORE_FENCED : LANE_STORE_DUPLICATE;
+    if (known)
         return LANE_STORE_DUPLICATE;
-    if (request->expect_last != subject_last(world))
+    if (fenced)
         return LANE_STORE_FENCED;
     world->stream_seq += 1 + roll(world, 3); /* other rooms share the stream */
     world->where[request->event] = (int)world->log_count;
@@ -254,6 +260,7 @@ static void begin(struct world *world, uint64_t seed)
     memset(world, 0, sizeof *world);
     world->random = seed * 7919 + 17;
     world->trouble = roll(world, 60);
+    world->fence_first = seed % 4 >= 2;
     for (unsigned e = 0; e < EVENTS; e++) {
         world->where[e] = -1;
         world->refused[e] = roll(world, 20) == 0;
