@@ -31,7 +31,7 @@ FOREIGN = {
     "uv.h": ["src/io/loop.c", "src/io/ws_*.c"],
     "libwebsockets.h": ["src/io/ws_*.c"],
     "nats/*": ["src/io/bus_nats*"],
-    "hiredis/*": ["src/io/redis_client.c"],
+    "hiredis/*": ["src/io/redis_*.c"],
     "microhttpd.h": ["src/io/http_server.c"],
     "yaml.h": ["src/config/yaml_file.c"],
     "jansson.h": ["src/wire/*", "src/io/jetstream_api.c"],

@@ -1,0 +1,203 @@
+#include "redis_connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "redis_command.h"
+
+enum err redis_group_ensure(struct redis_client *client, const struct redis_group *group)
+{
+    struct command command = {.count = 0};
+
+    command_text(&command, "XGROUP");
+    command_text(&command, "CREATE");
+    command_text(&command, group->stream);
+    command_text(&command, group->group);
+    command_text(&command, "0");
+    command_text(&command, "MKSTREAM");
+    enum err err = redis_call_for_effect(client, &command);
+    if (err == ERR_IO && strstr(client->problem, "BUSYGROUP"))
+        return ERR_OK;
+    return err;
+}
+
+void redis_entries_release(struct redis_entries *entries)
+{
+    free(entries->items);
+    if (entries->reply)
+        freeReplyObject(entries->reply);
+    *entries = (struct redis_entries){.items = NULL};
+}
+
+/* [id, [field, value, ...]]; nil instead of the fields when the entry was trimmed. The last `event` field
+ * counts. */
+static bool read_entry(const redisReply *reply, struct redis_entry *entry)
+{
+    if (!redis_is_array(reply, 2) || !redis_is_string(reply->element[0]) ||
+        reply->element[0]->len >= REDIS_ID_SIZE)
+        return false;
+    *entry = (struct redis_entry){.id = reply->element[0]->str};
+    const redisReply *fields = reply->element[1];
+    if (fields->type == REDIS_REPLY_NIL) {
+        entry->trimmed = true;
+        return true;
+    }
+    if (!redis_is_array(fields, 0))
+        return false;
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const redisReply *name = fields->element[i], *value = fields->element[i + 1];
+        if (!redis_is_string(name) || !redis_is_string(value))
+            return false;
+        if (name->len == 5 && memcmp(name->str, "event", 5) == 0) {
+            entry->has_event = true;
+            entry->event = (struct slice){value->str, value->len};
+        }
+    }
+    return true;
+}
+
+/* Takes `reply` over, in every case. `list` lies within it. */
+static enum err read_entries(struct redis_client *client, redisReply *reply, const redisReply *list,
+                             struct redis_entries *ret_entries)
+{
+    struct redis_entries entries = {.reply = reply};
+
+    if (!redis_is_array(list, 0)) {
+        redis_entries_release(&entries);
+        return redis_fail_form(client);
+    }
+    entries.items = calloc(list->elements ? list->elements : 1, sizeof *entries.items);
+    if (!entries.items) {
+        redis_entries_release(&entries);
+        return redis_fail(client, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+    }
+    for (size_t i = 0; i < list->elements; i++) {
+        if (list->element[i]->type == REDIS_REPLY_NIL) /* XAUTOCLAIM of Redis 6.2: a trimmed entry */
+            continue;
+        if (!read_entry(list->element[i], &entries.items[entries.count])) {
+            redis_entries_release(&entries);
+            return redis_fail_form(client);
+        }
+        entries.count++;
+    }
+    *ret_entries = entries;
+    return ERR_OK;
+}
+
+/* XREADGROUP: nil when nothing came, else [[stream, [entry, ...]]]. */
+static enum err read_group(struct redis_client *client, const struct redis_group *group, unsigned count,
+                           unsigned block_ms, const char *from, struct redis_entries *ret_entries)
+{
+    struct command command = {.count = 0};
+    redisReply *reply;
+
+    command_text(&command, "XREADGROUP");
+    command_text(&command, "GROUP");
+    command_text(&command, group->group);
+    command_text(&command, group->consumer);
+    command_text(&command, "COUNT");
+    command_number(&command, count);
+    if (block_ms) { /* BLOCK 0 would wait for ever */
+        command_text(&command, "BLOCK");
+        command_number(&command, block_ms);
+    }
+    command_text(&command, "STREAMS");
+    command_text(&command, group->stream);
+    command_text(&command, from);
+    enum err err = redis_call(client, &command, block_ms, &reply);
+    if (err != ERR_OK)
+        return err;
+    if (reply->type == REDIS_REPLY_NIL) {
+        freeReplyObject(reply);
+        *ret_entries = (struct redis_entries){.items = NULL};
+        return ERR_OK;
+    }
+    const redisReply *list = NULL;
+    if (redis_is_array(reply, 1) && redis_is_array(reply->element[0], 2))
+        list = reply->element[0]->element[1];
+    return read_entries(client, reply, list, ret_entries);
+}
+
+enum err redis_read_pending(struct redis_client *client, const struct redis_group *group, const char *after,
+                            unsigned count, struct redis_entries *ret_entries)
+{
+    return read_group(client, group, count, 0, after, ret_entries);
+}
+
+enum err redis_read_new(struct redis_client *client, const struct redis_group *group, unsigned count,
+                        unsigned block_ms, struct redis_entries *ret_entries)
+{
+    return read_group(client, group, count, block_ms, ">", ret_entries);
+}
+
+/* [next cursor, [entry, ...], [trimmed ids]]; the third since Redis 7. */
+enum err redis_claim(struct redis_client *client, const struct redis_group *group, uint64_t min_idle_ms,
+                     unsigned count, char *cursor, struct redis_entries *ret_entries)
+{
+    struct command command = {.count = 0};
+    char next[REDIS_ID_SIZE];
+    redisReply *reply;
+
+    command_text(&command, "XAUTOCLAIM");
+    command_text(&command, group->stream);
+    command_text(&command, group->group);
+    command_text(&command, group->consumer);
+    command_number(&command, min_idle_ms);
+    command_text(&command, cursor);
+    command_text(&command, "COUNT");
+    command_number(&command, count);
+    enum err err = redis_call(client, &command, 0, &reply);
+    if (err != ERR_OK)
+        return err;
+    if (!redis_is_array(reply, 2) || !redis_is_string(reply->element[0]) ||
+        reply->element[0]->len >= sizeof next) {
+        freeReplyObject(reply);
+        return redis_fail_form(client);
+    }
+    memcpy(next, reply->element[0]->str, reply->element[0]->len + 1);
+    err = read_entries(client, reply, reply->element[1], ret_entries);
+    if (err == ERR_OK)
+        memcpy(cursor, next, sizeof next);
+    return err;
+}
+
+enum err redis_ack(struct redis_client *client, const struct redis_group *group, const char *const *ids,
+                   size_t count)
+{
+    while (count > 0) {
+        struct command command = {.count = 0};
+        size_t part = count < COMMAND_ARGS_MAX - 3 ? count : COMMAND_ARGS_MAX - 3;
+
+        command_text(&command, "XACK");
+        command_text(&command, group->stream);
+        command_text(&command, group->group);
+        for (size_t i = 0; i < part; i++)
+            command_text(&command, ids[i]);
+        enum err err = redis_call_for_effect(client, &command);
+        if (err != ERR_OK)
+            return err;
+        ids += part;
+        count -= part;
+    }
+    return ERR_OK;
+}
+
+enum err redis_add(struct redis_client *client, const char *stream, uint64_t max,
+                   const struct redis_field *fields, size_t count)
+{
+    struct command command = {.count = 0};
+
+    command_text(&command, "XADD");
+    command_text(&command, stream);
+    command_text(&command, "MAXLEN");
+    command_text(&command, "~");
+    command_number(&command, max);
+    command_text(&command, "*");
+    for (size_t i = 0; i < count; i++) {
+        command_text(&command, fields[i].name);
+        command_slice(&command, fields[i].value);
+    }
+    return redis_call_for_effect(client, &command);
+}
