@@ -6,11 +6,10 @@
 #include <strings.h>
 
 #include <roomcast/base/clock.h>
-#include <roomcast/base/metrics.h>
 #include <roomcast/base/random.h>
-#include <roomcast/wire/json_array.h>
 
 #include "http_answer.h"
+#include "http_parcel.h"
 #include "wakeup.h"
 
 #define MESSAGE_SIZE   512
@@ -38,15 +37,6 @@ struct source_http {
     size_t in_flight, bytes; /* under lock */
     bool stopping;           /* under lock */
     bool submitting;         /* under lock: the server's thread is handing events to the lanes */
-};
-
-/* The events of one request, before any of them is submitted. */
-struct parcel {
-    struct relay_event **events; /* owned */
-    size_t count, skipped, max, bytes;
-    unsigned status; /* of the refusal; 0: none */
-    enum error_code code;
-    char message[MESSAGE_SIZE];
 };
 
 /* --- answers --- */
@@ -160,99 +150,6 @@ static void answer_late(void *context)
     } while (exchange);
 }
 
-/* --- reading a request --- */
-
-static void parcel_fini(struct parcel *parcel)
-{
-    for (size_t i = 0; i < parcel->count; i++)
-        relay_event_free(&parcel->events[i]);
-    free(parcel->events);
-}
-
-static void refuse(struct parcel *parcel, unsigned status, enum error_code code)
-{
-    parcel->status = status;
-    parcel->code = code;
-}
-
-static void add_event(struct source_http *source, struct parcel *parcel, struct slice text, bool in_array)
-{
-    size_t index = parcel->count + parcel->skipped;
-    char reason[INTAKE_REASON_SIZE];
-    struct relay_event *event = NULL;
-
-    metrics_inc(METRIC_RELAY_READ_HTTP);
-    enum intake_verdict verdict =
-        intake_check(source->context.intake, text, SLICE_LITERAL(""), SLICE_LITERAL("http"), &event, reason);
-    switch (verdict) {
-    case INTAKE_TAKEN:
-        event->index = index;
-        parcel->events[parcel->count++] = event;
-        parcel->bytes += text.len;
-        return;
-    case INTAKE_SKIPPED:
-        parcel->skipped++;
-        return;
-    case INTAKE_NO_MEMORY:
-        snprintf(parcel->message, sizeof parcel->message, "out of memory");
-        refuse(parcel, 503, ERROR_CODE_OVERLOADED);
-        return;
-    case INTAKE_BAD:
-    case INTAKE_TOO_BIG:
-        break;
-    }
-    metrics_inc(METRIC_RELAY_REJECTED);
-    if (in_array)
-        snprintf(parcel->message, sizeof parcel->message, "event %zu: %s; no event was taken", index, reason);
-    else
-        snprintf(parcel->message, sizeof parcel->message, "%s", reason);
-    if (verdict == INTAKE_TOO_BIG)
-        refuse(parcel, 413, ERROR_CODE_PAYLOAD_TOO_LARGE);
-    else
-        refuse(parcel, 400, ERROR_CODE_INVALID_EVENT);
-}
-
-static void add_array(struct source_http *source, struct parcel *parcel, struct json_array *array)
-{
-    struct slice element;
-    enum json_array_step step;
-
-    while ((step = json_array_next(array, &element)) == JSON_ARRAY_ELEMENT) {
-        if (parcel->count + parcel->skipped == parcel->max) {
-            snprintf(parcel->message, sizeof parcel->message, "the array has more than %zu events",
-                     parcel->max);
-            refuse(parcel, 413, ERROR_CODE_PAYLOAD_TOO_LARGE);
-            return;
-        }
-        add_event(source, parcel, element, true);
-        if (parcel->status)
-            return;
-    }
-    if (step == JSON_ARRAY_END && parcel->count + parcel->skipped > 0)
-        return;
-    snprintf(parcel->message, sizeof parcel->message, "%s",
-             step == JSON_ARRAY_END ? "the array is empty"
-                                    : "the array is not valid JSON; no event was taken");
-    refuse(parcel, 400, ERROR_CODE_INVALID_EVENT);
-}
-
-static void read_body(struct source_http *source, struct slice body, struct parcel *parcel)
-{
-    struct json_array array;
-    size_t limit = source->context.config->relay_max_in_flight;
-
-    *parcel = (struct parcel){.max = limit < HTTP_BATCH_MAX ? limit : HTTP_BATCH_MAX};
-    parcel->events = calloc(parcel->max, sizeof(struct relay_event *));
-    if (!parcel->events) {
-        snprintf(parcel->message, sizeof parcel->message, "out of memory");
-        refuse(parcel, 503, ERROR_CODE_OVERLOADED);
-    } else if (json_array_open(&array, body)) {
-        add_array(source, parcel, &array);
-    } else {
-        add_event(source, parcel, body, false);
-    }
-}
-
 /* --- a request --- */
 
 /* RFC 6750 section 2.1. The scheme's case does not matter (RFC 9110 section 11.1). */
@@ -281,7 +178,7 @@ static bool authorize(const struct config *config, struct http_exchange *exchang
 }
 
 /* Reserves the events' places, all or none. */
-static struct batch *open_batch(struct source_http *source, const struct parcel *parcel,
+static struct batch *open_batch(struct source_http *source, const struct http_parcel *parcel,
                                 struct http_exchange *exchange, enum error_code *ret_code)
 {
     struct batch *batch = calloc(1, sizeof *batch);
@@ -314,7 +211,7 @@ static struct batch *open_batch(struct source_http *source, const struct parcel 
 }
 
 /* The batch may end with the last event: it is not touched any more. */
-static void submit(struct source_http *source, struct parcel *parcel, struct batch *batch)
+static void submit(struct source_http *source, struct http_parcel *parcel, struct batch *batch)
 {
     for (size_t i = 0; i < parcel->count; i++) {
         struct relay_event *event = parcel->events[i];
@@ -330,14 +227,20 @@ static void submit(struct source_http *source, struct parcel *parcel, struct bat
     wakeup_raise(&source->idle);
 }
 
+static size_t parcel_max(const struct config *config)
+{
+    return config->relay_max_in_flight < HTTP_BATCH_MAX ? config->relay_max_in_flight : HTTP_BATCH_MAX;
+}
+
 void source_http_post(struct source_http *source, struct http_exchange *exchange)
 {
-    struct parcel parcel;
+    struct http_parcel parcel;
     enum error_code code;
 
     if (!authorize(source->context.config, exchange))
         return;
-    read_body(source, http_body(exchange), &parcel);
+    http_parcel_read(source->context.intake, http_body(exchange), parcel_max(source->context.config),
+                     &parcel);
     if (parcel.status) {
         bool later = parcel.status == 503;
         http_refuse(exchange, parcel.status, parcel.code, parcel.message, later ? "Retry-After" : NULL,
@@ -351,7 +254,7 @@ void source_http_post(struct source_http *source, struct http_exchange *exchange
         else
             answer_unavailable(exchange, code, NULL);
     }
-    parcel_fini(&parcel);
+    http_parcel_fini(&parcel);
 }
 
 /* --- life --- */

@@ -1,0 +1,98 @@
+#include "http_parcel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <roomcast/base/metrics.h>
+#include <roomcast/wire/json_array.h>
+
+static void refuse(struct http_parcel *parcel, unsigned status, enum error_code code)
+{
+    parcel->status = status;
+    parcel->code = code;
+}
+
+static void add_event(const struct intake *intake, struct http_parcel *parcel, struct slice text,
+                      bool in_array)
+{
+    size_t index = parcel->count + parcel->skipped;
+    char reason[INTAKE_REASON_SIZE];
+    struct relay_event *event = NULL;
+
+    metrics_inc(METRIC_RELAY_READ_HTTP);
+    enum intake_verdict verdict =
+        intake_check(intake, text, SLICE_LITERAL(""), SLICE_LITERAL("http"), &event, reason);
+    switch (verdict) {
+    case INTAKE_TAKEN:
+        event->index = index;
+        parcel->events[parcel->count++] = event;
+        parcel->bytes += text.len;
+        return;
+    case INTAKE_SKIPPED:
+        parcel->skipped++;
+        return;
+    case INTAKE_NO_MEMORY:
+        snprintf(parcel->message, sizeof parcel->message, "out of memory");
+        refuse(parcel, 503, ERROR_CODE_OVERLOADED);
+        return;
+    case INTAKE_BAD:
+    case INTAKE_TOO_BIG:
+        break;
+    }
+    metrics_inc(METRIC_RELAY_REJECTED);
+    if (in_array)
+        snprintf(parcel->message, sizeof parcel->message, "event %zu: %s; no event was taken", index, reason);
+    else
+        snprintf(parcel->message, sizeof parcel->message, "%s", reason);
+    if (verdict == INTAKE_TOO_BIG)
+        refuse(parcel, 413, ERROR_CODE_PAYLOAD_TOO_LARGE);
+    else
+        refuse(parcel, 400, ERROR_CODE_INVALID_EVENT);
+}
+
+static void add_array(const struct intake *intake, struct http_parcel *parcel, struct json_array *array)
+{
+    struct slice element;
+    enum json_array_step step;
+
+    while ((step = json_array_next(array, &element)) == JSON_ARRAY_ELEMENT) {
+        if (parcel->count + parcel->skipped == parcel->max) {
+            snprintf(parcel->message, sizeof parcel->message, "the array has more than %zu events",
+                     parcel->max);
+            refuse(parcel, 413, ERROR_CODE_PAYLOAD_TOO_LARGE);
+            return;
+        }
+        add_event(intake, parcel, element, true);
+        if (parcel->status)
+            return;
+    }
+    if (step == JSON_ARRAY_END && parcel->count + parcel->skipped > 0)
+        return;
+    snprintf(parcel->message, sizeof parcel->message, "%s",
+             step == JSON_ARRAY_END ? "the array is empty"
+                                    : "the array is not valid JSON; no event was taken");
+    refuse(parcel, 400, ERROR_CODE_INVALID_EVENT);
+}
+
+void http_parcel_read(const struct intake *intake, struct slice body, size_t max, struct http_parcel *parcel)
+{
+    struct json_array array;
+
+    *parcel = (struct http_parcel){.max = max};
+    parcel->events = calloc(parcel->max, sizeof(struct relay_event *));
+    if (!parcel->events) {
+        snprintf(parcel->message, sizeof parcel->message, "out of memory");
+        refuse(parcel, 503, ERROR_CODE_OVERLOADED);
+    } else if (json_array_open(&array, body)) {
+        add_array(intake, parcel, &array);
+    } else {
+        add_event(intake, parcel, body, false);
+    }
+}
+
+void http_parcel_fini(struct http_parcel *parcel)
+{
+    for (size_t i = 0; i < parcel->count; i++)
+        relay_event_free(&parcel->events[i]);
+    free(parcel->events);
+}
