@@ -52,6 +52,13 @@ struct relay_event *relay_event_new(const struct domain_event *domain, struct sl
 /* Accepts NULL, nulls. */
 void relay_event_free(struct relay_event **event);
 
+/* Gives the event back to its source. */
+static inline void relay_event_finish(struct relay_event *event, enum event_outcome outcome)
+{
+    event->outcome = outcome;
+    event->done(event);
+}
+
 static inline struct relay_event *relay_event_of_lane(struct lane_event *in_lane)
 {
     return (struct relay_event *)(void *)((char *)in_lane - offsetof(struct relay_event, in_lane));

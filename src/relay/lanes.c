@@ -4,97 +4,27 @@
 #include <stdlib.h>
 
 #include <roomcast/base/clock.h>
-#include <roomcast/base/hash.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
 #include <roomcast/base/random.h>
 #include <roomcast/wire/subject.h>
 
-#include "lane_list.h"
 #include "lanes_call.h"
+#include "room_lanes.h"
 
 #define EPOCH_LEN 8 /* characters of a new epoch: 36^8 */
-
-struct room_lane {
-    struct lane_links links; /* first: in `idle` or `waiting` */
-    struct lane lane;
-    struct room_key room;
-    struct lanes_call *call; /* owned; NULL while the bus has it */
-    uint64_t wait_until_ms;  /* in `waiting` */
-    UT_hash_handle hh;
-};
 
 struct lanes {
     struct lanes_options options;
     struct lanes_port *port;
     struct loop_wake *wake;
     struct loop_timer *timer;
-    uint64_t timer_ms;       /* when it fires; 0: not started */
-    struct room_lane *table; /* by room */
-    struct lane_list idle;   /* the one without work for the longest time first */
+    uint64_t timer_ms; /* when it fires; 0: not started */
+    struct room_lanes rooms;
     struct lane_list waiting;
     struct buffer envelope; /* of the event that is being stored */
     atomic_bool hurry;
 };
-
-static void finish(struct relay_event *event, enum event_outcome outcome)
-{
-    event->outcome = outcome;
-    event->done(event);
-}
-
-/* --- the table --- */
-
-static void drop_lane(struct lanes *lanes, struct room_lane *room)
-{
-    struct lane_event *event = lane_fini(&room->lane);
-
-    while (event) {
-        struct lane_event *next = event->next;
-        finish(relay_event_of_lane(event), EVENT_ABANDONED);
-        event = next;
-    }
-    lane_list_remove(&room->links);
-    HASH_DEL(lanes->table, room);
-    lanes_call_free(&room->call);
-    free(room);
-    metrics_change(METRIC_RELAY_LANES, -1);
-}
-
-static struct room_lane *add_lane(struct lanes *lanes, const struct room_key *key)
-{
-    struct room_lane *room = calloc(1, sizeof *room);
-
-    if (!room)
-        return NULL;
-    room->room = *key;
-    lane_init(&room->lane);
-    room->call = lanes_call_new(lanes->port, key, room);
-    if (room->call)
-        HASH_ADD_KEYPTR(hh, lanes->table, &room->room, ROOM_KEY_BYTES(&room->room), room);
-    if (!room->hh.tbl) {
-        lanes_call_free(&room->call);
-        free(room);
-        return NULL;
-    }
-    metrics_change(METRIC_RELAY_LANES, 1);
-    return room;
-}
-
-static struct room_lane *find_lane(struct lanes *lanes, const struct room_key *key)
-{
-    struct room_lane *room;
-
-    HASH_FIND(hh, lanes->table, key, ROOM_KEY_BYTES(key), room);
-    return room ? room : add_lane(lanes, key);
-}
-
-static void rest(struct lanes *lanes, struct room_lane *room)
-{
-    lane_list_append(&lanes->idle, &room->links);
-    if (lanes->idle.count > LANES_IDLE_MAX)
-        drop_lane(lanes, (struct room_lane *)(void *)lanes->idle.first);
-}
 
 /* --- actions --- */
 
@@ -182,14 +112,14 @@ static void finish_action(const struct lane_action *action)
     switch (action->outcome) {
     case LANE_OUTCOME_STORED:
         metrics_inc(METRIC_RELAY_STORED);
-        finish(relay_event_of_lane(action->event), EVENT_STORED);
+        relay_event_finish(relay_event_of_lane(action->event), EVENT_STORED);
         break;
     case LANE_OUTCOME_DUPLICATE:
         metrics_inc(METRIC_RELAY_DUPLICATE);
-        finish(relay_event_of_lane(action->event), EVENT_STORED);
+        relay_event_finish(relay_event_of_lane(action->event), EVENT_STORED);
         break;
     case LANE_OUTCOME_REFUSED:
-        finish(relay_event_of_lane(action->event), EVENT_REFUSED);
+        relay_event_finish(relay_event_of_lane(action->event), EVENT_REFUSED);
         break;
     }
 }
@@ -216,7 +146,7 @@ static void drive(struct lanes *lanes, struct room_lane *room)
             return;
         case LANE_NOTHING:
             if (room->lane.state == LANE_IDLE)
-                rest(lanes, room);
+                room_lanes_rest(&lanes->rooms, room);
             return;
         }
     }
@@ -226,10 +156,10 @@ static void drive(struct lanes *lanes, struct room_lane *room)
 
 static void on_event(struct lanes *lanes, struct relay_event *event)
 {
-    struct room_lane *room = find_lane(lanes, &event->room);
+    struct room_lane *room = room_lanes_find(&lanes->rooms, lanes->port, &event->room);
 
     if (!room) {
-        finish(event, EVENT_ABANDONED);
+        relay_event_finish(event, EVENT_ABANDONED);
         return;
     }
     lane_add(&room->lane, &event->in_lane);
@@ -346,7 +276,7 @@ void lanes_submit(struct lanes *lanes, struct relay_event *event)
 {
     event->item.kind = LANES_ITEM_EVENT;
     if (!inbox_put(&lanes->port->inbox, &event->item.item))
-        finish(event, EVENT_ABANDONED);
+        relay_event_finish(event, EVENT_ABANDONED);
 }
 
 void lanes_hurry(struct lanes *lanes)
@@ -389,7 +319,7 @@ static void abandon_inbox(struct lanes *lanes)
         struct lanes_item *entry = (struct lanes_item *)(void *)item;
 
         if (entry->kind == LANES_ITEM_EVENT) {
-            finish((struct relay_event *)(void *)entry, EVENT_ABANDONED);
+            relay_event_finish((struct relay_event *)(void *)entry, EVENT_ABANDONED);
         } else {
             struct lanes_call *call = (struct lanes_call *)(void *)entry;
             lanes_call_free(&call);
@@ -401,7 +331,6 @@ static void abandon_inbox(struct lanes *lanes)
 void lanes_free(struct lanes **pointer)
 {
     struct lanes *lanes = *pointer;
-    struct room_lane *room, *next;
 
     if (!lanes)
         return;
@@ -409,8 +338,7 @@ void lanes_free(struct lanes **pointer)
         lanes_port_close(lanes->port);
         abandon_inbox(lanes);
     }
-    HASH_ITER(hh, lanes->table, room, next)
-    drop_lane(lanes, room);
+    room_lanes_fini(&lanes->rooms);
     if (lanes->port)
         lanes_port_unref(lanes->port);
     loop_timer_free(&lanes->timer);
