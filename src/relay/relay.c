@@ -118,7 +118,6 @@ static enum err start_sources(struct relay *relay, char *problem)
         .intake = &relay->intake,
         .lanes = relay->lanes,
         .watch = &relay->watch,
-        .consumer = relay->name,
     };
     enum err err = source_http_new(&context, relay->loop, &relay->http_source);
 

@@ -20,7 +20,6 @@ struct source_context {
     const struct intake *intake;
     struct lanes *lanes;
     struct redis_watch *watch;
-    const char *consumer; /* name of this relay in the consumer group */
 };
 
 #endif

@@ -18,8 +18,13 @@
 #define ACK_BATCH      1000u  /* entries acknowledged at once */
 #define BLOCK_MS       200u   /* a blocking read, when nothing is in flight */
 #define BLOCK_SHORT_MS 10u    /* while acknowledgements may become due */
-#define CLAIM_EVERY_MS 10000u /* looks for entries of dead consumers */
+#define CLAIM_EVERY_MS 10000u /* looks for entries nobody works on */
 #define CLAIM_IDLE_MS  30000u
+
+/* The same for every relay, whatever its host is called: a successor then reads as its own pending entries
+ * what its predecessor left, in order and before anything new. Under a name of its own it would only claim
+ * them later, behind newer ones. */
+#define CONSUMER "relay"
 
 struct source_stream {
     struct source_context context; /* immutable */
@@ -34,7 +39,7 @@ struct source_stream {
     struct redis_client *client;
     struct backoff backoff;
     struct stream_table table;
-    bool reading_pending;      /* own unacknowledged entries come first */
+    bool reading_pending;      /* what this or an earlier relay left unacknowledged comes first */
     char after[REDIS_ID_SIZE]; /* while reading_pending */
     char claim_cursor[REDIS_ID_SIZE];
     uint64_t claim_next_ms;
@@ -355,7 +360,7 @@ enum err source_stream_new(const struct source_context *context, struct source_s
     if (!source)
         return ERR_NO_MEMORY;
     source->context = *context;
-    source->group = (struct redis_group){config->redis_stream, config->redis_group, context->consumer};
+    source->group = (struct redis_group){config->redis_stream, config->redis_group, CONSUMER};
     snprintf(source->claim_cursor, sizeof source->claim_cursor, "0-0");
     wakeup_init(&source->wakeup);
     inbox_init(&source->finished, wakeup_raise, &source->wakeup);

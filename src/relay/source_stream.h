@@ -1,9 +1,12 @@
 /* Reads the Redis stream as a member of its consumer group (PROTOCOL 2).
  *
- * An entry is acknowledged only when it was stored, skipped, or written to the dead letters. On every
- * connection the own unacknowledged entries come first, in order; entries of consumers that have died are
- * claimed after 30 s. At relay.max_in_flight reading stops and Redis keeps the backlog. Thread: has one of
- * its own, which owns the client and the table of entries; finished events reach it by inbox. */
+ * An entry is acknowledged only when it was stored, skipped, or written to the dead letters. All relays of a
+ * group are one consumer, "relay": on every connection its unacknowledged entries come first, in order, also
+ * those of a relay that died on another host. Entries of other consumers (relays of old, which had names of
+ * their own) are claimed after 30 s. Two relays at once on one group are not supported for order; each may
+ * then take in what the other is storing, and the event's id keeps it stored once. At relay.max_in_flight
+ * reading stops and Redis keeps the backlog. Thread: has one of its own, which owns the client and the table
+ * of entries; finished events reach it by inbox. */
 #ifndef ROOMCAST_RELAY_SOURCE_STREAM_H
 #define ROOMCAST_RELAY_SOURCE_STREAM_H
 

@@ -205,6 +205,65 @@ static void relay_finishes_after_a_restart_what_was_pending(void **state)
     assert_numbers();
 }
 
+/* As after a crash: what is in the lanes comes back unfinished, and nothing is acknowledged. */
+static void leave_unfinished(unsigned rooms, unsigned first, unsigned events)
+{
+    int64_t read = metrics_get(METRIC_RELAY_READ_STREAM);
+    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
+
+    faulty_bus_set_up(fixture.bus, false);
+    add_many(rooms, first, events);
+    while (metrics_get(METRIC_RELAY_READ_STREAM) < read + rooms * events && not_yet(deadline))
+        ;
+    assert_int_equal(metrics_get(METRIC_RELAY_READ_STREAM), read + rooms * events);
+    fixture_stop_relay(&fixture, 0);
+    faulty_bus_set_up(fixture.bus, true);
+}
+
+static void relay_stores_first_what_one_of_another_name_left(void **state)
+{
+    (void)state;
+    static char other[] = "relay-on-another-host";
+    char *name = fixture.config->node_name;
+
+    wait_ready(&fixture);
+    leave_unfinished(10, 0, 20);
+    add_many(10, 20, 20);
+    fixture.config->node_name = other;
+    fixture_start_relay(&fixture);
+    wait_heard(&fixture, 10 * 40);
+    wait_acknowledged(&fixture);
+    assert_numbers();
+    fixture_stop_relay(&fixture, 1000);
+    fixture.config->node_name = name;
+}
+
+/* Not supported for order, but nothing is lost, doubled or left behind. */
+static void two_relays_store_every_event_once(void **state)
+{
+    (void)state;
+    char problem[256] = "";
+    const struct relay_options options = {.config = fixture.config, .bus = fixture.bus};
+    struct relay *second = NULL;
+
+    wait_ready(&fixture);
+    faulty_bus_set_up(fixture.bus, false);
+    add_many(10, 0, 20);
+    assert_int_equal(relay_start(&options, &second, problem), ERR_OK); /* reads what the first one holds */
+    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
+    while (metrics_get(METRIC_RELAY_IN_FLIGHT) < 300 && not_yet(deadline))
+        ;
+    assert_in_range(metrics_get(METRIC_RELAY_IN_FLIGHT), 300, 400);
+    faulty_bus_set_up(fixture.bus, true);
+    relay_on_bus_event(fixture.relay, BUS_EVENT_UP);
+    relay_on_bus_event(second, BUS_EVENT_UP);
+    add_many(10, 20, 20);
+    wait_heard(&fixture, 10 * 40);
+    wait_acknowledged(&fixture);
+    assert_heard_in_order(&fixture);
+    relay_stop(&second, 1000);
+}
+
 static void relay_waits_for_the_bus(void **state)
 {
     (void)state;
@@ -318,6 +377,8 @@ int main(void)
         WITH_RELAY(relay_keeps_the_order_of_many_rooms),
         WITH_RELAY(relay_keeps_the_order_through_faults),
         WITH_RELAY(relay_finishes_after_a_restart_what_was_pending),
+        WITH_RELAY(relay_stores_first_what_one_of_another_name_left),
+        WITH_RELAY(two_relays_store_every_event_once),
         WITH_RELAY(relay_waits_for_the_bus),
         WITH_RELAY(relay_reads_on_after_redis_was_emptied),
         WITH_RELAY(relay_claims_what_a_dead_relay_left),
