@@ -82,7 +82,7 @@ static enum err find_chat(const json_t *event, struct room_key *ret_room, char *
     return read_chat(json_object_get(event, "aggregate_id"), "aggregate_id", ret_room, reason);
 }
 
-/* Numeric user ids are taken from the text, because the parser reads numbers as doubles. */
+/* Numeric ids are taken from the text, because the parser reads numbers as doubles. */
 static struct slice integer_text(struct slice object, const char *name)
 {
     struct slice digits;
@@ -145,6 +145,21 @@ static enum err find_rule(const json_t *document, const struct event_map *map, s
     return fail(reason, ERR_UNKNOWN, "no row for event_type \"%s\"", excerpt);
 }
 
+/* Deduplication rests on the id: one that cannot be used is refused, not replaced by one that differs each
+ * time. Absent or null: the event has none. */
+static enum err read_id(const json_t *document, struct slice text, struct domain_event *event, char *reason)
+{
+    const json_t *value = json_object_get(document, "id");
+
+    if (!value || json_is_null(value))
+        return ERR_OK;
+    event->id = json_is_number(value) ? integer_text(text, "id") : string_member(document, "id");
+    if (event->id.len == 0 || !text_is_graphic(event->id, EVENT_ID_MAX))
+        return fail(reason, ERR_RANGE, "id is not a string of 1 to %d printable ASCII characters",
+                    EVENT_ID_MAX);
+    return ERR_OK;
+}
+
 static enum err read_event(const json_t *document, struct slice text, const struct event_map *map,
                            struct domain_event *event, char *reason)
 {
@@ -159,9 +174,9 @@ static enum err read_event(const json_t *document, struct slice text, const stru
         err = find_user(document, text, &event->room, reason);
     if (err)
         return err;
-    event->id = string_member(document, "id");
-    if (!text_is_graphic(event->id, EVENT_ID_MAX))
-        event->id = (struct slice){NULL, 0};
+    err = read_id(document, text, event, reason);
+    if (err)
+        return err;
     event->occurred_at = plain_member(document, "occurred_at", OCCURRED_AT_MAX);
     event->correlation_id = plain_member(metadata, "correlation_id", CORRELATION_ID_MAX);
     event->traceparent = string_member(metadata, "traceparent");

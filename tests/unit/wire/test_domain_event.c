@@ -215,20 +215,64 @@ static void what_only_informs_is_left_out_when_it_is_not_usable(void **state)
 {
     (void)state;
     struct domain_event event =
-        accept("{" POSTED ",\"id\":\"a b\",\"occurred_at\":1700000000,\"payload\":{\"chat_id\":\"" CHAT "\"},"
+        accept("{" POSTED ",\"occurred_at\":1700000000,\"payload\":{\"chat_id\":\"" CHAT "\"},"
                "\"metadata\":{\"correlation_id\":\"a\\nb\",\"traceparent\":\"00-zz\"}}");
 
-    assert_slice(event.id, "");
     assert_slice(event.occurred_at, "");
     assert_slice(event.correlation_id, "");
     assert_slice(event.traceparent, "");
     domain_event_release(&event);
-    event =
-        accept("{" POSTED ",\"id\":7,\"metadata\":7,\"payload\":{\"chat_id\":\"" CHAT "\"},\"occurred_at\":"
-               "\"2026-11-23T10:15:30.12345678901234567890123456789012345678901234567890Z\"}");
-    assert_slice(event.id, "");
+    event = accept("{" POSTED ",\"metadata\":7,\"payload\":{\"chat_id\":\"" CHAT "\"},\"occurred_at\":"
+                   "\"2026-11-23T10:15:30.12345678901234567890123456789012345678901234567890Z\"}");
     assert_slice(event.occurred_at, "");
     domain_event_release(&event);
+}
+
+#define IN_CHAT ",\"payload\":{\"chat_id\":\"" CHAT "\"}}"
+
+static void expect_id(const char *json, const char *id)
+{
+    char text[512];
+
+    snprintf(text, sizeof text, "{" POSTED ",\"id\":%s" IN_CHAT, json);
+    struct domain_event event = accept(text);
+    assert_slice(event.id, id);
+    domain_event_release(&event);
+}
+
+static void refuse_id(const char *json)
+{
+    char text[512];
+
+    snprintf(text, sizeof text, "{" POSTED ",\"id\":%s" IN_CHAT, json);
+    refuse(text, ERR_RANGE, "id is not a string of 1 to 128 printable ASCII characters");
+}
+
+static void an_id_is_used_as_it_is_or_refused(void **state)
+{
+    (void)state;
+    char digits[EVENT_ID_MAX + 2], quoted[EVENT_ID_MAX + 4];
+
+    expect_id("null", "");
+    expect_id("\"e-1\"", "e-1");
+    expect_id("\"\\u0065-1\"", "e-1");
+    expect_id("7", "7");
+    expect_id("-12345678901234567890123", "-12345678901234567890123");
+    expect_id("1,\"i\\u0064\":9007199254740993", "9007199254740993");
+    static const char *const unusable[] = {
+        "\"\"", "\"a b\"", "\"a\\nb\"", "\"a\\u0000\"", "\"\\u00e9\"",
+        "7.0",  "7e1",     "true",      "[\"a\"]",      "{\"a\":1}",
+    };
+    for (size_t i = 0; i < COUNT(unusable); i++)
+        refuse_id(unusable[i]);
+    memset(digits, '7', EVENT_ID_MAX + 1);
+    digits[EVENT_ID_MAX + 1] = '\0';
+    refuse_id(digits);
+    expect_id(digits + 1, digits + 1);
+    snprintf(quoted, sizeof quoted, "\"%s\"", digits);
+    refuse_id(quoted);
+    snprintf(quoted, sizeof quoted, "\"%s\"", digits + 1);
+    expect_id(quoted, digits + 1);
 }
 
 static void an_absent_payload_is_null(void **state)
@@ -307,6 +351,7 @@ int main(void)
         cmocka_unit_test(what_is_not_one_json_object_is_bad),
         cmocka_unit_test(event_type_must_be_there_plain_and_known),
         cmocka_unit_test(what_only_informs_is_left_out_when_it_is_not_usable),
+        cmocka_unit_test(an_id_is_used_as_it_is_or_refused),
         cmocka_unit_test(an_absent_payload_is_null),
         cmocka_unit_test(nesting_is_limited_before_the_parser_runs),
         cmocka_unit_test(damaged_events_are_refused_or_cut_out_correctly),
