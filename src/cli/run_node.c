@@ -11,8 +11,8 @@
 
 static void on_bus_event(void *context, enum bus_event event)
 {
-    (void)context;
     bus_metrics_on_event(event);
+    node_on_bus_event(context, event);
 }
 
 /* Until a signal has come and the clients have gone. */
@@ -42,7 +42,7 @@ static int serve_on_nats(const struct config *config, struct node *node)
         .prefix = config->nats_prefix,
         .stream = config->stream_name,
     };
-    struct bus_callbacks callbacks = {.on_event = on_bus_event};
+    struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = node};
     struct bus *bus;
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
         fprintf(stderr, "roomcast: nats.url: %s\n", problem);

@@ -123,7 +123,9 @@ enum err presence_join(struct presence *presence, const struct room_key *key,
 void presence_leave(struct presence *presence, const struct room_key *key, struct presence_change *ret_change)
 {
     struct presence_user *user = find_user(presence, key);
-    assert(user && user->local > 0);
+    *ret_change = (struct presence_change){.local = false};
+    if (!user || user->local == 0) /* the join found no memory */
+        return;
     user->local--;
     presence->local_users -= user->local == 0;
     *ret_change = (struct presence_change){.local = user->local == 0, .online = false};

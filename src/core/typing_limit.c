@@ -4,7 +4,8 @@
 
 #include <roomcast/base/hash.h>
 
-#define SWEEP_MIN 16
+#define SWEEP_MIN           16
+#define TYPING_FORGOTTEN_MS 60000 /* after a start, for the stop that belongs to it */
 
 struct typist {
     struct room_key user;
@@ -34,17 +35,20 @@ void typing_limit_fini(struct typing_limit *limit)
     }
 }
 
-/* Users who stopped, longer than the interval ago, need no entry any more. Swept when the table has doubled,
- * so that the cost per call stays constant. */
+/* Entries that say nothing any more: the interval is over, and the start was ended, or is so old that its end
+ * will not come. Swept when the table has doubled, so that the cost per call stays constant. */
 static void sweep(struct typing_limit *limit, uint64_t interval_ms, uint64_t now_ms)
 {
     struct typist *typist, *next;
     HASH_ITER(hh, limit->typists, typist, next)
     {
-        if (!typist->is_typing && now_ms - typist->started_ms >= interval_ms)
+        uint64_t age_ms = now_ms - typist->started_ms;
+        if (age_ms >= interval_ms && (!typist->is_typing || age_ms >= TYPING_FORGOTTEN_MS))
             forget(limit, typist);
     }
     limit->sweep_at = limit->count * 2 > SWEEP_MIN ? limit->count * 2 : SWEEP_MIN;
+    if (limit->sweep_at > TYPING_USERS_MAX)
+        limit->sweep_at = TYPING_USERS_MAX;
 }
 
 static struct typist *remember(struct typing_limit *limit, const struct room_key *user)

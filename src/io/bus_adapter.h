@@ -13,8 +13,9 @@ struct bus_ops {
     enum err (*publish)(struct bus *bus, const char *subject, struct slice data);
     void (*store)(struct bus *bus, const struct bus_store_request *request, bus_store_done done,
                   void *context);
-    void (*last)(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done,
-                 void *context);
+    /* bus_next(), or bus_last() when `after` is BUS_LAST. */
+    void (*get)(struct bus *bus, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
+                void *context);
     enum err (*ensure_stream)(struct bus *bus, const struct bus_stream_options *options, char *problem);
     bool (*is_up)(struct bus *bus);
     void (*free)(struct bus *bus);
@@ -24,6 +25,8 @@ struct bus_ops {
 struct bus {
     const struct bus_ops *ops;
 };
+
+#define BUS_LAST UINT64_MAX
 
 #define BUS_PROBLEM_SIZE 256 /* bytes of the `problem` arguments of bus.h */
 

@@ -69,7 +69,7 @@ void memory_free_subscriptions(struct bus_memory *bus);
 
 void memory_store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
                   void *context);
-void memory_last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_last_done done,
-                 void *context);
+void memory_get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms,
+                bus_last_done done, void *context);
 
 #endif

@@ -58,6 +58,18 @@ const struct memory_event *memory_store_last(const struct memory_store *store, c
     return subject ? subject->last : NULL;
 }
 
+const struct memory_event *memory_store_next(const struct memory_store *store, const char *name,
+                                             uint64_t after)
+{
+    const struct memory_subject *subject = find_subject(store, name);
+    const struct memory_event *event =
+        subject && subject->last && subject->last->seq > after ? store->events : NULL;
+
+    while (event && (event->subject != subject || event->seq <= after))
+        event = event->next;
+    return event;
+}
+
 /* --- putting --- */
 
 static struct memory_subject *new_subject(struct memory_store *store, const char *name)

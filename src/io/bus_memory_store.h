@@ -46,5 +46,8 @@ void memory_store_fini(struct memory_store *store);
 struct bus_store_result memory_store_put(struct memory_store *store, const struct bus_store_request *request);
 /* NULL when there is none. Borrowed until the next put. */
 const struct memory_event *memory_store_last(const struct memory_store *store, const char *subject);
+/* The subject's first event behind sequence `after`; walks the store. */
+const struct memory_event *memory_store_next(const struct memory_store *store, const char *subject,
+                                             uint64_t after);
 
 #endif

@@ -155,7 +155,8 @@ void subscriptions_free(struct bus_nats *bus);
 
 void nats_store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
                 void *context);
-void nats_last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context);
+void nats_get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
+              void *context);
 /* Messages of the inbox subscription. */
 void nats_on_answer(void *context, struct bus_message *message);
 

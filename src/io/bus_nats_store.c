@@ -142,8 +142,8 @@ void nats_store(struct bus *base, const struct bus_store_request *what, bus_stor
         fail(bus, token, s);
 }
 
-static natsStatus publish_last(struct bus_nats *bus, natsConnection *connection, const char *subject,
-                               uint64_t token)
+static natsStatus publish_get(struct bus_nats *bus, natsConnection *connection, const char *subject,
+                              uint64_t after, uint64_t token)
 {
     char api[128], reply[REPLY_SIZE];
     struct buffer body;
@@ -152,14 +152,18 @@ static natsStatus publish_last(struct bus_nats *bus, natsConnection *connection,
     snprintf(api, sizeof api, "$JS.API.STREAM.MSG.GET.%s", bus->stream);
     format_reply(bus, token, reply);
     buffer_init(&body, LAST_BODY_MAX);
-    jetstream_encode_last(subject, &body);
+    if (after == BUS_LAST)
+        jetstream_encode_last(subject, &body);
+    else
+        jetstream_encode_next(subject, after + 1, &body);
     if (!buffer_failed(&body))
         s = natsConnection_PublishRequest(connection, api, reply, body.data, (int)body.len);
     buffer_fini(&body);
     return s;
 }
 
-void nats_last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context)
+void nats_get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
+              void *context)
 {
     struct bus_nats *bus = (struct bus_nats *)base;
     struct request *request = request_new(REQUEST_LAST, subject, timeout_ms, context);
@@ -176,7 +180,7 @@ void nats_last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_l
         return;
     }
     uint64_t token = requests_open(&bus->requests, request);
-    natsStatus s = publish_last(bus, connection, subject, token);
+    natsStatus s = publish_get(bus, connection, subject, after, token);
     link_put(bus);
     if (s != NATS_OK)
         fail(bus, token, s);

@@ -120,9 +120,8 @@ void jetstream_decode_store(struct slice json, const char *stream, struct jetstr
     *ret_answer = answer;
 }
 
-void jetstream_encode_last(const char *subject, struct buffer *out)
+static void append_body(json_t *body, struct buffer *out)
 {
-    json_t *body = json_pack("{s:s}", "last_by_subj", subject);
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
     if (text)
@@ -131,6 +130,16 @@ void jetstream_encode_last(const char *subject, struct buffer *out)
         out->failed = true;
     free(text);
     json_decref(body);
+}
+
+void jetstream_encode_last(const char *subject, struct buffer *out)
+{
+    append_body(json_pack("{s:s}", "last_by_subj", subject), out);
+}
+
+void jetstream_encode_next(const char *subject, uint64_t from, struct buffer *out)
+{
+    append_body(json_pack("{s:I, s:s}", "seq", (json_int_t)from, "next_by_subj", subject), out);
 }
 
 /* Go encodes []byte as padded standard base64, and leaves an empty one out (encoding/json; "omitempty"). */

@@ -23,6 +23,9 @@ void jetstream_decode_store(struct slice json, const char *stream, struct jetstr
 
 /* Appends the request's body: {"last_by_subj":"<subject>"}. */
 void jetstream_encode_last(const char *subject, struct buffer *out);
+/* The same for the first message of the subject at or behind `from`:
+ * {"seq":<from>,"next_by_subj":"<subject>"}. */
+void jetstream_encode_next(const char *subject, uint64_t from, struct buffer *out);
 
 struct jetstream_last_answer {
     enum bus_last_status status;

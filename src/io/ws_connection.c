@@ -43,7 +43,7 @@ static void release(struct ws_connection *connection)
     if (connection->wsi)
         ws_context_kill(connection->wsi);
     DL_DELETE(connection->server->connections, connection);
-    connection->server->count--;
+    atomic_fetch_sub(connection->server->sockets, 1);
     buffer_fini(&connection->input);
     ws_decoder_fini(&connection->decoder);
     free(connection);
@@ -105,9 +105,10 @@ void ws_connection_discard(struct ws_connection *connection)
 void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
 {
     struct ws_connection *connection = NULL;
-    if (server->count < 2 * (size_t)server->options.max_connections)
+    if (atomic_fetch_add(server->sockets, 1) < server->options.max_sockets)
         connection = calloc(1, sizeof *connection);
     if (!connection) {
+        atomic_fetch_sub(server->sockets, 1);
         close(fd);
         return;
     }
@@ -115,7 +116,6 @@ void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
     buffer_init(&connection->input, server->options.max_header_bytes);
     memcpy(connection->peer, peer, strlen(peer) + 1);
     DL_APPEND(server->connections, connection);
-    server->count++;
     connection->wsi = ws_context_adopt(server->context, fd, connection);
     if (connection->wsi)
         ws_server_set_deadline(connection, &server->handshakes);

@@ -95,7 +95,7 @@ struct ws_server {
     struct ws_listener *listener; /* NULL when no longer accepting */
     uint16_t port;
     struct ws_connection *connections;
-    size_t count; /* of `connections` */
+    atomic_uint own_sockets, *sockets; /* the limit is on *sockets, which may be shared */
     struct ws_deadlines handshakes, closings;
     struct loop_timer *deadline_timer;
     struct ws_connection *work, **work_tail;

@@ -109,23 +109,37 @@ void hub_reject(struct hub *hub, const struct room_key *room, const char *what, 
                  LOG_TEXT("reason", err_name(err)), LOG_U64("suppressed", suppressed));
 }
 
-static void work_on_event(struct hub *hub, struct hub_channel *channel, struct slice data)
+enum err hub_read_event(struct hub *hub, const struct room_key *room, struct slice data,
+                        struct hub_event *ret_event)
 {
     struct envelope_owned owned;
-    enum err err = envelope_decode(data, &channel->key, &owned);
+    enum err err = envelope_decode(data, room, &owned);
     if (err != ERR_OK) {
-        hub_reject(hub, &channel->key, "envelope", err);
-        return;
+        hub_reject(hub, room, "envelope", err);
+        return err;
     }
-    metrics_inc(METRIC_EVENTS_RECEIVED);
     buffer_clear(&hub->text);
     server_event(&hub->text, &owned.envelope);
-    struct frame *frame = buffer_failed(&hub->text) ? NULL : frame_new(FRAME_TEXT, buffer_slice(&hub->text));
-    if (frame)
-        hub_channel_on_event(hub, channel, &owned.envelope.position, frame);
-    else
-        hub_reject(hub, &channel->key, "envelope", ERR_NO_MEMORY);
+    struct hub_event event = {.position = owned.envelope.position};
     envelope_release(&owned);
+    if (!buffer_failed(&hub->text))
+        event.frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
+    if (!event.frame) {
+        hub_reject(hub, room, "envelope", ERR_NO_MEMORY);
+        return ERR_NO_MEMORY;
+    }
+    *ret_event = event;
+    return ERR_OK;
+}
+
+static void work_on_event(struct hub *hub, struct hub_channel *channel, const struct bus_message *message)
+{
+    struct hub_event event;
+    if (hub_read_event(hub, &channel->key, message->data, &event) != ERR_OK)
+        return;
+    metrics_inc(METRIC_EVENTS_RECEIVED);
+    event.stream_seq = message->stream_seq;
+    hub_channel_on_event(hub, channel, &event);
 }
 
 static void work_on_message(struct hub *hub, struct bus_message *message)
@@ -138,7 +152,7 @@ static void work_on_message(struct hub *hub, struct bus_message *message)
     if (!channel) /* still on its way when the room was left */
         return;
     if (kind == SUBJECT_LIVE)
-        work_on_event(hub, channel, message->data);
+        work_on_event(hub, channel, message);
     else if (kind == SUBJECT_SIGNAL && channel->presence)
         hub_presence_on_signal(hub, channel, message->data);
 }
@@ -170,7 +184,7 @@ static void work(void *context)
         struct hub_channel *channel = find(hub, &last->room);
         if (channel)
             hub_channel_on_last(hub, channel, last);
-        free(last);
+        hub_last_free(last);
         item = next;
     }
     item = inbox_take(&hub->messages);
@@ -196,10 +210,26 @@ static void fire(void *context, struct wheel_timer *timer)
     hub_channel_on_timer(hub, channel);
 }
 
+/* After a reconnect, or when the client library dropped messages: the last event of a room may be missing
+ * without anything coming after it to show that. */
+static void reconcile_all(struct hub *hub)
+{
+    unsigned changes = atomic_load(hub->bus_changes);
+    if (changes == hub->bus_changes_seen)
+        return;
+    hub->bus_changes_seen = changes;
+    struct hub_channel *channel, *next;
+    HASH_ITER(hh, hub->channels, channel, next)
+    {
+        hub_channel_reconcile(hub, channel);
+    }
+}
+
 static void tick(void *context)
 {
     struct hub *hub = context;
     hub->now_ms = loop_now_ms(hub->loop);
+    reconcile_all(hub);
     timer_wheel_advance(&hub->wheel, hub->now_ms, fire, hub);
 }
 
@@ -223,6 +253,8 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
     hub->config = options->config;
     hub->bus = options->bus;
+    hub->bus_changes = options->bus_changes;
+    hub->bus_changes_seen = atomic_load(options->bus_changes);
     hub->workers_count = options->workers_count;
     char random[9];
     random_text(random, 8);
@@ -304,7 +336,7 @@ void hub_free(struct hub **hub)
     }
     for (item = inbox_take(&(*hub)->lasts); item; item = next) {
         next = item->next;
-        free((struct hub_last *)item);
+        hub_last_free((struct hub_last *)item);
     }
     inbox_fini(&(*hub)->requests);
     inbox_fini(&(*hub)->messages);

@@ -15,6 +15,7 @@
 #ifndef ROOMCAST_NODE_HUB_H
 #define ROOMCAST_NODE_HUB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -86,9 +87,10 @@ struct hub_frame {
 };
 
 struct hub_options {
-    const struct config *config;  /* borrowed */
-    struct bus *bus;              /* borrowed */
-    struct inbox *const *workers; /* one inbox per worker, of struct hub_output; the array is copied */
+    const struct config *config;    /* borrowed */
+    struct bus *bus;                /* borrowed */
+    const atomic_uint *bus_changes; /* borrowed; grows whenever messages of the bus may have been missed */
+    struct inbox *const *workers;   /* one inbox per worker, of struct hub_output; the array is copied */
     unsigned workers_count;
 };
 

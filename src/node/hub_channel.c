@@ -10,9 +10,10 @@
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/subject.h>
 
-#define ASK_TIMEOUT_MS     2000
-#define ASK_RETRY_FIRST_MS 50
-#define ASK_RETRY_MAX_MS   2000
+#define ASK_TIMEOUT_MS      2000
+#define ASK_RETRY_FIRST_MS  50
+#define ASK_RETRY_MAX_MS    2000
+#define RECONCILE_SPREAD_MS 300
 
 static void on_message(void *context, struct bus_message *message)
 {
@@ -21,30 +22,31 @@ static void on_message(void *context, struct bus_message *message)
         bus_message_free(&message);
 }
 
-/* Bus thread: reads only what the hub needs and hands it over. An envelope that cannot be read means that the
- * room's position is not known, which is not the same as an empty room. */
+void hub_last_free(struct hub_last *last)
+{
+    free(last->data);
+    free(last);
+}
+
+/* Bus thread: only hands it over. */
 static void on_last(void *context, const struct bus_last_result *result)
 {
     struct hub_last *last = context;
     last->status = result->status;
-    if (result->status == BUS_LAST_NONE) {
-        last->position = (struct position){.epoch = EPOCH_EMPTY};
-    } else if (result->status == BUS_LAST_FOUND) {
-        struct envelope_owned owned;
-        enum err err = envelope_decode(result->data, &last->room, &owned);
-        if (err == ERR_OK) {
-            last->position = owned.envelope.position;
-            envelope_release(&owned);
-        } else {
+    if (result->status == BUS_LAST_FOUND) {
+        last->stream_seq = result->stream_seq;
+        last->len = result->data.len;
+        last->data = malloc(result->data.len ? result->data.len : 1);
+        if (last->data)
+            memcpy(last->data, result->data.data, result->data.len);
+        else
             last->status = BUS_LAST_UNAVAILABLE;
-            log_error("stored_envelope_unreadable", LOG_SLICE("room", room_key_name(&last->room)),
-                      LOG_U64("stream_seq", result->stream_seq), LOG_TEXT("error", err_name(err)));
-        }
     }
     if (!inbox_put(&last->hub->lasts, &last->item))
-        free(last);
+        hub_last_free(last);
 }
 
+/* Where does the room stand? Or, while it is repaired: which is the next event? */
 static void ask(struct hub *hub, struct hub_channel *channel)
 {
     struct hub_last *last = calloc(1, sizeof *last);
@@ -56,9 +58,13 @@ static void ask(struct hub *hub, struct hub_channel *channel)
     channel->ask_again_ms = 0;
     last->hub = hub;
     last->room = channel->key;
+    last->is_fetch = channel->channel.state == CHANNEL_REPAIRING;
     char subject[SUBJECT_SIZE];
     subject_format(hub->config->nats_prefix, SUBJECT_EVENT, &channel->key, subject);
-    bus_last(hub->bus, subject, ASK_TIMEOUT_MS, on_last, last);
+    if (last->is_fetch)
+        bus_next(hub->bus, subject, channel->stream_seq, ASK_TIMEOUT_MS, on_last, last);
+    else
+        bus_last(hub->bus, subject, ASK_TIMEOUT_MS, on_last, last);
 }
 
 struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key)
@@ -102,7 +108,7 @@ static void free_held(struct hub_channel *channel)
     while (channel->held) {
         struct held_event *held = channel->held;
         channel->held = held->next;
-        frame_unref(&held->frame);
+        frame_unref(&held->event.frame);
         free(held);
     }
     channel->held_tail = &channel->held;
@@ -153,7 +159,8 @@ void hub_channel_join(struct hub *hub, struct hub_channel *channel, struct hub_r
         channel->members_of[request->worker]++;
         channel->linger_until_ms = 0;
     }
-    if (channel->channel.state == CHANNEL_LIVE) {
+    /* While events may be missing the position is not known well enough to call a client up to date. */
+    if (channel->channel.state == CHANNEL_LIVE && !channel->is_unverified) {
         answer_position(hub, channel, request);
         return;
     }
@@ -191,74 +198,193 @@ static uint64_t retry_delay_ms(uint32_t failures)
     return ceiling / 2 + random_below((uint32_t)(ceiling / 2) + 1);
 }
 
-void hub_channel_on_last(struct hub *hub, struct hub_channel *channel, const struct hub_last *last)
+static void deliver(struct hub *hub, struct hub_channel *channel, const struct hub_event *event)
 {
-    if (channel->ask_id != last->ask_id || channel->channel.state != CHANNEL_ASKING)
-        return;
-    channel->ask_id = 0;
-    if (last->status == BUS_LAST_UNAVAILABLE) {
-        channel->ask_again_ms = hub->now_ms + retry_delay_ms(channel->ask_failures++);
-        hub_channel_arm(hub, channel);
+    if (event->stream_seq > channel->stream_seq)
+        channel->stream_seq = event->stream_seq;
+    hub_channel_send(hub, channel, event->frame, true, NULL);
+}
+
+static void hold(struct hub_channel *channel, const struct hub_event *event)
+{
+    struct held_event *held = channel->held_count < HELD_EVENTS_MAX ? malloc(sizeof *held) : NULL;
+    if (!held) {
+        struct frame *frame = event->frame;
+        frame_unref(&frame); /* shows as a gap when its turn comes, and is fetched */
         return;
     }
-    channel->ask_failures = 0;
-    channel_settle(&channel->channel, &last->position);
+    *held = (struct held_event){.event = *event};
+    *channel->held_tail = held;
+    channel->held_tail = &held->next;
+    channel->held_count++;
+}
 
-    struct hub_request *request;
-    while ((request = take_waiting(channel)))
-        answer_position(hub, channel, request);
-
+/* The room is live: what was held gets its turn. It may show a further gap: then the rest is held again. */
+static void release_held(struct hub *hub, struct hub_channel *channel)
+{
     struct held_event *held = channel->held;
     channel->held = NULL;
     channel->held_tail = &channel->held;
     channel->held_count = 0;
     while (held) {
         struct held_event *next = held->next;
-        hub_channel_on_event(hub, channel, &held->position, held->frame);
+        hub_channel_on_event(hub, channel, &held->event);
         free(held);
         held = next;
     }
-    hub_channel_arm(hub, channel);
 }
 
-static void hold(struct hub_channel *channel, const struct position *position, struct frame *frame)
+static void log_gap(struct hub *hub, const struct hub_channel *channel, const char *event, uint64_t seq)
 {
-    struct held_event *held = channel->held_count < HELD_EVENTS_MAX ? malloc(sizeof *held) : NULL;
-    if (!held) {
-        frame_unref(&frame); /* shows as a gap when the position is known */
-        return;
-    }
-    *held = (struct held_event){.position = *position, .frame = frame};
-    *channel->held_tail = held;
-    channel->held_tail = &held->next;
-    channel->held_count++;
-}
-
-void hub_channel_on_event(struct hub *hub, struct hub_channel *channel, const struct position *position,
-                          struct frame *frame)
-{
-    static struct log_limit gap_limit = LOG_LIMIT(1000);
+    static struct log_limit limit = LOG_LIMIT(1000);
     uint64_t suppressed;
+    if (log_limit_pass(&limit, hub->now_ms, &suppressed))
+        log_warn(event, LOG_SLICE("room", room_key_name(&channel->key)), LOG_U64("seq", seq),
+                 LOG_U64("suppressed", suppressed));
+}
 
-    switch (channel_offer(&channel->channel, position)) {
+void hub_channel_on_event(struct hub *hub, struct hub_channel *channel, const struct hub_event *event)
+{
+    struct frame *frame = event->frame;
+    switch (channel_offer(&channel->channel, &event->position)) {
     case CHANNEL_HOLD:
-        hold(channel, position, frame);
+        hold(channel, event);
+        return;
+    case CHANNEL_GAP:
+        metrics_inc(METRIC_GAPS_DETECTED);
+        log_gap(hub, channel, "gap_detected", event->position.seq);
+        hold(channel, event);
+        if (channel->ask_id == 0)
+            ask(hub, channel);
         return;
     case CHANNEL_DUPLICATE:
         metrics_inc(METRIC_EVENTS_DUPLICATE);
         break;
-    case CHANNEL_GAP:
-        metrics_inc(METRIC_GAPS_DETECTED);
-        if (log_limit_pass(&gap_limit, hub->now_ms, &suppressed))
-            log_warn("gap_detected", LOG_SLICE("room", room_key_name(&channel->key)),
-                     LOG_U64("seq", position->seq), LOG_U64("suppressed", suppressed));
-        hub_channel_send(hub, channel, frame, true, NULL);
-        break;
     case CHANNEL_DELIVER:
-        hub_channel_send(hub, channel, frame, true, NULL);
+        deliver(hub, channel, event);
         break;
     }
     frame_unref(&frame);
+}
+
+/* --- answers of the stream --- */
+
+/* The position that the answer names. False: the envelope cannot be read, so the position is not known, which
+ * is not the same as an empty room. */
+static bool read_position(struct hub *hub, const struct hub_last *last, struct position *ret_position)
+{
+    struct envelope_owned owned;
+    if (last->status == BUS_LAST_NONE) {
+        *ret_position = (struct position){.epoch = EPOCH_EMPTY};
+        return true;
+    }
+    enum err err = envelope_decode((struct slice){last->data, last->len}, &last->room, &owned);
+    if (err != ERR_OK) {
+        hub_reject(hub, &last->room, "stored envelope", err);
+        return false;
+    }
+    *ret_position = owned.envelope.position;
+    envelope_release(&owned);
+    return true;
+}
+
+static void answer_waiting(struct hub *hub, struct hub_channel *channel)
+{
+    struct hub_request *request;
+    while ((request = take_waiting(channel)))
+        answer_position(hub, channel, request);
+}
+
+static bool on_position(struct hub *hub, struct hub_channel *channel, const struct hub_last *last)
+{
+    struct position position;
+    if (!read_position(hub, last, &position))
+        return false;
+    if (channel->is_unverified && channel->presence)
+        hub_presence_query(hub, channel);
+    channel->is_unverified = false;
+    if (channel->channel.state == CHANNEL_ASKING) {
+        channel_settle(&channel->channel, &position);
+        channel->stream_seq = last->stream_seq;
+    } else if (channel->channel.state == CHANNEL_LIVE && channel_check(&channel->channel, &position)) {
+        metrics_inc(METRIC_GAPS_DETECTED);
+        return true;
+    }
+    answer_waiting(hub, channel);
+    if (channel->channel.state == CHANNEL_LIVE)
+        release_held(hub, channel);
+    return true;
+}
+
+static void resume(struct hub *hub, struct hub_channel *channel, bool target_is_held)
+{
+    channel_resume(&channel->channel, target_is_held);
+    answer_waiting(hub, channel);
+    release_held(hub, channel);
+}
+
+static void on_fetched(struct hub *hub, struct hub_channel *channel, const struct hub_last *last)
+{
+    if (last->status == BUS_LAST_NONE) { /* the rest of the gap is gone for good */
+        metrics_inc(METRIC_GAPS_LOST);
+        log_gap(hub, channel, "gap_lost", channel->channel.target.seq);
+        resume(hub, channel, channel->held != NULL);
+        return;
+    }
+    struct hub_event event;
+    channel->stream_seq = last->stream_seq;
+    if (hub_read_event(hub, &channel->key, (struct slice){last->data, last->len}, &event) != ERR_OK)
+        return; /* it is passed over, and the next one fetched */
+    event.stream_seq = last->stream_seq;
+    enum channel_verdict verdict = channel_fetched(&channel->channel, &event.position);
+    if (verdict == CHANNEL_GAP) {
+        metrics_inc(METRIC_GAPS_LOST);
+        log_gap(hub, channel, "gap_lost", event.position.seq);
+    }
+    if (verdict != CHANNEL_DUPLICATE) {
+        metrics_inc(METRIC_EVENTS_FETCHED);
+        deliver(hub, channel, &event);
+    }
+    frame_unref(&event.frame);
+    if (channel_is_repaired(&channel->channel)) {
+        metrics_inc(METRIC_GAPS_REPAIRED);
+        resume(hub, channel, false);
+    }
+}
+
+static void ask_later(struct hub *hub, struct hub_channel *channel)
+{
+    channel->ask_again_ms = hub->now_ms + retry_delay_ms(channel->ask_failures++);
+}
+
+void hub_channel_on_last(struct hub *hub, struct hub_channel *channel, const struct hub_last *last)
+{
+    if (channel->ask_id != last->ask_id)
+        return;
+    channel->ask_id = 0;
+    if (last->status == BUS_LAST_UNAVAILABLE) {
+        ask_later(hub, channel);
+    } else if (last->is_fetch) {
+        channel->ask_failures = 0;
+        on_fetched(hub, channel, last);
+    } else if (on_position(hub, channel, last)) {
+        channel->ask_failures = 0;
+    } else {
+        ask_later(hub, channel);
+    }
+    if (channel->channel.state == CHANNEL_REPAIRING && channel->ask_id == 0 && channel->ask_again_ms == 0)
+        ask(hub, channel);
+    hub_channel_arm(hub, channel);
+}
+
+void hub_channel_reconcile(struct hub *hub, struct hub_channel *channel)
+{
+    channel->is_unverified = true;
+    channel->ask_id = 0; /* an answer under way may be older than what was missed */
+    channel->ask_failures = 0;
+    /* Spread: thousands of rooms ask after a reconnect. */
+    channel->ask_again_ms = hub->now_ms + 1 + random_below(RECONCILE_SPREAD_MS);
+    hub_channel_arm(hub, channel);
 }
 
 void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame *frame, bool is_event,

@@ -218,9 +218,7 @@ static void collect(void *context, const struct room_key *user, bool online)
 static void publish_snapshot(struct hub *hub, struct hub_channel *channel)
 {
     struct user_collection collection = {.capacity = presence_local_count(channel->presence)};
-    if (collection.capacity == 0)
-        return;
-    collection.users = calloc(collection.capacity, sizeof *collection.users);
+    collection.users = calloc(collection.capacity ? collection.capacity : 1, sizeof *collection.users);
     if (!collection.users)
         return;
     presence_each(channel->presence, true, collect, &collection);
@@ -302,19 +300,28 @@ void hub_presence_on_signal(struct hub *hub, struct hub_channel *channel, struct
 
 void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
 {
-    struct user_collection collection = {.capacity = presence_count(channel->presence)};
+    size_t online_count = presence_count(channel->presence);
+    struct user_collection collection = {.capacity = is_large(hub, channel) ? 0 : online_count};
     collection.users = calloc(collection.capacity ? collection.capacity : 1, sizeof *collection.users);
     if (!collection.users) {
         hub_answer(hub, request, ERR_NO_MEMORY);
         return;
     }
-    presence_each(channel->presence, false, collect, &collection);
+    if (collection.capacity > 0)
+        presence_each(channel->presence, false, collect, &collection);
     buffer_clear(&hub->text);
-    server_presence_state(&hub->text, &channel->key, collection.users,
-                          is_large(hub, channel) ? 0 : collection.count, collection.count, &request->id);
+    server_presence_state(&hub->text, &channel->key, collection.users, collection.count, online_count,
+                          &request->id);
     free(collection.users);
     if (!buffer_failed(&hub->text))
         request->text = buffer_take(&hub->text);
     request->text_len = request->text ? strlen(request->text) : 0;
     hub_answer(hub, request, request->text ? ERR_OK : ERR_NO_MEMORY);
+}
+
+/* Signals may have been lost: asks the other nodes who is there, and tells them who is here. */
+void hub_presence_query(struct hub *hub, struct hub_channel *channel)
+{
+    publish_presence(hub, channel, &(struct signal_message){.kind = SIGNAL_PRESENCE_QUERY});
+    publish_snapshot(hub, channel);
 }

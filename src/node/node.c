@@ -12,11 +12,14 @@
 #include "admin.h"
 #include "node_internal.h"
 
-#define CLOSE_TIMEOUT_MS      5000
-#define DESCRIPTORS_RESERVED  128   /* listeners, bus, admin, logs, libraries */
-#define CONNECTIONS_AUTOMATIC 50000 /* as limits.connections = 0 says in the option table */
-#define PEM_MAX_BYTES         65536
-#define PROBLEM_SIZE          256
+#define CLOSE_TIMEOUT_MS       5000
+#define DESCRIPTORS_RESERVED   192 /* admin and relay connections, bus, logs, libraries */
+#define DESCRIPTORS_PER_WORKER 8   /* its loop, context and listener */
+#define STRANGERS_MIN          64 /* connections that have not completed their upgrade: as many as clients ... */
+#define STRANGERS_MAX          512   /* ... within these bounds */
+#define CONNECTIONS_AUTOMATIC  50000 /* as limits.connections = 0 says in the option table */
+#define PEM_MAX_BYTES          65536
+#define PROBLEM_SIZE           256
 
 static enum err read_file(const char *path, struct buffer *out)
 {
@@ -86,32 +89,39 @@ static struct session_rules make_rules(const struct config *config)
 /* Sets the descriptor limit to what the connections need. Before the first libwebsockets
  * context: Debian's build sizes a table by it and scans that on every close (ARCHITECTURE 7), so never higher
  * than needed. */
-static enum err fit_descriptors(struct node_shared *shared, char *problem)
+static enum err fit_descriptors(struct node *node, char *problem)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        snprintf(problem, PROBLEM_SIZE, "the limit of file descriptors cannot be read");
         return ERR_IO;
-    uint64_t wanted = shared->config->limits_connections;
-    uint64_t most = limit.rlim_max > DESCRIPTORS_RESERVED ? limit.rlim_max - DESCRIPTORS_RESERVED : 1;
-    if (wanted > most) {
-        snprintf(
-            problem, 256,
-            "limits.connections = %llu needs %llu file descriptors, and the hard limit is %llu: raise it "
-            "(ulimit -Hn, LimitNOFILE) or lower the option",
-            (unsigned long long)wanted, (unsigned long long)(wanted + DESCRIPTORS_RESERVED),
-            (unsigned long long)limit.rlim_max);
-        return ERR_CONFIG;
     }
+    uint64_t wanted = node->shared.config->limits_connections;
+    uint64_t own = DESCRIPTORS_RESERVED + (uint64_t)node->workers_count * DESCRIPTORS_PER_WORKER;
+    uint64_t most =
+        limit.rlim_max > own + 2 * STRANGERS_MAX ? limit.rlim_max - own - STRANGERS_MAX : STRANGERS_MAX;
     if (wanted == 0)
         wanted = most < CONNECTIONS_AUTOMATIC ? most : CONNECTIONS_AUTOMATIC;
-    limit.rlim_cur =
-        wanted + DESCRIPTORS_RESERVED < limit.rlim_max ? wanted + DESCRIPTORS_RESERVED : limit.rlim_max;
+    uint64_t strangers = wanted < STRANGERS_MIN   ? STRANGERS_MIN
+                         : wanted < STRANGERS_MAX ? wanted
+                                                  : STRANGERS_MAX;
+    uint64_t needed = wanted + strangers + own;
+    if (needed > limit.rlim_max) {
+        snprintf(
+            problem, PROBLEM_SIZE,
+            "limits.connections = %llu needs %llu file descriptors, and the hard limit is %llu: raise it "
+            "(ulimit -Hn, LimitNOFILE) or lower the option",
+            (unsigned long long)wanted, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+        return ERR_CONFIG;
+    }
+    limit.rlim_cur = needed;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
         snprintf(problem, PROBLEM_SIZE, "the limit of file descriptors cannot be set to %llu",
-                 (unsigned long long)limit.rlim_cur);
+                 (unsigned long long)needed);
         return ERR_IO;
     }
-    shared->max_connections = (unsigned)wanted;
+    node->shared.max_connections = (unsigned)wanted;
+    node->shared.max_sockets = (unsigned)(wanted + strangers);
     return ERR_OK;
 }
 
@@ -130,6 +140,7 @@ static enum err start_workers(struct node *node, char *problem)
     struct hub_options options = {
         .config = node->shared.config,
         .bus = node->bus,
+        .bus_changes = &node->bus_changes,
         .workers = inboxes,
         .workers_count = node->workers_count,
     };
@@ -176,7 +187,7 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
 
     enum err err = make_verifier(&node->shared, problem);
     if (err == ERR_OK)
-        err = fit_descriptors(&node->shared, problem);
+        err = fit_descriptors(node, problem);
     if (err == ERR_OK)
         err = user_quota_new((uint32_t)options->config->limits_connections_per_user, &node->shared.quota);
     if (err != ERR_OK) {
@@ -202,8 +213,14 @@ enum err node_start(struct node *node, struct bus *bus, char *problem)
                           "to claims in production"));
     log_info("listening", LOG_TEXT("address", node->shared.config->listen), LOG_U64("port", node->port),
              LOG_U64("admin_port", http_server_port(node->admin)), LOG_U64("workers", node->workers_count),
-             LOG_U64("connections", node->shared.max_connections));
+             LOG_U64("max_connections", node->shared.max_connections));
     return ERR_OK;
+}
+
+void node_on_bus_event(struct node *node, enum bus_event event)
+{
+    (void)event; /* down, up again, or dropped messages: each time some may have been missed */
+    atomic_fetch_add(&node->bus_changes, 1);
 }
 
 uint16_t node_port(const struct node *node)
@@ -245,6 +262,7 @@ void node_stop(struct node *node, uint64_t timeout_ms)
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_ask_drain(node->workers[i]);
     wait_for_clients(node, timeout_ms);
+    unsigned cut = atomic_load(&node->shared.connections);
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_ask_stop(node->workers[i]);
     for (unsigned i = 0; i < node->workers_started; i++)
@@ -253,7 +271,7 @@ void node_stop(struct node *node, uint64_t timeout_ms)
         hub_stop(node->hub);
     if (node->admin)
         http_server_free(&node->admin);
-    log_info("drained", LOG_U64("clients", clients), LOG_U64("cut", atomic_load(&node->shared.connections)));
+    log_info("drained", LOG_U64("clients", clients), LOG_U64("cut", cut));
 }
 
 void node_free(struct node **node)

@@ -14,6 +14,7 @@ struct node {
     struct node_shared shared;
     struct bus *bus; /* borrowed */
     enum metric_program metrics;
+    atomic_uint bus_changes; /* any thread: times when messages of the bus may have been missed */
     struct http_server *admin;
     struct hub *hub;
     struct worker *workers[WORKERS_MAX];

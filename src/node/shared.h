@@ -17,11 +17,13 @@ struct node_shared {
     const struct config *config;
     struct session_rules rules;
     struct token_verifier *verifier;
-    unsigned max_connections;
+    unsigned max_connections; /* clients */
+    unsigned max_sockets;     /* and those that have not completed their upgrade */
     struct hub *hub;
 
     /* any thread */
     atomic_uint connections; /* open, and accepted but not open yet */
+    atomic_uint sockets;     /* of all workers' listeners */
     atomic_bool draining;
 
     pthread_mutex_t quota_lock;

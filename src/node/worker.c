@@ -225,7 +225,8 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .max_header_bytes = config->limits_header_bytes,
         .handshake_timeout_s = (unsigned)config->limits_handshake_s,
         .close_timeout_s = CLOSE_TIMEOUT_S,
-        .max_connections = worker->shared->max_connections,
+        .max_sockets = worker->shared->max_sockets,
+        .sockets = &worker->shared->sockets,
     };
     struct ws_handlers handlers = {
         .on_request = on_request,

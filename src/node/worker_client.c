@@ -323,9 +323,15 @@ static bool join(struct worker *worker, struct client *client, const struct hub_
     return err == ERR_CONFLICT;
 }
 
+/* The hub counts the session as being in the room. */
+static bool is_joined(const struct hub_request *request)
+{
+    return request->status == ERR_OK || (request->keep && request->status == ERR_TIMEOUT);
+}
+
 static void give_back_join(struct worker *worker, const struct hub_request *request)
 {
-    if (request->kind != HUB_JOIN || (request->status != ERR_OK && !request->keep))
+    if (request->kind != HUB_JOIN || !is_joined(request))
         return;
     struct hub_request *part = hub_request_new(HUB_PART, worker->index, &request->room, &request->user);
     if (part)
@@ -336,7 +342,7 @@ static void say_connected(struct worker *worker, struct client *client, const st
 {
     struct session *session = &client->session;
     const struct config *config = worker->shared->config;
-    if (!join(worker, client, request)) {
+    if (!is_joined(request) || !join(worker, client, request)) {
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
     }

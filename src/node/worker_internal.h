@@ -51,6 +51,7 @@ struct worker {
     char *batch;            /* scratch of WRITE_BATCH_BYTES: frames that leave together */
     bool draining;
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
+    int64_t queued_bytes;                       /* likewise: the change of this turn */
 };
 
 /* worker_session.c: the life of a session. */
@@ -77,6 +78,8 @@ void client_send_error(struct worker *worker, struct client *client, enum error_
 void worker_deliver(struct worker *worker, struct hub_frame *output);
 /* Everything that is queued leaves, one write per session. */
 void worker_flush(struct worker *worker);
+/* Throws away what is queued. */
+void client_drop_queue(struct worker *worker, struct session *session);
 void client_flush(struct worker *worker, struct client *client);
 
 /* worker_client.c: what clients say. */

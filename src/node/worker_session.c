@@ -86,7 +86,7 @@ void client_close(struct worker *worker, struct client *client, enum close_reaso
     /* A reader that was too slow for its queue would be too slow for what is in it: it resumes from its
      * cursor. */
     if (reason == CLOSE_SLOW_CONSUMER)
-        outqueue_clear(&session->queue);
+        client_drop_queue(worker, session);
     buffer_clear(&worker->text);
     server_disconnect(&worker->text, row->code, row->text, close_reason_may_reconnect(reason),
                       retry_after_ms(reason));
@@ -137,6 +137,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
                  LOG_SLICE("user", room_key_name(&session->claims.user)), LOG_U64("code", code));
     }
     leave_all(worker, client);
+    client_drop_queue(worker, session);
     session_ended(session);
     timer_wheel_cancel(&worker->wheel, &session->timer);
     handshake_give_back(worker->shared, &session->claims.user);

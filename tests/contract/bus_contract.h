@@ -10,6 +10,7 @@ void a_known_id_is_not_stored_again(void **state);
 void a_wrong_expectation_is_fenced(void **state);
 void expecting_nothing_holds_only_for_an_empty_subject(void **state);
 void last_finds_the_last_or_none(void **state);
+void next_walks_a_subject_in_order(void **state);
 void bytes_survive_unchanged(void **state);
 void what_is_stored_after_last_is_received(void **state);
 void several_threads_store_at_once(void **state);

@@ -95,6 +95,28 @@ void last_finds_the_last_or_none(void **state)
     assert_int_equal(last_now(world, "user.6").status, BUS_LAST_NONE);
 }
 
+void next_walks_a_subject_in_order(void **state)
+{
+    struct world *world = *state;
+    uint64_t seqs[3], after = 0;
+
+    assert_int_equal(next_now(world, "chat.next", 0).status, BUS_LAST_NONE);
+    for (unsigned i = 0; i < 3; i++) {
+        char id[24], other[24];
+        snprintf(id, sizeof id, "next-%u", i);
+        snprintf(other, sizeof other, "chat.other-%u", i);
+        store_good(world, other, other, 0, "x");
+        seqs[i] = store_now(world, "chat.next", id, i == 0 ? 0 : seqs[i - 1], id).stream_seq;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        struct last_copy next = next_now(world, "chat.next", after);
+        assert_int_equal(next.status, BUS_LAST_FOUND);
+        assert_int_equal(next.stream_seq, seqs[i]);
+        after = next.stream_seq;
+    }
+    assert_int_equal(next_now(world, "chat.next", after).status, BUS_LAST_NONE);
+}
+
 void bytes_survive_unchanged(void **state)
 {
     struct world *world = *state;

@@ -266,3 +266,12 @@ struct last_copy last_now(struct world *world, const char *name)
     assert_true(counter_reaches(&waiting.answers, 1));
     return waiting.last;
 }
+
+struct last_copy next_now(struct world *world, const char *name, uint64_t after)
+{
+    struct waiting waiting = {.answers = COUNTER_INIT, .caller = pthread_self()};
+
+    bus_next(world->bus, subject_of(world, "ev", name), after, 5000, on_last, &waiting);
+    assert_true(counter_reaches(&waiting.answers, 1));
+    return waiting.last;
+}

@@ -94,5 +94,6 @@ struct last_copy {
     size_t len;
 };
 struct last_copy last_now(struct world *world, const char *name);
+struct last_copy next_now(struct world *world, const char *name, uint64_t after);
 
 #endif

@@ -52,6 +52,7 @@ int main(int argc, char **argv)
         TEST(a_wrong_expectation_is_fenced),
         TEST(expecting_nothing_holds_only_for_an_empty_subject),
         TEST(last_finds_the_last_or_none),
+        TEST(next_walks_a_subject_in_order),
         TEST(bytes_survive_unchanged),
         TEST(what_is_stored_after_last_is_received),
         TEST(several_threads_store_at_once),

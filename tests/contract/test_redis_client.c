@@ -183,6 +183,9 @@ static void redis_reads_new_then_pending_then_acks(void **state)
     assert_entry(&entries.items[0], "a");
     assert_entry(&entries.items[1], "b");
     assert_false(entries.items[2].has_event);
+    const char fields[] = "{\"other\":\"x\",\"more\":\"y\"}"; /* instead of the event */
+    assert_int_equal(entries.items[2].event.len, sizeof fields - 1);
+    assert_memory_equal(entries.items[2].event.data, fields, sizeof fields - 1);
     assert_false(entries.items[2].trimmed);
     strcpy(first, entries.items[0].id);
     strcpy(second, entries.items[1].id);
@@ -203,6 +206,35 @@ static void redis_reads_new_then_pending_then_acks(void **state)
     assert_int_equal(redis_read_pending(client, &group, "0", 10, &entries), ERR_OK);
     assert_int_equal(entries.count, 0);
     redis_entries_release(&entries);
+    redis_client_free(&client);
+}
+
+static void redis_keeps_the_fields_of_entries_without_an_event(void **state)
+{
+    struct redis_process *redis = *state;
+    struct redis_client *client = connected(redis);
+    struct redis_entries entries;
+    size_t size = 1u << 20;
+    char *bytes = malloc(size);
+
+    assert_non_null(bytes);
+    memset(bytes, 1, size);
+    const struct redis_field odd = {"a\"\xff", SLICE_LITERAL("\n\xc3\xa9")}, large = {"large", {bytes, size}};
+    assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
+    assert_int_equal(redis_add(client, "s", 10, &odd, 1), ERR_OK);
+    add(redis, "an event");
+    assert_int_equal(redis_add(client, "s", 10, &large, 1), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 10, 100, &entries), ERR_OK);
+    assert_int_equal(entries.count, 3);
+    const char fields[] = "{\"a\\\"\xef\xbf\xbd\":\"\\n\xc3\xa9\"}";
+    const struct slice first = entries.items[0].event, last = entries.items[2].event;
+    assert_int_equal(first.len, sizeof fields - 1);
+    assert_memory_equal(first.data, fields, first.len);
+    assert_entry(&entries.items[1], "an event");
+    assert_in_range(last.len, 64u << 10, (64u << 10) + 32);
+    assert_memory_equal(last.data + last.len - 8, "\\u0001\"}", 8);
+    redis_entries_release(&entries);
+    free(bytes);
     redis_client_free(&client);
 }
 
@@ -401,6 +433,7 @@ int main(void)
         WITH_REDIS(redis_client_reports_what_is_missing),
         WITH_REDIS(redis_group_reads_what_came_before_it),
         WITH_REDIS(redis_reads_new_then_pending_then_acks),
+        WITH_REDIS(redis_keeps_the_fields_of_entries_without_an_event),
         WITH_REDIS(redis_acks_more_than_one_command_holds),
         WITH_REDIS(redis_claims_what_a_dead_consumer_left),
         WITH_REDIS(redis_tells_that_the_group_is_gone),

@@ -90,15 +90,15 @@ static void store(struct bus *base, const struct bus_store_request *request, bus
     }
 }
 
-static void last(struct bus *base, const char *subject, uint64_t timeout_ms, bus_last_done done,
-                 void *context)
+static void get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms,
+                bus_last_done done, void *context)
 {
     struct faulty_bus *bus = of(base);
 
     if (atomic_load(&bus->down))
         done(context, &(struct bus_last_result){.status = BUS_LAST_UNAVAILABLE});
     else
-        bus_last(bus->inner, subject, timeout_ms, done, context);
+        bus->inner->ops->get(bus->inner, subject, after, timeout_ms, done, context);
 }
 
 static enum err ensure_stream(struct bus *base, const struct bus_stream_options *options, char *problem)
@@ -126,7 +126,7 @@ static void free_bus(struct bus *bus)
 struct bus *faulty_bus_new(struct bus *inner)
 {
     static const struct bus_ops ops = {subscribe, unsubscribe,   publish, store,
-                                       last,      ensure_stream, is_up,   free_bus};
+                                       get,       ensure_stream, is_up,   free_bus};
     struct faulty_bus *bus = calloc(1, sizeof *bus);
 
     if (!bus)

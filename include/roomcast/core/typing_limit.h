@@ -17,7 +17,7 @@ struct typing_limit {
     uint32_t count, sweep_at;
 };
 
-#define TYPING_USERS_MAX 4096 /* in one chat and interval; further ones are held back */
+#define TYPING_USERS_MAX 4096 /* in one chat within a minute; further ones are held back */
 
 void typing_limit_init(struct typing_limit *limit);
 void typing_limit_fini(struct typing_limit *limit);

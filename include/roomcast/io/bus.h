@@ -114,6 +114,10 @@ typedef void (*bus_last_done)(void *context, const struct bus_last_result *resul
 /* The last stored message of an event subject, from the stream's leader, never from a replica (ARCHITECTURE
  * 4). NONE only when the leader says so. `done` as in bus_store. */
 void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context);
+/* The first stored message of an event subject behind stream sequence `after`, from the leader too. NONE:
+ * nothing follows. One by one this reads back what live delivery, which is at most once, has missed. */
+void bus_next(struct bus *bus, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
+              void *context);
 
 struct bus_stream_options {
     unsigned replicas;

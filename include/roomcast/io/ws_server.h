@@ -9,6 +9,7 @@
 #ifndef ROOMCAST_IO_WS_SERVER_H
 #define ROOMCAST_IO_WS_SERVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,8 +79,9 @@ struct ws_server_options {
     size_t max_header_bytes;
     unsigned handshake_timeout_s;
     unsigned close_timeout_s; /* wait for the peer's close frame */
-    unsigned
-        max_connections; /* a further one is answered 503 by on_request as usual, beyond 2x it is dropped */
+    unsigned max_sockets;     /* a further one is closed at once */
+    atomic_uint
+        *sockets; /* borrowed: how many there are, shared by servers that share the limit; NULL: own */
 };
 
 /* ERR_IO with `problem` (256 bytes): which address, why. */

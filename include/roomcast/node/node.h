@@ -28,6 +28,8 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
  * node_free. ERR_IO, ERR_NO_MEMORY with `problem` (256 bytes): node_stop and node_free are due all the same.
  */
 enum err node_start(struct node *node, struct bus *bus, char *problem) MUST_CHECK;
+/* To be called from the bus's on_event, on any thread, between node_new and node_free. */
+void node_on_bus_event(struct node *node, enum bus_event event);
 uint16_t node_port(const struct node *node);
 uint16_t node_admin_port(const struct node *node);
 /* Any thread. True when clients can be served; otherwise appends what is missing: "nats: not connected". */

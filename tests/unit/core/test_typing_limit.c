@@ -58,6 +58,23 @@ static void users_who_stopped_are_forgotten(void **state)
     typing_limit_fini(&limit);
 }
 
+static void users_who_never_stop_do_not_silence_the_room(void **state)
+{
+    (void)state;
+    struct typing_limit limit;
+    typing_limit_init(&limit);
+    for (int i = 0; i < TYPING_USERS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "u%d", i);
+        struct room_key key = user(name);
+        assert_true(typing_limit_pass(&limit, &key, true, 2000, 10000));
+    }
+    struct room_key late = user("late");
+    assert_false(typing_limit_pass(&limit, &late, true, 2000, 10000));
+    assert_true(typing_limit_pass(&limit, &late, true, 2000, 70001));
+    typing_limit_fini(&limit);
+}
+
 int main(void)
 {
     if (random_init() != ERR_OK)
@@ -66,6 +83,7 @@ int main(void)
         cmocka_unit_test(a_user_may_start_once_per_interval),
         cmocka_unit_test(the_stop_of_a_start_passes_once),
         cmocka_unit_test(users_who_stopped_are_forgotten),
+        cmocka_unit_test(users_who_never_stop_do_not_silence_the_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

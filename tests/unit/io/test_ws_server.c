@@ -193,7 +193,7 @@ static void try_to_listen(const char *host, uint16_t port, enum err expected, ch
     struct ws_server *server = NULL;
     assert_int_equal(loop_new(&loop), ERR_OK);
     const struct ws_server_options options = {
-        .loop = loop, .host = host, .port = port, .max_header_bytes = 1024, .max_connections = 1};
+        .loop = loop, .host = host, .port = port, .max_header_bytes = 1024, .max_sockets = 1};
     const struct ws_handlers handlers = {.context = NULL};
     assert_int_equal(ws_server_new(&options, &handlers, &server, problem), expected);
     if (server && strcmp(host, "::") == 0) {

@@ -29,6 +29,7 @@ static struct {
     struct config config;
     struct bus *bus;
     struct hub *hub;
+    atomic_uint bus_changes;
     struct fake_worker workers[WORKERS];
     uint64_t last_seq[256]; /* stream sequence of each test room's last event */
 } world;
@@ -69,8 +70,11 @@ static int start(void **state)
     }
     if (bus_memory_new(&bus_options, &callbacks, &world.bus) != ERR_OK)
         return 1;
-    struct hub_options options = {
-        .config = &world.config, .bus = world.bus, .workers = inboxes, .workers_count = WORKERS};
+    struct hub_options options = {.config = &world.config,
+                                  .bus = world.bus,
+                                  .bus_changes = &world.bus_changes,
+                                  .workers = inboxes,
+                                  .workers_count = WORKERS};
     return hub_start(&options, &world.hub) == ERR_OK ? 0 : 1;
 }
 
@@ -355,6 +359,35 @@ static void presence_lists_who_joined(void **state)
     expect_frame(0, "\"is_online\":false");
 }
 
+static void a_gap_that_the_stream_cannot_fill_is_counted_and_passed_over(void **state)
+{
+    (void)state;
+    join(0, 9, "anna");
+    publish(9, 1);
+    expect_frame(0, "\"seq\":1,");
+    int64_t lost = metrics_get(METRIC_GAPS_LOST);
+    publish(9, 3);
+    publish(9, 4);
+    expect_frame(0, "\"seq\":3,");
+    expect_frame(0, "\"seq\":4,");
+    assert_int_equal(metrics_get(METRIC_GAPS_LOST), lost + 1);
+}
+
+static void trouble_on_the_bus_makes_rooms_ask_anew_and_lose_nothing(void **state)
+{
+    (void)state;
+    join(0, 10, "anna");
+    publish(10, 1);
+    atomic_fetch_add(&world.bus_changes, 1);
+    publish(10, 2);
+    expect_frame(0, "\"seq\":1,");
+    expect_frame(0, "\"seq\":2,");
+    ask(HUB_POSITION, 0, 10, "anna", false);
+    struct hub_request *answer = next_answer(0);
+    assert_int_equal(answer->position.seq, 2);
+    hub_request_free(&answer);
+}
+
 static void garbage_on_the_bus_is_counted_and_harms_nobody(void **state)
 {
     (void)state;
@@ -385,6 +418,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(typing_reaches_the_room_but_not_its_sender_and_is_limited, start,
                                         stop),
         cmocka_unit_test_setup_teardown(presence_lists_who_joined, start, stop),
+        cmocka_unit_test_setup_teardown(a_gap_that_the_stream_cannot_fill_is_counted_and_passed_over, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(trouble_on_the_bus_makes_rooms_ask_anew_and_lose_nothing, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(garbage_on_the_bus_is_counted_and_harms_nobody, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
