@@ -120,8 +120,9 @@ void client_send_last(struct worker *worker, struct client *client)
     static const struct outqueue_limits no_limits = {.max_frames = UINT32_MAX, .max_bytes = SIZE_MAX};
     struct frame *frame =
         buffer_failed(&worker->text) ? NULL : frame_new(FRAME_TEXT, buffer_slice(&worker->text));
-    if (frame)
-        X frame_unref(&frame);
+    if (frame && outqueue_push(&client->session.queue, frame, &no_limits) == OUTQUEUE_QUEUED)
+        count_queued(worker, frame); /* without memory it ends without a word */
+    frame_unref(&frame);
     mark_dirty(worker, &client->session);
 }
 
