@@ -5,7 +5,13 @@
 
 #include <hiredis/hiredis.h>
 
+#include <roomcast/base/buffer.h>
+#include <roomcast/base/text.h>
+
 #include "redis_command.h"
+
+#define FIELDS_MAX (64u << 10) /* bytes of the text that stands for an entry without `event` */
+#define FIELDS_END 32u         /* beyond FIELDS_MAX, to close what is open */
 
 enum err redis_group_ensure(struct redis_client *client, const struct redis_group *group)
 {
@@ -31,9 +37,41 @@ void redis_entries_release(struct redis_entries *entries)
     *entries = (struct redis_entries){.items = NULL};
 }
 
+static void append_string(struct buffer *out, const redisReply *reply, size_t end)
+{
+    struct slice rest = {reply->str, reply->len};
+    char unit[TEXT_UNIT_SIZE];
+
+    buffer_append_char(out, '"');
+    while (rest.len > 0 && out->len < end) {
+        size_t used = text_escape(rest, unit);
+        buffer_append_text(out, unit);
+        rest = (struct slice){rest.data + used, rest.len - used};
+    }
+    buffer_append_char(out, '"');
+}
+
+/* {"field":"value",...}: what the publisher sent instead of an event, for the dead letter. Cut when it is too
+ * long, and even then JSON. */
+static struct slice append_fields(struct buffer *out, const redisReply *fields)
+{
+    size_t start = out->len, end = start + FIELDS_MAX;
+
+    buffer_append_char(out, '{');
+    for (size_t i = 0; i + 1 < fields->elements && out->len < end; i += 2) {
+        if (i > 0)
+            buffer_append_char(out, ',');
+        append_string(out, fields->element[i], end);
+        buffer_append_char(out, ':');
+        append_string(out, fields->element[i + 1], end);
+    }
+    buffer_append_char(out, '}');
+    return (struct slice){NULL, out->len - start};
+}
+
 /* [id, [field, value, ...]]; nil instead of the fields when the entry was trimmed. The last `event` field
- * counts. */
-static bool read_entry(const redisReply *reply, struct redis_entry *entry)
+ * counts; without one, all fields stand in its place, in `texts` until adopt_texts(). */
+static bool read_entry(const redisReply *reply, struct buffer *texts, struct redis_entry *entry)
 {
     if (!redis_is_array(reply, 2) || !redis_is_string(reply->element[0]) ||
         reply->element[0]->len >= REDIS_ID_SIZE)
@@ -55,7 +93,50 @@ static bool read_entry(const redisReply *reply, struct redis_entry *entry)
             entry->event = (struct slice){value->str, value->len};
         }
     }
+    if (!entry->has_event)
+        entry->event = append_fields(texts, fields);
     return true;
+}
+
+/* Moves the texts behind the entries, into one block with them. */
+static bool adopt_texts(struct redis_entries *entries, const struct buffer *texts)
+{
+    size_t size = entries->count * sizeof *entries->items;
+
+    if (texts->len == 0)
+        return !buffer_failed(texts);
+    void *block = buffer_failed(texts) ? NULL : realloc(entries->items, size + texts->len);
+    if (!block)
+        return false;
+    entries->items = block;
+    char *at = (char *)block + size;
+    memcpy(at, texts->data, texts->len);
+    for (size_t i = 0; i < entries->count; i++) {
+        struct redis_entry *entry = &entries->items[i];
+        if (entry->has_event || entry->trimmed)
+            continue;
+        entry->event.data = at;
+        at += entry->event.len;
+    }
+    return true;
+}
+
+static enum err read_list(struct redis_client *client, const redisReply *list, struct buffer *texts,
+                          struct redis_entries *entries)
+{
+    entries->items = calloc(list->elements ? list->elements : 1, sizeof *entries->items);
+    if (!entries->items)
+        return redis_fail(client, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+    for (size_t i = 0; i < list->elements; i++) {
+        if (list->element[i]->type == REDIS_REPLY_NIL) /* XAUTOCLAIM of Redis 6.2: a trimmed entry */
+            continue;
+        if (!read_entry(list->element[i], texts, &entries->items[entries->count]))
+            return redis_fail_form(client);
+        entries->count++;
+    }
+    if (!adopt_texts(entries, texts))
+        return redis_fail(client, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+    return ERR_OK;
 }
 
 /* Takes `reply` over, in every case. `list` lies within it. */
@@ -68,22 +149,15 @@ static enum err read_entries(struct redis_client *client, redisReply *reply, con
         redis_entries_release(&entries);
         return redis_fail_form(client);
     }
-    entries.items = calloc(list->elements ? list->elements : 1, sizeof *entries.items);
-    if (!entries.items) {
+    struct buffer texts;
+    buffer_init(&texts, list->elements * (FIELDS_MAX + FIELDS_END));
+    enum err err = read_list(client, list, &texts, &entries);
+    buffer_fini(&texts);
+    if (err == ERR_OK)
+        *ret_entries = entries;
+    else
         redis_entries_release(&entries);
-        return redis_fail(client, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
-    }
-    for (size_t i = 0; i < list->elements; i++) {
-        if (list->element[i]->type == REDIS_REPLY_NIL) /* XAUTOCLAIM of Redis 6.2: a trimmed entry */
-            continue;
-        if (!read_entry(list->element[i], &entries.items[entries.count])) {
-            redis_entries_release(&entries);
-            return redis_fail_form(client);
-        }
-        entries.count++;
-    }
-    *ret_entries = entries;
-    return ERR_OK;
+    return err;
 }
 
 /* XREADGROUP: nil when nothing came, else [[stream, [entry, ...]]]. */

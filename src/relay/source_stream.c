@@ -242,6 +242,7 @@ static void take_entries(struct source_stream *source, const struct redis_entrie
         if (entry->trimmed)
             finish_entry(source, entry->id);
         else if (!entry->has_event)
+            /* the letter holds the fields it has instead */
             reject_entry(source, entry, "the stream entry has no field \"event\"");
         else
             take_event(source, entry);

@@ -88,6 +88,7 @@ static void relay_buries_bad_events(void **state)
     wait_acknowledged(&fixture);
     char *entries = redis_ask(&fixture.redis, "XRANGE", "roomcast:dead", "-", "+", (char *)NULL);
     assert_dead(entries, "the stream entry has no field \"event\"");
+    assert_dead(entries, "{\"other\":\"field\"}");
     assert_dead(entries, "event_type");
     assert_dead(entries, "more than relay.max_event_bytes");
     assert_dead(entries, "truncated");
