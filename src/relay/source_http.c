@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/metrics.h>
 #include <roomcast/base/random.h>
 
 #include "http_answer.h"
@@ -63,10 +64,11 @@ static void answer_unavailable(struct http_exchange *exchange, enum error_code c
 
 static void answer_batch(const struct batch *batch, struct http_exchange *exchange)
 {
-    if (batch->refused)
-        http_refuse(exchange, 400, ERROR_CODE_INVALID_EVENT, batch->message, NULL, NULL);
-    else if (batch->abandoned || batch->waiting)
+    /* First, or nobody would send again what is not stored only for now. */
+    if (batch->abandoned || batch->waiting)
         answer_unavailable(exchange, ERROR_CODE_UNAVAILABLE, not_stored);
+    else if (batch->refused)
+        http_refuse(exchange, 400, ERROR_CODE_INVALID_EVENT, batch->message, NULL, NULL);
     else
         answer_accepted(exchange, batch->stored, batch->skipped);
 }
@@ -95,9 +97,15 @@ static void note_outcome(struct batch *batch, const struct relay_event *event)
 {
     if (event->outcome == EVENT_STORED) {
         batch->stored++;
-    } else if (event->outcome == EVENT_ABANDONED) {
+        return;
+    }
+    if (event->outcome == EVENT_ABANDONED) {
         batch->abandoned = true;
-    } else if (!batch->refused) {
+        return;
+    }
+    /* As an event that the relay itself refuses: the publisher is told, and no dead letter is written. */
+    metrics_inc(METRIC_RELAY_REJECTED);
+    if (!batch->refused) {
         batch->refused = true;
         snprintf(batch->message, sizeof batch->message, "event %zu cannot be stored: %s", event->index,
                  event->problem);

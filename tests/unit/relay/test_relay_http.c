@@ -138,8 +138,10 @@ static void relay_refuses_bad_requests(void **state)
     assert_non_null(strstr(reply, "Allow: POST"));
     free(reply);
     assert_int_equal(http(&fixture, "POST", "/v1/other", FIXTURE_KEY, event, NULL), 404);
+    int64_t rejected = metrics_get(METRIC_RELAY_REJECTED);
     faulty_bus_refuse(fixture.bus, true);
     assert_post(FIXTURE_KEY, event, 400, "event 0 cannot be stored: injected");
+    assert_int_equal(metrics_get(METRIC_RELAY_REJECTED), rejected + 1);
     free(event);
     free(large);
     assert_int_equal(fixture.heard_count, 0);
