@@ -187,6 +187,20 @@ static void finish_entry(struct source_stream *source, const char *id)
     (void)stream_table_add(&source->table, id, ENTRY_FINISHED, 0);
 }
 
+/* It may have been stored before; nobody can tell. */
+static void drop_trimmed(struct source_stream *source, const struct redis_entry *entry)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+
+    metrics_inc(METRIC_RELAY_DROPPED);
+    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_warn("event_dropped", LOG_TEXT("source", source->group.stream), LOG_TEXT("entry", entry->id),
+                 LOG_TEXT("reason", "Redis trimmed the entry before it was acknowledged"),
+                 LOG_U64("suppressed", suppressed));
+    finish_entry(source, entry->id);
+}
+
 static void reject_entry(struct source_stream *source, const struct redis_entry *entry, const char *reason)
 {
     if (bury(source, reason, entry->id, entry->event) == ERR_OK)
@@ -240,7 +254,7 @@ static void take_entries(struct source_stream *source, const struct redis_entrie
             continue;
         metrics_inc(METRIC_RELAY_READ_STREAM);
         if (entry->trimmed)
-            finish_entry(source, entry->id);
+            drop_trimmed(source, entry);
         else if (!entry->has_event)
             /* the letter holds the fields it has instead */
             reject_entry(source, entry, "the stream entry has no field \"event\"");

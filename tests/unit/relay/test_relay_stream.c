@@ -239,6 +239,21 @@ static void relay_stores_first_what_one_of_another_name_left(void **state)
     fixture.config->node_name = name;
 }
 
+static void relay_counts_what_redis_trimmed(void **state)
+{
+    (void)state;
+
+    wait_ready(&fixture);
+    leave_unfinished(1, 0, 3);
+    int64_t dropped = metrics_get(METRIC_RELAY_DROPPED);
+    free(redis_ask(&fixture.redis, "XTRIM", "roomcast:events", "MAXLEN", "1", (char *)NULL));
+    fixture_start_relay(&fixture);
+    wait_heard(&fixture, 1);
+    wait_acknowledged(&fixture);
+    assert_string_equal(fixture.heard[0].id, "r0-2");
+    assert_int_equal(metrics_get(METRIC_RELAY_DROPPED), dropped + 2);
+}
+
 /* Not supported for order, but nothing is lost, doubled or left behind. */
 static void two_relays_store_every_event_once(void **state)
 {
@@ -379,6 +394,7 @@ int main(void)
         WITH_RELAY(relay_keeps_the_order_through_faults),
         WITH_RELAY(relay_finishes_after_a_restart_what_was_pending),
         WITH_RELAY(relay_stores_first_what_one_of_another_name_left),
+        WITH_RELAY(relay_counts_what_redis_trimmed),
         WITH_RELAY(two_relays_store_every_event_once),
         WITH_RELAY(relay_waits_for_the_bus),
         WITH_RELAY(relay_reads_on_after_redis_was_emptied),
