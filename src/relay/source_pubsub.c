@@ -16,6 +16,7 @@
 
 #define WAIT_MS       100u /* for a message, when nothing waits to be taken in */
 #define WAIT_SHORT_MS 10u
+#define DRAIN_MS      100u /* at the end, for what has arrived: publishers may never pause */
 
 struct source_pubsub {
     struct source_context context; /* immutable */
@@ -195,22 +196,30 @@ static void read_message(struct source_pubsub *source)
     }
 }
 
+/* Takes what has arrived, which Redis will not send again, and listens no more. */
+static void drain(struct source_pubsub *source)
+{
+    struct redis_message message = {.reply = NULL};
+    uint64_t end = clock_monotonic_ms() + DRAIN_MS;
+
+    while (clock_monotonic_ms() < end && redis_next_message(source->subscriber, 0, &message) == ERR_OK) {
+        take_message(source, &message);
+        redis_message_release(&message);
+        pump(source);
+    }
+    redis_client_disconnect(source->subscriber);
+}
+
 /* --- life --- */
 
 static bool is_over(struct source_pubsub *source)
 {
-    if (!atomic_load(&source->stopping))
-        return false;
     return clock_monotonic_ms() >= atomic_load(&source->deadline_ms) ||
            (source->backlog.count == 0 && atomic_load(&source->in_flight) == 0);
 }
 
 static void turn(struct source_pubsub *source)
 {
-    if (atomic_load(&source->stopping)) {
-        wakeup_wait(&source->wakeup, 20);
-        return;
-    }
     if (redis_client_is_connected(source->subscriber)) {
         read_message(source);
         return;
@@ -226,13 +235,18 @@ static void *run(void *context)
 {
     struct source_pubsub *source = context;
 
-    while (!is_over(source)) {
+    while (!atomic_load(&source->stopping)) {
         turn(source);
         pump(source);
         bury_refused(source);
     }
+    drain(source);
+    while (!is_over(source)) {
+        wakeup_wait(&source->wakeup, 20);
+        pump(source);
+        bury_refused(source);
+    }
     bury_refused(source);
-    redis_client_disconnect(source->subscriber);
     redis_client_disconnect(source->writer);
     return NULL;
 }

@@ -108,6 +108,18 @@ static void relay_keeps_messages_while_the_bus_is_away(void **state)
     assert_heard_in_order(&fixture);
 }
 
+static void relay_stores_before_it_stops_what_was_published(void **state)
+{
+    (void)state;
+
+    for (unsigned i = 0; i < 500; i++)
+        publish_event("events.message", NULL, i % 10, "x");
+    free(redis_ask(&fixture.redis, "PING", (char *)NULL)); /* by now Redis has sent them all */
+    fixture_stop_relay(&fixture, FIXTURE_WAIT);
+    wait_heard(&fixture, 500);
+    assert_heard_in_order(&fixture);
+}
+
 static void relay_stops_with_messages_left(void **state)
 {
     (void)state;
@@ -131,8 +143,11 @@ int main(void)
 {
 #define WITH_RELAY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_RELAY(relay_stores_published_events),     WITH_RELAY(relay_stores_both_copies_once),
-        WITH_RELAY(relay_buries_bad_published_events), WITH_RELAY(relay_keeps_messages_while_the_bus_is_away),
+        WITH_RELAY(relay_stores_published_events),
+        WITH_RELAY(relay_stores_both_copies_once),
+        WITH_RELAY(relay_buries_bad_published_events),
+        WITH_RELAY(relay_keeps_messages_while_the_bus_is_away),
+        WITH_RELAY(relay_stores_before_it_stops_what_was_published),
         WITH_RELAY(relay_stops_with_messages_left),
     };
     if (random_init() != ERR_OK)
