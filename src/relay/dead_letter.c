@@ -4,26 +4,14 @@
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
 
-/* A JSON parser's message quotes what it stumbled on, and a log holds nothing of an event's body. */
-static struct slice without_quotation(const char *reason)
-{
-    struct slice text = slice_of(reason);
-    const char *quotation = strstr(reason, " near '");
-
-    if (quotation)
-        text.len = (size_t)(quotation - reason);
-    return text;
-}
-
 static void log_rejected(const struct dead_letter *letter)
 {
     static struct log_limit limit = LOG_LIMIT(1000);
     uint64_t suppressed;
 
     if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
-        log_warn("event_rejected", LOG_SLICE("reason", without_quotation(letter->reason)),
-                 LOG_SLICE("source", letter->source), LOG_U64("bytes", letter->text.len),
-                 LOG_U64("suppressed", suppressed));
+        log_warn("event_rejected", LOG_TEXT("reason", letter->reason), LOG_SLICE("source", letter->source),
+                 LOG_U64("bytes", letter->text.len), LOG_U64("suppressed", suppressed));
 }
 
 static void log_failed(struct redis_client *client)
