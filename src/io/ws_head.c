@@ -187,7 +187,7 @@ static struct slice without_authority(struct slice target)
 static bool parse_version(struct parse *parse, struct slice version, bool *ret_http_1_1)
 {
     bool form = version.len == 8 && memcmp(version.data, "HTTP/", 5) == 0 && version.data[6] == '.';
-    if (!form)
+    if (!form || version.data[7] < '0' || version.data[7] > '9')
         return bad(parse, "the request line is malformed");
     if (version.data[5] != '1') {
         *parse->problem =
