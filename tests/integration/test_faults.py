@@ -141,7 +141,7 @@ def test_a_stopped_relay_leaves_the_rest_to_its_successor(make_stack, open_clien
     events = [message(chat, number) for number in range(400)]
     stack.xadd_all(events)
     assert stack.relay.stop() == 0
-    successor = stack.new_relay("relay-1")  # another consumer name: it takes over what the first had read
+    successor = stack.new_relay("relay-1")  # whatever its name, it takes over what the first had read
     watch(successor)
     successor.start()
     expect_messages(client, events, 1)

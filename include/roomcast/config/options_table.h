@@ -19,7 +19,7 @@
 OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the WebSocket endpoint (/ws, /api/v1/ws); [::]:8080 listens on IPv6 and IPv4")
 OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz and /metrics; keep it private")
 OPTION(workers, INT, "workers", "0", 0, 64, "threads", NODE, "worker threads; 0 starts one per core")
-OPTION(node_name, TEXT, "node.name", "", 0, 64, "", BOTH, "name of this process in messages, logs and the consumer group; empty takes the host name")
+OPTION(node_name, TEXT, "node.name", "", 0, 64, "", BOTH, "name of this process in messages and logs; empty takes the host name")
 OPTION(log_level, CHOICE, "log.level", "info", 0, 0, "debug|info|warn|error", BOTH, "least severe lines to write")
 OPTION(log_format, CHOICE, "log.format", "logfmt", 0, 0, "logfmt|json", BOTH, "form of a log line")
 

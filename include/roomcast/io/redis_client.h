@@ -54,9 +54,9 @@ enum err redis_group_ensure(struct redis_client *client, const struct redis_grou
 
 struct redis_entry {
     const char *id;
-    bool trimmed;   /* gone from the stream, only its id is left */
-    bool has_event; /* it has a field `event` */
-    struct slice event;
+    bool trimmed;       /* gone from the stream, only its id is left */
+    bool has_event;     /* it has a field `event` */
+    struct slice event; /* its value; without such a field all fields as a JSON object, for the dead letter */
 };
 struct redis_entries {
     struct redis_entry *items; /* owned; what they point to too */

@@ -14,7 +14,7 @@
 #define DOMAIN_EVENT_MAX_DEPTH 512 /* levels; deeper is ERR_TOO_DEEP */
 
 struct domain_event {
-    struct slice id; /* empty when absent or not usable as one (see struct envelope) */
+    struct slice id; /* empty when absent or null; anything that is no event id is ERR_RANGE */
     struct slice event_type;
     /* Empty when absent or not usable: no string, longer than the envelope's limit, control characters. */
     struct slice occurred_at;
