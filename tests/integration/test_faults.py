@@ -148,7 +148,7 @@ def test_a_stopped_relay_leaves_the_rest_to_its_successor(make_stack, open_clien
     assert successor.stop() == 0
 
 
-def test_two_relays_keep_one_order(make_stack, open_client, watch, chat):
+def test_two_relays_number_one_room_without_holes_or_repeats(make_stack, open_client, watch, chat):
     stack = make_stack().start()
     second = stack.new_relay("relay-1")
     watch(second)

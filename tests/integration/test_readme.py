@@ -1,0 +1,43 @@
+"""What the README tells people to type does what it says. (Node and Go are not run: no Redis library for them here.)"""
+import re
+import shlex
+import subprocess
+
+from harness.processes import ROOT, get
+from harness.stack import API_KEY
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_redis_cli_line_publishes(stack, connect):
+    line = re.search(r"^    (redis-cli XADD .*)$", README, re.MULTILINE)[1]
+    client = connect(0)
+    client.subscribe(re.search(r'"chat_id":"([0-9a-f-]{36})"', line)[1])
+    program, *arguments = shlex.split(line)
+    command = [program, "-p", str(stack.redis_server.port), *arguments]
+    subprocess.run(command, check=True, timeout=20, capture_output=True)
+    assert client.expect("chat.message.posted")["data"]["content"] == "Hello"
+
+
+def test_the_python_lines_publish(stack, connect, chat):
+    code = re.search(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[1]
+    assert "redis.Redis()" in code
+    client = connect(0)
+    client.subscribe(chat)
+    names = {"chat_id": chat}
+    exec(code.replace("redis.Redis()", f"redis.Redis(port={stack.redis_server.port})"), names)
+    names["r"].close()
+    assert client.expect("chat.message.posted")["data"] == {"chat_id": chat, "content": "Hello"}
+
+
+def test_the_curl_line_publishes(stack, connect, chat):
+    line = re.search(r"^    (curl -X POST http://127.0.0.1:9091/v1/events .*)$", README, re.MULTILINE)[1]
+    arguments = shlex.split(line)
+    body = arguments[arguments.index("-d") + 1].replace('"chat_id":"..."', f'"chat_id":"{chat}"').replace('"..."', f'"{chat}"')
+    header = arguments[arguments.index("-H") + 1].replace("$RELAY_API_KEY", API_KEY)
+    name, _, value = header.partition(": ")
+    client = connect(0)
+    client.subscribe(chat)
+    answer = get(stack.relay.admin_url + "/v1/events", data=body.encode(), headers={name: value}, method="POST")
+    assert answer.status == 202
+    client.expect("chat.message.posted", id=chat)
