@@ -12,8 +12,14 @@ install(FILES ${sample} DESTINATION ${CMAKE_INSTALL_DATADIR}/roomcast)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/roomcast DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-# The units name the programs where the configured prefix puts them (systemd wants absolute paths).
-foreach(unit roomcast.service roomcast-relay.service)
-  configure_file(${CMAKE_CURRENT_LIST_DIR}/systemd/${unit}.in ${PROJECT_BINARY_DIR}/${unit} @ONLY)
-  install(FILES ${PROJECT_BINARY_DIR}/${unit} DESTINATION lib/systemd/system)
-endforeach()
+# The units name the programs by absolute path (systemd wants that), so they are filled in when the prefix is known for
+# certain: `cmake --install --prefix` may choose another one than was configured. DESTDIR moves the files, not the paths.
+install(CODE "
+  set(CMAKE_INSTALL_FULL_BINDIR \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+  set(CMAKE_INSTALL_FULL_DATADIR \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}\")
+  foreach(unit roomcast.service roomcast-relay.service)
+    set(filled \"${PROJECT_BINARY_DIR}/units/\${unit}\")
+    configure_file(\"${CMAKE_CURRENT_LIST_DIR}/systemd/\${unit}.in\" \"\${filled}\" @ONLY)
+    file(INSTALL \"\${filled}\" DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\")
+  endforeach()
+")
