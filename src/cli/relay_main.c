@@ -105,6 +105,7 @@ int main(int argc, char **argv)
         .environment = environ,
         .output = stdout,
         .errors = stderr,
+        .check = relay_check,
     };
     struct config *config;
     switch (config_load(&request, &config)) {

@@ -6,6 +6,7 @@
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
 #include <roomcast/config/config.h>
+#include <roomcast/relay/relay.h>
 #include <roomcast/wire/token.h>
 
 #include "dev.h"
@@ -30,7 +31,7 @@ static const char *check(const struct config *config)
     if (config->auth_hmac_secret[0] != '\0' && strlen(config->auth_hmac_secret) < TOKEN_SECRET_MIN)
         return "auth.hmac_secret is shorter than 32 bytes (RFC 7518 section 3.2): make one with `openssl "
                "rand -base64 48`";
-    return NULL;
+    return relay_check(config); /* --dev has a relay inside */
 }
 
 /* Takes `--dev` out of the arguments. */

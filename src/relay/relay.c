@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <roomcast/base/clock.h>
@@ -174,6 +175,15 @@ static void log_started(const struct relay *relay)
              LOG_TEXT("redis_stream", relay->stream ? config->redis_stream : ""),
              LOG_TEXT("redis_group", relay->stream ? config->redis_group : ""),
              LOG_U64("redis_patterns", relay->pubsub ? config->redis_patterns.count : 0));
+}
+
+const char *relay_check(const struct config *config)
+{
+    /* Each dead letter would be read as a bad event and become another one, and trimming would take good
+     * events. */
+    if (strcmp(config->redis_stream, config->redis_dead_stream) == 0)
+        return "redis.dead_stream is the same as redis.stream: dead letters need a stream of their own";
+    return NULL;
 }
 
 enum err relay_start(const struct relay_options *options, struct relay **ret_relay, char *problem)

@@ -20,6 +20,10 @@
 
 struct relay;
 
+/* What spans several options: NULL, or what is wrong, naming the keys (static text). For
+ * config_request.check. */
+const char *relay_check(const struct config *config);
+
 struct relay_options {
     const struct config *config; /* borrowed; outlives the relay */
     struct bus *bus;             /* borrowed; outlives the relay */
