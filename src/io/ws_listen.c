@@ -4,12 +4,14 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utlist.h>
 #include <uv.h>
 
 #include <roomcast/base/log.h>
@@ -25,12 +27,19 @@
 struct ws_listener {
     uv_poll_t poll;
     int fd;
-    uint16_t port;
-    struct loop *loop;           /* borrowed */
-    struct loop_timer *back_off; /* owned */
+    struct sockaddr_storage address; /* immutable after start */
+    struct ws_listener *prev, *next; /* under listeners_lock */
+    struct loop *loop;               /* borrowed */
+    struct loop_timer *back_off;     /* owned */
     ws_accepted accepted;
     void *context;
 };
+
+/* SO_REUSEPORT lets every process of the same user in, and the kernel would deal the clients out among
+ * strangers. Only the listeners of this process may share an address, so they are known here. The lock is
+ * also held from the look at an address until its listener is in the list: threads start at the same time. */
+static pthread_mutex_t listeners_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ws_listener *listeners; /* borrowed; under listeners_lock */
 
 static enum err fail(char *problem, const char *host, uint16_t port, const char *what)
 {
@@ -43,13 +52,59 @@ static int set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof value);
 }
 
+static uint16_t port_of(const struct sockaddr *address)
+{
+    return ntohs(address->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
+                                                : ((const struct sockaddr_in *)address)->sin_port);
+}
+
+static bool is_same(const struct sockaddr *a, const struct sockaddr *b)
+{
+    if (a->sa_family != b->sa_family || port_of(a) != port_of(b))
+        return false;
+    if (a->sa_family == AF_INET6)
+        return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+                      &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+    return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+           ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+}
+
+static bool is_ours_locked(const struct sockaddr *address)
+{
+    const struct ws_listener *at;
+    DL_FOREACH(listeners, at)
+    {
+        if (is_same((const struct sockaddr *)&at->address, address))
+            return true;
+    }
+    return false;
+}
+
+/* Binds without SO_REUSEPORT and lets go again: refused while anybody listens there. SO_REUSEADDR as on the
+ * real socket, so that connections of an earlier process do not count. */
+static bool is_free(const struct addrinfo *address)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool free = set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
+                (address->ai_family != AF_INET6 || set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) == 0) &&
+                bind(fd, address->ai_addr, address->ai_addrlen) == 0;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return free;
+}
+
 /* Linux hands TCP options on from a listener to the sockets it accepts, which saves two calls for each.
  *
  * TCP_NOTSENT_LOWAT and not SO_SNDBUF: it caps what a stalled reader can pile up in the kernel as SO_SNDBUF
  * would, but leaves the kernel free to grow the part that is in flight, so a fast reader far away is not held
  * back. */
-static int open_socket(const struct addrinfo *address)
+static int open_socket_locked(const struct addrinfo *address)
 {
+    if (port_of(address->ai_addr) != 0 && !is_ours_locked(address->ai_addr) && !is_free(address))
+        return -1;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
@@ -68,7 +123,7 @@ static int open_socket(const struct addrinfo *address)
 }
 
 /* The first of the host's addresses that can be listened on. */
-static enum err open_first(const char *host, uint16_t port, int *ret_fd, char *problem)
+static enum err open_first_locked(const char *host, uint16_t port, int *ret_fd, char *problem)
 {
     const struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
@@ -80,7 +135,7 @@ static enum err open_first(const char *host, uint16_t port, int *ret_fd, char *p
         return fail(problem, host, port, gai_strerror(failure));
     int fd = -1;
     for (const struct addrinfo *at = addresses; at && fd < 0; at = at->ai_next)
-        fd = open_socket(at);
+        fd = open_socket_locked(at);
     int saved = errno;
     freeaddrinfo(addresses);
     if (fd < 0)
@@ -89,14 +144,28 @@ static enum err open_first(const char *host, uint16_t port, int *ret_fd, char *p
     return ERR_OK;
 }
 
-static uint16_t local_port(int fd)
+static enum err open_and_register(struct ws_listener *listener, const char *host, uint16_t port,
+                                  char *problem)
 {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        return 0;
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    socklen_t len = sizeof listener->address;
+    pthread_mutex_lock(&listeners_lock);
+    enum err err = open_first_locked(host, port, &listener->fd, problem);
+    if (err == ERR_OK && getsockname(listener->fd, (struct sockaddr *)&listener->address, &len) != 0) {
+        err = fail(problem, host, port, strerror(errno));
+        close(listener->fd);
+    }
+    if (err == ERR_OK)
+        DL_APPEND(listeners, listener);
+    pthread_mutex_unlock(&listeners_lock);
+    return err;
+}
+
+static void close_and_unregister(struct ws_listener *listener)
+{
+    pthread_mutex_lock(&listeners_lock);
+    DL_DELETE(listeners, listener);
+    close(listener->fd);
+    pthread_mutex_unlock(&listeners_lock);
 }
 
 static void name_peer(const struct sockaddr_storage *address, socklen_t len, char *peer)
@@ -169,7 +238,7 @@ enum err ws_listen(struct loop *loop, const char *host, uint16_t port, ws_accept
     if (!listener)
         return ERR_NO_MEMORY;
     *listener = (struct ws_listener){.fd = -1, .loop = loop, .accepted = accepted, .context = context};
-    enum err err = open_first(host, port, &listener->fd, problem);
+    enum err err = open_and_register(listener, host, port, problem);
     if (err != ERR_OK)
         goto listener_made;
     err = loop_timer_new(loop, resume, listener, &listener->back_off);
@@ -181,7 +250,6 @@ enum err ws_listen(struct loop *loop, const char *host, uint16_t port, ws_accept
         goto timer_made;
     }
     listener->poll.data = listener;
-    listener->port = local_port(listener->fd);
     resume(listener);
     *ret_listener = listener;
     return ERR_OK;
@@ -189,7 +257,7 @@ enum err ws_listen(struct loop *loop, const char *host, uint16_t port, ws_accept
 timer_made:
     loop_timer_free(&listener->back_off);
 socket_open:
-    close(listener->fd);
+    close_and_unregister(listener);
 listener_made:
     free(listener);
     return err;
@@ -197,7 +265,7 @@ listener_made:
 
 uint16_t ws_listener_port(const struct ws_listener *listener)
 {
-    return listener->port;
+    return port_of((const struct sockaddr *)&listener->address);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -212,7 +280,7 @@ void ws_listener_free(struct ws_listener **listener)
         return;
     loop_timer_free(&l->back_off);
     uv_close((uv_handle_t *)&l->poll, on_closed);
-    close(l->fd); /* libuv has stopped polling it */
+    close_and_unregister(l); /* libuv has stopped polling it */
     *listener = NULL;
 }
 

@@ -1,4 +1,5 @@
-/* One listening TCP socket on a loop, shared by SO_REUSEPORT with those of other threads (libuv).
+/* One listening TCP socket on a loop, shared by SO_REUSEPORT with those of other threads (libuv), but not
+ * with other processes: an address that another process listens on is in use.
  *
  * Owns: the socket.   Thread: the loop's. */
 #ifndef ROOMCAST_SRC_IO_WS_LISTEN_H

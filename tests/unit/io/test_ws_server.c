@@ -226,6 +226,28 @@ static void addresses_are_names_or_numbers_and_failures_say_why(void **state)
     try_to_listen("::", 0, ERR_OK, problem);
 }
 
+/* A socket that is none of ours stands for another process: both let the other one in by SO_REUSEPORT. */
+static void a_port_is_not_shared_with_another_process(void **state)
+{
+    (void)state;
+    char problem[256];
+    int yes = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+    assert_int_equal(setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes), 0);
+    assert_int_equal(bind(other, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(other, 1), 0);
+    assert_int_equal(getsockname(other, (struct sockaddr *)&address, &len), 0);
+    try_to_listen("127.0.0.1", ntohs(address.sin_port), ERR_IO, problem);
+    assert_non_null(strstr(problem, "Address already in use"));
+    try_to_listen("0.0.0.0", ntohs(address.sin_port), ERR_IO, problem);
+    close(other);
+    try_to_listen("127.0.0.1", ntohs(address.sin_port), ERR_OK, problem);
+    try_to_listen("127.0.0.1", ntohs(address.sin_port), ERR_OK, problem); /* nothing is left in the way */
+}
+
 int main(void)
 {
 #define WS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -238,6 +260,7 @@ int main(void)
         WS_TEST(a_half_sent_request_is_answered_408_in_time),
         WS_TEST(two_servers_on_two_threads_share_a_port),
         WS_TEST(freeing_the_server_tells_every_session_and_leaks_no_descriptor),
+        cmocka_unit_test(a_port_is_not_shared_with_another_process),
         cmocka_unit_test(addresses_are_names_or_numbers_and_failures_say_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
