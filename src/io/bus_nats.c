@@ -16,13 +16,6 @@ void bus_nats_kick_locked(struct bus_nats *bus)
     pthread_cond_signal(&bus->work);
 }
 
-void bus_nats_kick(struct bus_nats *bus)
-{
-    pthread_mutex_lock(&bus->lock);
-    bus_nats_kick_locked(bus);
-    pthread_mutex_unlock(&bus->lock);
-}
-
 /* --- signals --- */
 
 static enum err nats_publish(struct bus *base, const char *subject, struct slice data)

@@ -112,7 +112,6 @@ struct nats_message {
 };
 
 /* Makes the keeper look at everything again. */
-void bus_nats_kick(struct bus_nats *bus);
 void bus_nats_kick_locked(struct bus_nats *bus);
 
 /* --- bus_nats_url.c --- */
