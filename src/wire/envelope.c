@@ -44,12 +44,41 @@ static char *terminated(struct slice text, char *copy)
     return copy;
 }
 
+/* --- the trail: newest first, then distances --- */
+
+static bool trail_is_falling(const struct trail *trail)
+{
+    if (trail->count > TRAIL_MAX)
+        return false;
+    for (uint32_t i = 0; i < trail->count; i++) {
+        if (trail->seqs[i] == 0 || (i > 0 && trail->seqs[i] >= trail->seqs[i - 1]))
+            return false;
+    }
+    return true;
+}
+
+static size_t pack_trail(const struct trail *trail, uint64_t *packed)
+{
+    for (uint32_t i = 0; i < trail->count; i++)
+        packed[i] = i == 0 ? trail->seqs[0] : trail->seqs[i - 1] - trail->seqs[i];
+    return trail->count;
+}
+
+static bool unpack_trail(const uint64_t *packed, size_t count, struct trail *ret_trail)
+{
+    ret_trail->count = count < TRAIL_MAX ? (uint32_t)count : TRAIL_MAX; /* a newer relay may know more */
+    for (uint32_t i = 0; i < ret_trail->count; i++) /* a distance too far wraps around, and is not falling */
+        ret_trail->seqs[i] = i == 0 ? packed[0] : ret_trail->seqs[i - 1] - packed[i];
+    return trail_is_falling(ret_trail);
+}
+
 enum err envelope_encode(const struct envelope *envelope, struct buffer *out)
 {
     Roomcast__V1__Envelope message = ROOMCAST__V1__ENVELOPE__INIT;
     struct packed_text text;
+    uint64_t trail[TRAIL_MAX];
 
-    if (!is_valid(envelope))
+    if (!is_valid(envelope) || !trail_is_falling(&envelope->trail))
         return ERR_RANGE;
     if (envelope->payload.len > ENVELOPE_MAX_BYTES)
         return ERR_TOO_BIG;
@@ -67,6 +96,8 @@ enum err envelope_encode(const struct envelope *envelope, struct buffer *out)
     message.event_type = terminated(envelope->event_type, text.event_type);
     message.correlation_id = terminated(envelope->correlation_id, text.correlation_id);
     message.traceparent = terminated(envelope->traceparent, text.traceparent);
+    message.n_trail = pack_trail(&envelope->trail, trail);
+    message.trail = trail;
     return pb_encode(&message.base, ENVELOPE_MAX_BYTES, out);
 }
 
@@ -93,7 +124,7 @@ static enum err to_struct(const Roomcast__V1__Envelope *message, const struct ro
     if (message->version == 0 || !text_is_epoch(epoch))
         return ERR_RANGE;
     memcpy(envelope.position.epoch, epoch.data, epoch.len);
-    if (!is_valid(&envelope))
+    if (!is_valid(&envelope) || !unpack_trail(message->trail, message->n_trail, &envelope.trail))
         return ERR_RANGE;
     if (message->route != room->route || !slice_equal(slice_of(message->target), room_key_name(room)))
         return ERR_MISMATCH;

@@ -12,6 +12,7 @@
 #include <roomcast/base/slice.h>
 #include <roomcast/wire/position.h>
 #include <roomcast/wire/room_key.h>
+#include <roomcast/wire/trail.h>
 
 #define ENVELOPE_VERSION 1
 /* Of an encoded envelope: the largest configurable event, and room for the rest. */
@@ -37,6 +38,7 @@ struct envelope {
     struct slice correlation_id; /* up to CORRELATION_ID_MAX bytes */
     struct slice traceparent;    /* up to TRACEPARENT_MAX bytes */
     uint64_t relayed_at_ms;      /* wall clock */
+    struct trail trail;          /* where the subject's previous messages are stored */
 };
 
 /* Appends the encoding. ERR_RANGE when a field breaks the rules above; ERR_TOO_BIG; ERR_NO_MEMORY. */

@@ -15,6 +15,7 @@ NUMBERS = {
     "event_type": 12,
     "correlation_id": 13,
     "traceparent": 14,
+    "trail": 15,
 }
 _NAMES = {number: name for name, number in NUMBERS.items()}
 ROUTE_CHAT, ROUTE_USER = 1, 2

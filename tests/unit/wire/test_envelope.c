@@ -305,6 +305,64 @@ static void damaged_envelopes_are_refused_or_whole(void **state)
     buffer_fini(&small);
 }
 
+static void the_trail_travels_as_distances(void **state)
+{
+    (void)state;
+    struct room_key room = chat_key(CHAT);
+    struct envelope in = sample();
+    struct envelope_owned owned;
+    struct buffer out;
+
+    in.trail = (struct trail){.count = 3, .seqs = {700, 690, 12}};
+    buffer_init(&out, ENVELOPE_MAX_BYTES);
+    assert_int_equal(envelope_encode(&in, &out), ERR_OK);
+    /* Field 15, five bytes: 700, 10, 678. */
+    static const unsigned char packed[] = {15 << 3 | 2, 5, 0xbc, 5, 10, 0xa6, 5};
+    assert_true(out.len > sizeof packed);
+    assert_memory_equal(out.data + out.len - sizeof packed, packed, sizeof packed);
+    assert_int_equal(envelope_decode(buffer_slice(&out), &room, &owned), ERR_OK);
+    assert_int_equal(owned.envelope.trail.count, 3);
+    assert_memory_equal(owned.envelope.trail.seqs, in.trail.seqs, 3 * sizeof(uint64_t));
+    envelope_release(&owned);
+    buffer_fini(&out);
+}
+
+static void a_trail_that_does_not_fall_is_refused_and_a_long_one_is_cut(void **state)
+{
+    (void)state;
+    struct buffer packed, out;
+    struct room_key room = chat_key(CHAT);
+    struct envelope in = sample();
+
+    in.trail = (struct trail){.count = 2, .seqs = {5, 5}};
+    buffer_init(&out, ENVELOPE_MAX_BYTES);
+    assert_int_equal(envelope_encode(&in, &out), ERR_RANGE);
+
+    buffer_init(&packed, 4096);
+    pb_varint(&packed, 5);
+    pb_varint(&packed, 6); /* below zero */
+    assert_int_equal(decode_with_text(15, buffer_slice(&packed)), ERR_RANGE);
+    buffer_clear(&packed);
+    pb_varint(&packed, 5);
+    pb_varint(&packed, 0); /* the same again */
+    assert_int_equal(decode_with_text(15, buffer_slice(&packed)), ERR_RANGE);
+
+    buffer_clear(&packed);
+    pb_varint(&packed, 1000);
+    for (unsigned i = 0; i < 2 * TRAIL_MAX; i++)
+        pb_varint(&packed, 1);
+    buffer_clear(&out);
+    write_fields(&out, 0);
+    pb_bytes(&out, 15, buffer_slice(&packed));
+    struct envelope_owned owned;
+    assert_int_equal(envelope_decode(buffer_slice(&out), &room, &owned), ERR_OK);
+    assert_int_equal(owned.envelope.trail.count, TRAIL_MAX);
+    assert_int_equal(owned.envelope.trail.seqs[TRAIL_MAX - 1], 1000 - (TRAIL_MAX - 1));
+    envelope_release(&owned);
+    buffer_fini(&packed);
+    buffer_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +375,8 @@ int main(void)
         cmocka_unit_test(sizes_are_limited_in_both_directions),
         cmocka_unit_test(a_swarm_of_tiny_fields_cannot_exhaust_memory),
         cmocka_unit_test(what_is_no_message_is_refused),
+        cmocka_unit_test(the_trail_travels_as_distances),
+        cmocka_unit_test(a_trail_that_does_not_fall_is_refused_and_a_long_one_is_cut),
         cmocka_unit_test(damaged_envelopes_are_refused_or_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
