@@ -1,0 +1,196 @@
+/* clang-format off */
+/* One room's events as a node sees them: where the room stands, what is missing, what can be replayed.
+ *
+ * A step machine. The owner reports what happened (an event arrived live, the stream answered, time passed), then
+ * takes actions with feed_next() until it is FEED_NOTHING. Events go out strictly in order and without holes:
+ * what comes too early waits in the history until what is missing has been read from the stream.
+ *
+ *                 head known                         an event, or the head, beyond the next number
+ *   [asking] ------------------> [live: in step] <-----------------------------------> [live: gap]
+ *                                     ^                 all read and delivered             |
+ *                                     +------ what is missing is gone: FEED_LOST ----------+
+ *
+ *   asking   subscribed, and the stream's leader was asked where the room stands
+ *   live     events are delivered; "gap" while the history ends above `position`
+ *
+ * Who may be wrong, and what is done about it:
+ *   - live delivery is at most once: jumps are repaired; the tail is compared with the leader's head after every
+ *     trouble (feed_suspect) and from time to time (PROTOCOL 3)
+ *   - a replica may lag: only the leader's "no" counts, and only when it has said so several times
+ *   - the stream may hold other events under known numbers (restored disk, diverged replica): ids are compared,
+ *     and members are told that their position is lost
+ *
+ * Owns: its history; a waiter is the caller's again with its FEED_ANSWER.   Thread: its owner's.
+ * Knows nothing of the bus, clocks, sessions or encodings.  Never blocks, never calls back. */
+/* clang-format on */
+#ifndef ROOMCAST_CORE_FEED_H
+#define ROOMCAST_CORE_FEED_H
+
+#include <roomcast/core/history.h>
+#include <roomcast/core/replay.h>
+
+struct feed_rules {
+    uint32_t max_events;        /* kept behind the position, and replayed to one client, at most */
+    size_t max_bytes;           /* of them */
+    uint64_t fresh_ms;          /* a resume trusts what the leader said at most so long ago */
+    uint64_t verify_every_ms;   /* a room is compared with the leader at least so often */
+    uint64_t repair_timeout_ms; /* a gap that cannot be repaired for so long is given up */
+};
+
+/* Somebody who wants to know where the room stands, and perhaps what was missed. */
+struct feed_waiter {
+    struct feed_waiter *next; /* the feed's, while it waits */
+    bool is_catching_up;      /* a session that fell behind: whatever is behind the feed's position will do */
+    bool has_since;
+    struct position since;
+    uint64_t deadline_ms; /* monotonic */
+    /* the feed's own */
+    uint64_t came_ms;
+    uint64_t tried_ms; /* `since` was ahead of what the leader said then */
+    unsigned tries;    /* so often */
+    int verdict;
+};
+
+enum feed_verdict {
+    FEED_AT_POSITION, /* no `since` was given: the room stands at feed->position */
+    FEED_RECOVERED,   /* every event behind `since` up to feed->position is in the history: feed_replay() */
+    FEED_UNPROVEN,    /* of another epoch, from the future, expired, or too long ago */
+    FEED_TIMED_OUT,   /* the stream could not be asked in time */
+};
+
+enum feed_loss { FEED_LOSS_EXPIRED, FEED_LOSS_CONFLICT, FEED_LOSS_EPOCH, FEED_LOSS_TIMEOUT };
+
+enum feed_action_kind {
+    FEED_NOTHING,
+    FEED_ASK_HEAD, /* read the room's last stored event from the leader, then feed_on_head() */
+    FEED_READ,     /* read what stands at `stream_seq`, then feed_on_read() */
+    FEED_ASK_NEXT, /* read the room's first event behind `stream_seq` from the leader, then feed_on_next() */
+    FEED_DELIVER,  /* `frame`, which is at feed->position, goes to all who are live. Borrowed until the next
+                      call */
+    FEED_LOST,     /* events before feed->position cannot be had: all who are live have to be told */
+    FEED_ANSWER,   /* `waiter` is the caller's again, with `verdict` */
+};
+/* A question: comes back with its answer. */
+struct feed_ask {
+    uint32_t id;
+    uint64_t seq; /* READ, NEXT: the number wanted */
+};
+struct feed_action {
+    enum feed_action_kind kind;
+    struct feed_ask ask; /* ASK_HEAD, READ, ASK_NEXT */
+    uint64_t stream_seq; /* READ, ASK_NEXT */
+    bool from_leader;    /* READ: else from any copy */
+    struct frame *frame;
+    enum feed_loss loss; /* LOST */
+    struct feed_waiter *waiter;
+    enum feed_verdict verdict;
+};
+
+struct feed {
+    /* read by the owner */
+    bool is_settled; /* the position is known */
+    struct position
+        position; /* of the last event delivered, or of the room's last when it was first asked for */
+
+    /* the feed's own */
+    struct history history;        /* of the position's epoch, or while asking of the first event's */
+    char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
+    uint64_t known;                /* the highest number that was heard of */
+    uint64_t held_from;            /* every event from here to the position is in the history */
+    uint64_t gone;                 /* numbers up to here cannot be had any more */
+    uint64_t wanted_from;          /* a waiter needs the events from here on; 0: none needs any */
+    uint64_t position_stream_seq;  /* where the event at `position` is; 0: not known */
+    uint64_t gap_since_ms;         /* last step forward while something is missing; 0: nothing is */
+
+    uint32_t last_ask_id;
+    struct {                                   /* where does the room stand? */
+        uint32_t ask_id;                       /* under way; 0: none */
+        uint64_t sent_ms, at_ms, verify_at_ms; /* at_ms: not before */
+        unsigned failures;
+        bool is_wanted;
+    } head;
+    uint64_t verified_ms; /* the leader's word is that young; meaningful while is_verified */
+    bool is_verified; /* ... and no event can have been missed unnoticed since, but by live delivery itself */
+    bool has_conflict; /* another event was seen under a known number */
+
+    unsigned reading;     /* FEED_READs under way */
+    uint32_t next_ask_id; /* FEED_ASK_NEXT under way; 0: none */
+    uint64_t next_for, next_after;
+    unsigned next_absences; /* how often the leader has said that nothing follows */
+    uint64_t retry_at_ms;   /* reads failed: not before */
+    unsigned read_failures;
+
+    bool has_loss; /* FEED_LOST is due */
+    enum feed_loss loss;
+    struct feed_waiter *waiters, **waiters_tail;
+    struct feed_waiter *ready, **ready_tail; /* FEED_ANSWER is due */
+    bool are_waiters_due;                    /* something changed that may answer some */
+};
+
+/* `now_ms` everywhere: monotonic. */
+void feed_init(struct feed *feed, uint64_t now_ms);
+/* Gives the waiters back, linked by `next`. */
+struct feed_waiter *feed_fini(struct feed *feed);
+
+/* --- what happened; take actions afterwards --- */
+
+enum feed_offer {
+    FEED_TAKEN,     /* delivered next, or waits for its turn */
+    FEED_DUPLICATE, /* the room is past it, or it waits already */
+    FEED_GAP,       /* the first sign that events are missing */
+    FEED_DROPPED,   /* cannot be kept now; it will be read from the stream when its turn comes */
+};
+/* An event arrived live. */
+enum feed_offer feed_on_live(struct feed *feed, const struct feed_rules *rules,
+                             const struct feed_event *event, uint64_t now_ms);
+
+enum feed_answer_kind {
+    FEED_FOUND,
+    FEED_NONE,        /* there is nothing (there) */
+    FEED_UNREADABLE,  /* there is something that cannot be read; only stream_seq of the event is set */
+    FEED_UNAVAILABLE, /* nobody answered */
+};
+/* Answers, exactly one for each question; those to questions that do not count any more are passed over.
+ * `event` when FOUND. `jitter`: any random number, spreads retries. */
+void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
+                  enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
+                  uint32_t jitter);
+void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
+                  enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
+                  uint32_t jitter);
+void feed_on_next(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
+                  enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
+                  uint32_t jitter);
+
+/* Events may have been missed (a lost link, dropped messages, a new leader): the leader is asked after
+ * `delay_ms`, by which callers spread thousands of rooms. */
+void feed_suspect(struct feed *feed, uint64_t now_ms, uint64_t delay_ms);
+
+/* Takes the waiter over until its FEED_ANSWER. */
+void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+               uint64_t now_ms);
+
+/* --- what to do --- */
+
+/* The next action; call until FEED_NOTHING. At most `may_read` further reads are begun; feed_wants_reads()
+ * tells afterwards whether more are wanted. */
+struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms,
+                             unsigned may_read);
+bool feed_wants_reads(const struct feed *feed, uint64_t now_ms);
+/* When feed_next() should be called even if nothing happens; 0: never. */
+uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules);
+
+/* Whether the session whose last event is `since` can be served from the history as it is. */
+bool feed_holds(const struct feed *feed, const struct position *since);
+/* The events behind `since`, which feed_holds(): at most `max` of them. Count 0 when there are none. NULL
+ * when out of memory. */
+struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max);
+/* Frees the oldest event that nobody waits for; false when there is none. For the owner's limit over all
+ * rooms. */
+bool feed_evict(struct feed *feed);
+
+bool feed_has_gap(const struct feed *feed);
+/* What must hold between any two calls. */
+bool feed_is_valid(const struct feed *feed);
+
+#endif

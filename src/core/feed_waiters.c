@@ -1,0 +1,138 @@
+#include "feed_internal.h"
+
+#include <assert.h>
+
+#define AHEAD_TRIES    3u   /* how often a leader that is behind a client is asked again */
+#define AHEAD_PAUSE_MS 200u /* before it is */
+
+enum { PENDING = -1 };
+
+/* --- from the history --- */
+
+bool feed_holds(const struct feed *feed, const struct position *since)
+{
+    return feed->is_settled && same_epoch(since->epoch, feed->position.epoch) &&
+           since->seq <= feed->position.seq &&
+           (since->seq == feed->position.seq || feed->held_from <= since->seq + 1);
+}
+
+struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max)
+{
+    assert(feed_holds(feed, since));
+    uint64_t missed = feed->position.seq - since->seq;
+    struct position first = *since;
+    first.seq++;
+    struct replay *replay = replay_new(&first, missed < max ? (uint32_t)missed : max);
+    if (!replay)
+        return NULL;
+    for (uint32_t i = 0; i < replay->count; i++) {
+        replay->frames[i] = frame_ref(history_slot(&feed->history, first.seq + i)->frame);
+        replay->bytes += replay->frames[i]->len;
+    }
+    return replay;
+}
+
+/* --- one waiter --- */
+
+/* The leader is behind the client: it may not know yet that it leads no more, so it is asked again. */
+static int look_ahead(struct feed *feed, struct feed_waiter *waiter, uint64_t now_ms)
+{
+    if (waiter->is_catching_up)
+        return FEED_UNPROVEN;
+    if (waiter->tries == 0 || feed->verified_ms > waiter->tried_ms) {
+        if (waiter->tries++ == AHEAD_TRIES)
+            return FEED_UNPROVEN;
+        waiter->tried_ms = now_ms;
+    }
+    feed_want_head(feed, now_ms + AHEAD_PAUSE_MS);
+    return PENDING;
+}
+
+static int look_behind(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter)
+{
+    uint64_t since = waiter->since.seq;
+
+    if (feed->held_from <= since + 1)
+        return FEED_RECOVERED;
+    if (feed->position.seq - since > rules->max_events || since < feed->gone ||
+        feed->history.bytes > rules->max_bytes || history_reach(&feed->history, since + 1) != ERR_OK)
+        return FEED_UNPROVEN;
+    if (feed->wanted_from == 0 || since + 1 < feed->wanted_from)
+        feed->wanted_from = since + 1;
+    return PENDING;
+}
+
+static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+                 uint64_t now_ms)
+{
+    if (!feed->is_settled)
+        return PENDING;
+    if (!waiter->is_catching_up) {
+        /* What the leader said must be of now: the last event may have been stored and not republished. */
+        if (!feed->is_verified ||
+            (waiter->has_since && feed->verified_ms + rules->fresh_ms < waiter->came_ms)) {
+            feed_want_head(feed, feed->is_verified ? now_ms : feed->head.at_ms);
+            return PENDING;
+        }
+        if (!waiter->has_since)
+            return FEED_AT_POSITION;
+        if (feed_has_gap(feed))
+            return PENDING;
+    }
+    if (!same_epoch(waiter->since.epoch, feed->position.epoch))
+        return FEED_UNPROVEN;
+    if (waiter->since.seq > feed->position.seq)
+        return look_ahead(feed, waiter, now_ms);
+    if (waiter->since.seq == feed->position.seq)
+        return FEED_RECOVERED;
+    return look_behind(feed, rules, waiter);
+}
+
+/* --- all of them --- */
+
+static void append(struct feed_waiter ***tail, struct feed_waiter *waiter)
+{
+    waiter->next = NULL;
+    **tail = waiter;
+    *tail = &waiter->next;
+}
+
+void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
+{
+    struct feed_waiter *waiter = feed->waiters;
+
+    feed->waiters = NULL;
+    feed->waiters_tail = &feed->waiters;
+    feed->wanted_from = 0;
+    feed->are_waiters_due = false;
+    while (waiter) {
+        struct feed_waiter *next = waiter->next;
+        int verdict = judge(feed, rules, waiter, now_ms);
+        if (verdict == PENDING && waiter->deadline_ms <= now_ms)
+            verdict = FEED_TIMED_OUT;
+        waiter->verdict = verdict;
+        append(verdict == PENDING ? &feed->waiters_tail : &feed->ready_tail, waiter);
+        waiter = next;
+    }
+}
+
+void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter, uint64_t now_ms)
+{
+    waiter->came_ms = now_ms;
+    waiter->tries = 0;
+    waiter->tried_ms = 0;
+    waiter->verdict = judge(feed, rules, waiter, now_ms);
+    append(waiter->verdict == PENDING ? &feed->waiters_tail : &feed->ready_tail, waiter);
+}
+
+struct feed_waiter *feed_take_waiters(struct feed *feed)
+{
+    struct feed_waiter *all = feed->ready;
+
+    *feed->ready_tail = feed->waiters;
+    all = feed->ready;
+    feed->ready = feed->waiters = NULL;
+    feed->ready_tail = &feed->ready;
+    feed->waiters_tail = &feed->waiters;
+    return all;
+}
