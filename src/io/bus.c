@@ -72,15 +72,21 @@ void bus_store(struct bus *bus, const struct bus_store_request *request, bus_sto
 
 void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context)
 {
+    const struct bus_get_request request = {
+        .kind = BUS_GET_LAST, .subject = subject, .timeout_ms = timeout_ms};
+
     assert(is_subject(subject));
-    bus->ops->get(bus, subject, BUS_LAST, timeout_ms, done, context);
+    bus->ops->get(bus, &request, done, context);
 }
 
 void bus_next(struct bus *bus, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
               void *context)
 {
-    assert(is_subject(subject) && after != BUS_LAST);
-    bus->ops->get(bus, subject, after, timeout_ms, done, context);
+    const struct bus_get_request request = {
+        .kind = BUS_GET_NEXT, .subject = subject, .seq = after, .timeout_ms = timeout_ms};
+
+    assert(is_subject(subject) && after < UINT64_MAX);
+    bus->ops->get(bus, &request, done, context);
 }
 
 enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options, char *problem)

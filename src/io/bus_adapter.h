@@ -5,6 +5,18 @@
 
 #include <roomcast/io/bus.h>
 
+/* Which stored message of an event subject is asked for. */
+enum bus_get_kind {
+    BUS_GET_LAST, /* bus_last() */
+    BUS_GET_NEXT, /* bus_next(): the first one behind `seq` */
+};
+struct bus_get_request {
+    enum bus_get_kind kind;
+    const char *subject; /* copied before the call returns */
+    uint64_t seq;        /* not for BUS_GET_LAST */
+    uint64_t timeout_ms;
+};
+
 struct bus_ops {
     enum err (*subscribe)(struct bus *bus, const char *subject, bus_receive receive, void *context,
                           struct bus_subscription **ret_subscription);
@@ -13,9 +25,7 @@ struct bus_ops {
     enum err (*publish)(struct bus *bus, const char *subject, struct slice data);
     void (*store)(struct bus *bus, const struct bus_store_request *request, bus_store_done done,
                   void *context);
-    /* bus_next(), or bus_last() when `after` is BUS_LAST. */
-    void (*get)(struct bus *bus, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
-                void *context);
+    void (*get)(struct bus *bus, const struct bus_get_request *request, bus_last_done done, void *context);
     enum err (*ensure_stream)(struct bus *bus, const struct bus_stream_options *options, char *problem);
     bool (*is_up)(struct bus *bus);
     void (*free)(struct bus *bus);
@@ -25,8 +35,6 @@ struct bus_ops {
 struct bus {
     const struct bus_ops *ops;
 };
-
-#define BUS_LAST UINT64_MAX
 
 #define BUS_PROBLEM_SIZE 256 /* bytes of the `problem` arguments of bus.h */
 

@@ -2,7 +2,7 @@
  *
  *   bus_memory.c                making and freeing, the queue and its thread
  *   bus_memory_subscriptions.c  subscriptions, messages, signals
- *   bus_memory_events.c         store and last
+ *   bus_memory_events.c         store and get
  *   bus_memory_store.c          what is stored
  *
  * Whatever is asked takes effect at once, under the lock; whatever has to be told (messages, answers,
@@ -69,7 +69,6 @@ void memory_free_subscriptions(struct bus_memory *bus);
 
 void memory_store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
                   void *context);
-void memory_get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms,
-                bus_last_done done, void *context);
+void memory_get(struct bus *base, const struct bus_get_request *request, bus_last_done done, void *context);
 
 #endif

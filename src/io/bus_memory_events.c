@@ -85,18 +85,23 @@ static void run_last_answer(struct bus_memory *bus, struct task *task)
     free(answer);
 }
 
-static const struct memory_event *find_locked(const struct bus_memory *bus, const char *subject,
-                                              uint64_t after)
+static const struct memory_event *find_locked(const struct bus_memory *bus,
+                                              const struct bus_get_request *request)
 {
     if (bus->stopping)
         return NULL;
-    return after == BUS_LAST ? memory_store_last(&bus->store, subject)
-                             : memory_store_next(&bus->store, subject, after);
+    switch (request->kind) {
+    case BUS_GET_LAST:
+        return memory_store_last(&bus->store, request->subject);
+    case BUS_GET_NEXT:
+        return memory_store_next(&bus->store, request->subject, request->seq);
+    }
+    return NULL;
 }
 
-static struct last_answer *look_up_locked(struct bus_memory *bus, const char *subject, uint64_t after)
+static struct last_answer *look_up_locked(struct bus_memory *bus, const struct bus_get_request *request)
 {
-    const struct memory_event *event = find_locked(bus, subject, after);
+    const struct memory_event *event = find_locked(bus, request);
     struct last_answer *answer = calloc(1, sizeof *answer + (event ? event->len : 0));
 
     if (!answer)
@@ -109,14 +114,12 @@ static struct last_answer *look_up_locked(struct bus_memory *bus, const char *su
     return answer;
 }
 
-void memory_get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms,
-                bus_last_done done, void *context)
+void memory_get(struct bus *base, const struct bus_get_request *request, bus_last_done done, void *context)
 {
     struct bus_memory *bus = (struct bus_memory *)base;
 
-    (void)timeout_ms;
     pthread_mutex_lock(&bus->lock);
-    struct last_answer *answer = look_up_locked(bus, subject, after);
+    struct last_answer *answer = look_up_locked(bus, request);
     if (answer) {
         answer->done = done;
         answer->context = context;

@@ -4,7 +4,7 @@
  *   bus_nats.c                making and freeing, the keeper's loop, signals
  *   bus_nats_link.c           the connection: its states, opening, giving up, callbacks of the library
  *   bus_nats_subscriptions.c  attaching to the connection, the end of a subscription
- *   bus_nats_store.c          store and last: requests over one inbox subscription
+ *   bus_nats_store.c          store and get: requests over one inbox subscription
  *   bus_nats_requests.c       which requests wait for an answer
  *   bus_nats_stream.c         the stream's shape
  *   bus_nats_url.c            what a server's URL may be
@@ -154,8 +154,7 @@ void subscriptions_free(struct bus_nats *bus);
 
 void nats_store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
                 void *context);
-void nats_get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
-              void *context);
+void nats_get(struct bus *base, const struct bus_get_request *what, bus_last_done done, void *context);
 /* Messages of the inbox subscription. */
 void nats_on_answer(void *context, struct bus_message *message);
 

@@ -6,7 +6,7 @@
 
 #include <roomcast/base/clock.h>
 
-struct request *request_new(int kind, const char *subject, uint64_t timeout_ms, void *context)
+static struct request *request_new(enum request_kind kind, uint64_t timeout_ms, void *context)
 {
     struct request *request = calloc(1, sizeof *request);
 
@@ -15,8 +15,29 @@ struct request *request_new(int kind, const char *subject, uint64_t timeout_ms, 
     request->kind = kind;
     request->deadline_ms = clock_monotonic_ms() + timeout_ms;
     request->context = context;
-    if (subject && !(request->subject = strdup(subject))) {
-        free(request);
+    return request;
+}
+
+struct request *request_new_store(uint64_t timeout_ms, bus_store_done done, void *context)
+{
+    struct request *request = request_new(REQUEST_STORE, timeout_ms, context);
+
+    if (request)
+        request->done.store = done;
+    return request;
+}
+
+struct request *request_new_get(const struct bus_get_request *get, bus_last_done done, void *context)
+{
+    struct request *request = request_new(REQUEST_GET, get->timeout_ms, context);
+
+    if (!request)
+        return NULL;
+    request->done.get = done;
+    request->get = *get;
+    request->get.subject = request->subject = strdup(get->subject);
+    if (!request->subject) {
+        request_free(request);
         return NULL;
     }
     return request;
@@ -125,7 +146,7 @@ static void answer_failed(struct request *request)
     if (request->kind == REQUEST_STORE)
         request->done.store(request->context, &stored);
     else
-        request->done.last(request->context, &last);
+        request->done.get(request->context, &last);
     request_free(request);
 }
 

@@ -9,20 +9,21 @@
 
 #include <pthread.h>
 
+#include "bus_adapter.h"
 #include <roomcast/base/hash.h>
-#include <roomcast/io/bus.h>
 
 struct request {
     uint64_t token; /* the last part of the inbox subject */
     uint64_t deadline_ms;
-    enum { REQUEST_STORE, REQUEST_LAST } kind;
+    enum request_kind { REQUEST_STORE, REQUEST_GET } kind;
     union {
         bus_store_done store;
-        bus_last_done last;
+        bus_last_done get;
     } done;
     void *context;
-    char *subject;                 /* REQUEST_LAST: owned; the answer must be this subject's */
-    enum bus_store_status failure; /* once failed; BUS_UNKNOWN or BUS_UNAVAILABLE for a REQUEST_LAST */
+    struct bus_get_request get;    /* REQUEST_GET: what the answer must be; its subject is `subject` */
+    char *subject;                 /* REQUEST_GET: owned */
+    enum bus_store_status failure; /* once failed; BUS_UNKNOWN or BUS_UNAVAILABLE for a REQUEST_GET */
     const char *problem;           /* once failed: a literal */
     struct request *prev, *next;   /* by deadline, or among the failed */
     UT_hash_handle hh;             /* by token, while open */
@@ -43,8 +44,9 @@ enum err requests_start(struct requests *requests) MUST_CHECK;
  * answered too; nothing may be opened any more. */
 void requests_stop(struct requests *requests);
 
-/* NULL when out of memory. `subject` only for REQUEST_LAST; copied. */
-struct request *request_new(int kind, const char *subject, uint64_t timeout_ms, void *context);
+/* NULL when out of memory. */
+struct request *request_new_store(uint64_t timeout_ms, bus_store_done done, void *context);
+struct request *request_new_get(const struct bus_get_request *get, bus_last_done done, void *context);
 void request_free(struct request *request);
 
 /* Gives `request` a token, which is returned, and takes it in. */

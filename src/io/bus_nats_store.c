@@ -1,4 +1,4 @@
-/* Store and last: requests to JetStream, answered to one inbox subscription, "_INBOX.<random>.<token>". */
+/* Store and get: requests to JetStream, answered to one inbox subscription, "_INBOX.<random>.<token>". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "bus_nats.h"
 #include "jetstream_api.h"
 
-#define LAST_BODY_MAX 2048
+#define GET_BODY_MAX 2048
 
 /* --- answers --- */
 
@@ -22,14 +22,14 @@ static void answer_store(struct bus_nats *bus, struct request *request, struct s
     request->done.store(request->context, &result);
 }
 
-static void answer_last(struct request *request, struct slice data, bool nobody)
+static void answer_get(struct request *request, struct slice data, bool nobody)
 {
     struct jetstream_last_answer answer = {.status = BUS_LAST_UNAVAILABLE};
 
     if (!nobody)
-        jetstream_decode_last(data, request->subject, &answer);
+        jetstream_decode_last(data, request->get.subject, &answer);
     struct bus_last_result result = {answer.status, answer.stream_seq, {answer.data, answer.data_len}};
-    request->done.last(request->context, &result);
+    request->done.get(request->context, &result);
     free(answer.data);
 }
 
@@ -58,7 +58,7 @@ void nats_on_answer(void *context, struct bus_message *message)
         if (request->kind == REQUEST_STORE)
             answer_store(bus, request, message->data, nobody);
         else
-            answer_last(request, message->data, nobody);
+            answer_get(request, message->data, nobody);
         request_free(request);
     }
     bus_message_free(&message);
@@ -122,14 +122,13 @@ static natsStatus publish_store(struct bus_nats *bus, natsConnection *connection
 void nats_store(struct bus *base, const struct bus_store_request *what, bus_store_done done, void *context)
 {
     struct bus_nats *bus = (struct bus_nats *)base;
-    struct request *request = request_new(REQUEST_STORE, NULL, what->timeout_ms, context);
+    struct request *request = request_new_store(what->timeout_ms, done, context);
 
     if (!request) {
         struct bus_store_result result = {.status = BUS_UNAVAILABLE, .problem = "out of memory"};
         done(context, &result);
         return;
     }
-    request->done.store = done;
     natsConnection *connection = link_get(bus);
     if (!connection) {
         requests_fail_new(&bus->requests, request, BUS_UNAVAILABLE, "not connected");
@@ -142,8 +141,20 @@ void nats_store(struct bus *base, const struct bus_store_request *what, bus_stor
         fail(bus, token, s);
 }
 
-static natsStatus publish_get(struct bus_nats *bus, natsConnection *connection, const char *subject,
-                              uint64_t after, uint64_t token)
+static void encode_get(const struct bus_get_request *what, struct buffer *body)
+{
+    switch (what->kind) {
+    case BUS_GET_LAST:
+        jetstream_encode_last(what->subject, body);
+        break;
+    case BUS_GET_NEXT:
+        jetstream_encode_next(what->subject, what->seq + 1, body);
+        break;
+    }
+}
+
+static natsStatus publish_get(struct bus_nats *bus, natsConnection *connection,
+                              const struct bus_get_request *what, uint64_t token)
 {
     char api[128], reply[REPLY_SIZE];
     struct buffer body;
@@ -151,36 +162,31 @@ static natsStatus publish_get(struct bus_nats *bus, natsConnection *connection, 
 
     snprintf(api, sizeof api, "$JS.API.STREAM.MSG.GET.%s", bus->stream);
     format_reply(bus, token, reply);
-    buffer_init(&body, LAST_BODY_MAX);
-    if (after == BUS_LAST)
-        jetstream_encode_last(subject, &body);
-    else
-        jetstream_encode_next(subject, after + 1, &body);
+    buffer_init(&body, GET_BODY_MAX);
+    encode_get(what, &body);
     if (!buffer_failed(&body))
         s = natsConnection_PublishRequest(connection, api, reply, body.data, (int)body.len);
     buffer_fini(&body);
     return s;
 }
 
-void nats_get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
-              void *context)
+void nats_get(struct bus *base, const struct bus_get_request *what, bus_last_done done, void *context)
 {
     struct bus_nats *bus = (struct bus_nats *)base;
-    struct request *request = request_new(REQUEST_LAST, subject, timeout_ms, context);
+    struct request *request = request_new_get(what, done, context);
 
     if (!request) {
         struct bus_last_result result = {.status = BUS_LAST_UNAVAILABLE};
         done(context, &result);
         return;
     }
-    request->done.last = done;
     natsConnection *connection = link_get(bus);
     if (!connection) {
         requests_fail_new(&bus->requests, request, BUS_UNAVAILABLE, "not connected");
         return;
     }
     uint64_t token = requests_open(&bus->requests, request);
-    natsStatus s = publish_get(bus, connection, subject, after, token);
+    natsStatus s = publish_get(bus, connection, what, token);
     link_put(bus);
     if (s != NATS_OK)
         fail(bus, token, s);

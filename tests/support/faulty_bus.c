@@ -90,15 +90,14 @@ static void store(struct bus *base, const struct bus_store_request *request, bus
     }
 }
 
-static void get(struct bus *base, const char *subject, uint64_t after, uint64_t timeout_ms,
-                bus_last_done done, void *context)
+static void get(struct bus *base, const struct bus_get_request *request, bus_last_done done, void *context)
 {
     struct faulty_bus *bus = of(base);
 
     if (atomic_load(&bus->down))
         done(context, &(struct bus_last_result){.status = BUS_LAST_UNAVAILABLE});
     else
-        bus->inner->ops->get(bus->inner, subject, after, timeout_ms, done, context);
+        bus->inner->ops->get(bus->inner, request, done, context);
 }
 
 static enum err ensure_stream(struct bus *base, const struct bus_stream_options *options, char *problem)

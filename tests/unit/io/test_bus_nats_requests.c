@@ -40,7 +40,7 @@ static void on_store(void *context, const struct bus_store_result *result)
     note(context, (int)result->status);
 }
 
-static void on_last(void *context, const struct bus_last_result *result)
+static void on_get(void *context, const struct bus_last_result *result)
 {
     note(context, (int)result->status);
 }
@@ -55,15 +55,13 @@ static void await(size_t count)
         assert_int_equal(sem_timedwait(&seen.come, &until), 0);
 }
 
-static struct request *make(int kind, uint64_t timeout_ms, void *context)
+static struct request *make(enum request_kind kind, uint64_t timeout_ms, void *context)
 {
-    struct request *request = request_new(kind, kind == REQUEST_LAST ? "subject" : NULL, timeout_ms, context);
+    const struct bus_get_request get = {.kind = BUS_GET_LAST, .subject = "subject", .timeout_ms = timeout_ms};
+    struct request *request = kind == REQUEST_STORE ? request_new_store(timeout_ms, on_store, context)
+                                                    : request_new_get(&get, on_get, context);
 
     assert_non_null(request);
-    if (kind == REQUEST_STORE)
-        request->done.store = on_store;
-    else
-        request->done.last = on_last;
     return request;
 }
 
@@ -100,7 +98,7 @@ static void deadlines_hold_in_any_order(void **state)
 
     requests_open(requests, make(REQUEST_STORE, 60000, &contexts[3]));
     requests_open(requests, make(REQUEST_STORE, 90, &contexts[2]));
-    requests_open(requests, make(REQUEST_LAST, 30, &contexts[0]));
+    requests_open(requests, make(REQUEST_GET, 30, &contexts[0]));
     requests_open(requests, make(REQUEST_STORE, 60, &contexts[1]));
     await(3);
     for (size_t i = 0; i < 3; i++) {
@@ -123,7 +121,7 @@ static void failures_are_answered_by_the_thread(void **state)
     uint64_t token = requests_open(requests, make(REQUEST_STORE, 60000, &contexts[1]));
     requests_fail(requests, token, BUS_REFUSED, "too large");
     requests_open(requests, make(REQUEST_STORE, 60000, &contexts[2]));
-    requests_open(requests, make(REQUEST_LAST, 60000, &contexts[3]));
+    requests_open(requests, make(REQUEST_GET, 60000, &contexts[3]));
     requests_fail_all(requests, BUS_UNKNOWN, "lost");
     await(4);
     requests_stop(requests);
