@@ -89,6 +89,18 @@ void bus_next(struct bus *bus, const char *subject, uint64_t after, uint64_t tim
     bus->ops->get(bus, &request, done, context);
 }
 
+void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bus_copy copy,
+              uint64_t timeout_ms, bus_last_done done, void *context)
+{
+    const struct bus_get_request request = {.kind = copy == BUS_ANY_COPY ? BUS_GET_AT_ANY : BUS_GET_AT_LEADER,
+                                            .subject = subject,
+                                            .seq = stream_seq,
+                                            .timeout_ms = timeout_ms};
+
+    assert(is_subject(subject) && stream_seq > 0);
+    bus->ops->get(bus, &request, done, context);
+}
+
 enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options, char *problem)
 {
     return bus->ops->ensure_stream(bus, options, problem);

@@ -7,8 +7,10 @@
 
 /* Which stored message of an event subject is asked for. */
 enum bus_get_kind {
-    BUS_GET_LAST, /* bus_last() */
-    BUS_GET_NEXT, /* bus_next(): the first one behind `seq` */
+    BUS_GET_LAST,      /* bus_last() */
+    BUS_GET_NEXT,      /* bus_next(): the first one behind `seq` */
+    BUS_GET_AT_ANY,    /* bus_read(): the one at `seq`, from any copy */
+    BUS_GET_AT_LEADER, /* the same from the leader's */
 };
 struct bus_get_request {
     enum bus_get_kind kind;

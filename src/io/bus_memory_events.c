@@ -95,6 +95,9 @@ static const struct memory_event *find_locked(const struct bus_memory *bus,
         return memory_store_last(&bus->store, request->subject);
     case BUS_GET_NEXT:
         return memory_store_next(&bus->store, request->subject, request->seq);
+    case BUS_GET_AT_ANY: /* there is one copy */
+    case BUS_GET_AT_LEADER:
+        return memory_store_at(&bus->store, request->subject, request->seq);
     }
     return NULL;
 }

@@ -70,6 +70,17 @@ const struct memory_event *memory_store_next(const struct memory_store *store, c
     return event;
 }
 
+/* What is asked for is recent, as a rule. */
+const struct memory_event *memory_store_at(const struct memory_store *store, const char *name, uint64_t seq)
+{
+    const struct memory_event *event =
+        store->events ? store->events->prev : NULL; /* a utlist's head knows the tail */
+
+    while (event && event->seq > seq)
+        event = event == store->events ? NULL : event->prev;
+    return event && event->seq == seq && strcmp(event->subject->name, name) == 0 ? event : NULL;
+}
+
 /* --- putting --- */
 
 static struct memory_subject *new_subject(struct memory_store *store, const char *name)

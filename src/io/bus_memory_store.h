@@ -49,5 +49,8 @@ const struct memory_event *memory_store_last(const struct memory_store *store, c
 /* The subject's first event behind sequence `after`; walks the store. */
 const struct memory_event *memory_store_next(const struct memory_store *store, const char *subject,
                                              uint64_t after);
+/* The event at sequence `seq`, when it is one of this subject; walks the store from its end. */
+const struct memory_event *memory_store_at(const struct memory_store *store, const char *subject,
+                                           uint64_t seq);
 
 #endif

@@ -22,15 +22,48 @@ static void answer_store(struct bus_nats *bus, struct request *request, struct s
     request->done.store(request->context, &result);
 }
 
-static void answer_get(struct request *request, struct slice data, bool nobody)
+/* From the leader, in JSON. "No responders" is empty, which is none. */
+static void answer_get(struct request *request, struct slice data)
 {
-    struct jetstream_last_answer answer = {.status = BUS_LAST_UNAVAILABLE};
+    struct jetstream_last_answer answer;
 
-    if (!nobody)
+    if (request->get.kind == BUS_GET_AT_LEADER)
+        jetstream_decode_at(data, request->get.subject, request->get.seq, &answer);
+    else
         jetstream_decode_last(data, request->get.subject, &answer);
     struct bus_last_result result = {answer.status, answer.stream_seq, {answer.data, answer.data_len}};
     request->done.get(request->context, &result);
     free(answer.data);
+}
+
+/* The last one of that name: a server puts its own headers behind those that were stored with the message
+ * (server/stream.go, genHeader). Borrowed from the message. */
+static const char *last_header(natsMsg *msg, const char *name)
+{
+    const char **values = NULL, *last = NULL;
+    int count = 0;
+
+    if (natsMsgHeader_Values(msg, name, &values, &count) == NATS_OK && count > 0)
+        last = values[count - 1];
+    free(values);
+    return last;
+}
+
+/* From any server: the message as it is, or nothing but a status. */
+static void answer_direct(struct bus_nats *bus, struct request *request, struct nats_message *message)
+{
+    const struct jetstream_direct_headers headers = {.status = last_header(message->msg, "Status"),
+                                                     .stream = last_header(message->msg, "Nats-Stream"),
+                                                     .subject = last_header(message->msg, "Nats-Subject"),
+                                                     .sequence = last_header(message->msg, "Nats-Sequence")};
+    struct bus_last_result result = {
+        .status = jetstream_judge_direct(&headers, bus->stream, request->get.subject, request->get.seq)};
+
+    if (result.status == BUS_LAST_FOUND) {
+        result.stream_seq = request->get.seq;
+        result.data = message->base.data;
+    }
+    request->done.get(request->context, &result);
 }
 
 static uint64_t read_token(struct slice subject, size_t prefix_len)
@@ -54,11 +87,13 @@ void nats_on_answer(void *context, struct bus_message *message)
     struct request *request = requests_take(&bus->requests, read_token(message->subject, strlen(bus->inbox)));
 
     if (request) {
-        bool nobody = natsMsg_IsNoResponders(((struct nats_message *)message)->msg);
+        struct nats_message *answer = (struct nats_message *)message;
         if (request->kind == REQUEST_STORE)
-            answer_store(bus, request, message->data, nobody);
+            answer_store(bus, request, message->data, natsMsg_IsNoResponders(answer->msg));
+        else if (request->get.kind == BUS_GET_AT_ANY)
+            answer_direct(bus, request, answer);
         else
-            answer_get(request, message->data, nobody);
+            answer_get(request, message->data);
         request_free(request);
     }
     bus_message_free(&message);
@@ -150,6 +185,10 @@ static void encode_get(const struct bus_get_request *what, struct buffer *body)
     case BUS_GET_NEXT:
         jetstream_encode_next(what->subject, what->seq + 1, body);
         break;
+    case BUS_GET_AT_ANY:
+    case BUS_GET_AT_LEADER:
+        jetstream_encode_at(what->seq, body);
+        break;
     }
 }
 
@@ -160,7 +199,8 @@ static natsStatus publish_get(struct bus_nats *bus, natsConnection *connection,
     struct buffer body;
     natsStatus s = NATS_NO_MEMORY;
 
-    snprintf(api, sizeof api, "$JS.API.STREAM.MSG.GET.%s", bus->stream);
+    snprintf(api, sizeof api, "$JS.API.%s.GET.%s", what->kind == BUS_GET_AT_ANY ? "DIRECT" : "STREAM.MSG",
+             bus->stream);
     format_reply(bus, token, reply);
     buffer_init(&body, GET_BODY_MAX);
     encode_get(what, &body);

@@ -142,6 +142,15 @@ void jetstream_encode_next(const char *subject, uint64_t from, struct buffer *ou
     append_body(json_pack("{s:I, s:s}", "seq", (json_int_t)from, "next_by_subj", subject), out);
 }
 
+/* Not by jansson, whose integers are signed. */
+void jetstream_encode_at(uint64_t seq, struct buffer *out)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, "{\"seq\":%llu}", (unsigned long long)seq);
+    buffer_append_text(out, text);
+}
+
 /* Go encodes []byte as padded standard base64, and leaves an empty one out (encoding/json; "omitempty"). */
 static bool decode_data(const json_t *message, struct jetstream_last_answer *answer)
 {
@@ -162,22 +171,60 @@ static bool decode_data(const json_t *message, struct jetstream_last_answer *ans
     return true;
 }
 
-void jetstream_decode_last(struct slice json, const char *subject, struct jetstream_last_answer *ret_answer)
+/* `seq` 0: the server chose among the messages of `subject`. */
+static enum bus_last_status decode_message(const json_t *message, const char *subject, uint64_t seq,
+                                           struct jetstream_last_answer *answer)
+{
+    const char *name = json_string_value(json_object_get(message, "subject"));
+
+    if (!name || !read_seq(message, "seq", &answer->stream_seq) || (seq && answer->stream_seq != seq))
+        return BUS_LAST_UNAVAILABLE;
+    if (strcmp(name, subject) != 0)
+        return seq ? BUS_LAST_NONE : BUS_LAST_UNAVAILABLE;
+    return decode_data(message, answer) ? BUS_LAST_FOUND : BUS_LAST_UNAVAILABLE;
+}
+
+static void decode_get(struct slice json, const char *subject, uint64_t seq,
+                       struct jetstream_last_answer *ret_answer)
 {
     struct jetstream_last_answer answer = {.status = BUS_LAST_UNAVAILABLE};
     json_t *root = parse(json);
     const json_t *error = json_object_get(root, "error");
-    const json_t *message = json_object_get(root, "message");
-    const char *name = json_string_value(json_object_get(message, "subject"));
 
-    if (json_integer_value(json_object_get(error, "err_code")) == ERR_CODE_NO_MESSAGE) {
+    if (json_integer_value(json_object_get(error, "err_code")) == ERR_CODE_NO_MESSAGE)
         answer.status = BUS_LAST_NONE;
-    } else if (!error && name && strcmp(name, subject) == 0 && read_seq(message, "seq", &answer.stream_seq) &&
-               decode_data(message, &answer)) {
-        answer.status = BUS_LAST_FOUND;
-    } else {
-        answer = (struct jetstream_last_answer){.status = BUS_LAST_UNAVAILABLE};
-    }
+    else if (!error)
+        answer.status = decode_message(json_object_get(root, "message"), subject, seq, &answer);
+    if (answer.status != BUS_LAST_FOUND)
+        answer = (struct jetstream_last_answer){.status = answer.status};
     json_decref(root);
     *ret_answer = answer;
+}
+
+void jetstream_decode_last(struct slice json, const char *subject, struct jetstream_last_answer *ret_answer)
+{
+    decode_get(json, subject, 0, ret_answer);
+}
+
+void jetstream_decode_at(struct slice json, const char *subject, uint64_t seq,
+                         struct jetstream_last_answer *ret_answer)
+{
+    decode_get(json, subject, seq, ret_answer);
+}
+
+/* A status alone does not tell: publishers may store a header of that name. Every message has all three of
+ * the others, and an answer without a message has none (server/stream.go, getDirectRequest). */
+enum bus_last_status jetstream_judge_direct(const struct jetstream_direct_headers *headers,
+                                            const char *stream, const char *subject, uint64_t seq)
+{
+    char wanted[24];
+
+    if (!headers->stream && !headers->subject && !headers->sequence)
+        return headers->status && strcmp(headers->status, "404") == 0 ? BUS_LAST_NONE : BUS_LAST_UNAVAILABLE;
+    if (!headers->stream || !headers->subject || !headers->sequence)
+        return BUS_LAST_UNAVAILABLE;
+    snprintf(wanted, sizeof wanted, "%llu", (unsigned long long)seq);
+    if (strcmp(headers->stream, stream) != 0 || strcmp(headers->sequence, wanted) != 0)
+        return BUS_LAST_UNAVAILABLE;
+    return strcmp(headers->subject, subject) == 0 ? BUS_LAST_FOUND : BUS_LAST_NONE;
 }

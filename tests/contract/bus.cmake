@@ -4,7 +4,8 @@ if(TARGET roomcast_io)
   target_include_directories(roomcast_test_bus PUBLIC support contract)
   target_link_libraries(roomcast_test_bus PUBLIC roomcast_io PkgConfig::CMOCKA)
 
-  add_executable(contract_bus contract/test_bus_contract.c contract/bus_contract_store.c contract/bus_contract_live.c)
+  add_executable(contract_bus contract/test_bus_contract.c contract/bus_contract_store.c contract/bus_contract_read.c
+    contract/bus_contract_live.c)
   target_link_libraries(contract_bus PRIVATE roomcast_test_bus)
   foreach(adapter memory nats)
     add_test(NAME contract.bus.${adapter} COMMAND contract_bus ${adapter})
@@ -13,7 +14,7 @@ if(TARGET roomcast_io)
 
   add_executable(contract_bus_nats_faults contract/test_bus_nats_faults.c)
   target_include_directories(contract_bus_nats_faults PRIVATE ${PROJECT_SOURCE_DIR}/src/io)
-  target_link_libraries(contract_bus_nats_faults PRIVATE roomcast_test_bus)
+  target_link_libraries(contract_bus_nats_faults PRIVATE roomcast_test_bus roomcast_test_ws)
   add_test(NAME contract.bus.nats_faults COMMAND contract_bus_nats_faults)
   set_tests_properties(contract.bus.nats_faults PROPERTIES TIMEOUT 180)
 endif()

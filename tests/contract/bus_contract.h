@@ -16,6 +16,16 @@ void what_is_stored_after_last_is_received(void **state);
 void several_threads_store_at_once(void **state);
 void closing_answers_each_request_once(void **state);
 
+/* bus_contract_read.c */
+void each_sequence_is_read_where_it_is_stored(void **state);
+void one_server_reads_at_once_what_it_acknowledged(void **state);
+void a_sequence_of_another_subject_is_none(void **state);
+void a_sequence_that_is_not_stored_yet_is_none(void **state);
+void a_sequence_that_was_trimmed_away_is_none(void **state);
+void bytes_are_read_unchanged(void **state);
+void five_hundred_reads_of_four_threads_are_answered_once_each(void **state);
+void closing_answers_each_read_once(void **state);
+
 /* bus_contract_live.c */
 void signals_reach_all_subscribers(void **state);
 void nothing_comes_after_the_release(void **state);

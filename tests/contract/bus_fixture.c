@@ -6,7 +6,7 @@
 #include <time.h>
 
 const struct bus_stream_options stream_options = {
-    .replicas = 1, .max_age_s = 3600, .max_bytes = 64 << 20, .max_per_subject = 1000, .dedup_s = 120};
+    .replicas = 1, .max_age_s = 3600, .max_bytes = WORLD_MAX_BYTES, .max_per_subject = 1000, .dedup_s = 120};
 
 /* --- counters --- */
 
@@ -162,7 +162,7 @@ void world_connect(struct world *world, const char *url)
     counter_init(&world->ups);
     counter_init(&world->downs);
     if (world->adapter == ADAPTER_MEMORY) {
-        struct bus_memory_options options = {.prefix = world->prefix, .max_bytes = 64 << 20};
+        struct bus_memory_options options = {.prefix = world->prefix, .max_bytes = WORLD_MAX_BYTES};
         assert_int_equal(bus_memory_new(&options, &callbacks, &world->bus), ERR_OK);
         return;
     }
@@ -272,6 +272,15 @@ struct last_copy next_now(struct world *world, const char *name, uint64_t after)
     struct waiting waiting = {.answers = COUNTER_INIT, .caller = pthread_self()};
 
     bus_next(world->bus, subject_of(world, "ev", name), after, 5000, on_last, &waiting);
+    assert_true(counter_reaches(&waiting.answers, 1));
+    return waiting.last;
+}
+
+struct last_copy read_now(struct world *world, const char *name, uint64_t stream_seq, enum bus_copy copy)
+{
+    struct waiting waiting = {.answers = COUNTER_INIT, .caller = pthread_self()};
+
+    bus_read(world->bus, subject_of(world, "ev", name), stream_seq, copy, 5000, on_last, &waiting);
     assert_true(counter_reaches(&waiting.answers, 1));
     return waiting.last;
 }

@@ -77,6 +77,8 @@ void world_ready(struct world *world);
 /* "<prefix>.<kind>.<name>", in one of a few static buffers of this thread. */
 const char *subject_of(struct world *world, const char *kind, const char *name);
 extern const struct bus_stream_options stream_options;
+/* What the stream keeps at most, of either adapter. */
+#define WORLD_MAX_BYTES (4u << 20)
 
 /* --- calls that wait for their answer, and check that it came once and from another thread --- */
 
@@ -95,5 +97,6 @@ struct last_copy {
 };
 struct last_copy last_now(struct world *world, const char *name);
 struct last_copy next_now(struct world *world, const char *name, uint64_t after);
+struct last_copy read_now(struct world *world, const char *name, uint64_t stream_seq, enum bus_copy copy);
 
 #endif

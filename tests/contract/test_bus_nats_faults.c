@@ -8,6 +8,7 @@
 #include <roomcast/base/random.h>
 
 #include "bus_fixture.h"
+#include "raw_client.h"
 
 static int make_world(void **state)
 {
@@ -57,6 +58,12 @@ static void store_at_last(struct world *world, const char *name, const char *id,
     } while (result.status == BUS_UNAVAILABLE || result.status == BUS_UNKNOWN);
 }
 
+static void count_unavailable(void *context, const struct bus_last_result *result)
+{
+    assert_int_equal(result->status, BUS_LAST_UNAVAILABLE);
+    counter_add(context, 1);
+}
+
 static void a_server_that_comes_later_is_found(void **state)
 {
     struct world *world = *state;
@@ -75,6 +82,7 @@ static void a_server_that_comes_later_is_found(void **state)
     assert_int_equal(bus_ensure_stream(world->bus, &stream_options, problem), ERR_UNAVAILABLE);
     assert_int_equal(store_now(world, "chat.1", "early", 0, "early").status, BUS_UNAVAILABLE);
     assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_UNAVAILABLE);
+    assert_int_equal(read_now(world, "chat.1", 1, BUS_ANY_COPY).status, BUS_LAST_UNAVAILABLE);
     nats_process_start(&world->nats);
     world_ready(world);
     store_good(world, "chat.1", "late", 0, "late");
@@ -179,6 +187,63 @@ static void a_deadline_holds_while_the_server_is_frozen(void **state)
     box_fini(&box);
 }
 
+static void reads_end_by_their_deadline_while_the_server_is_frozen(void **state)
+{
+    static const enum bus_copy copies[] = {BUS_ANY_COPY, BUS_LEADER_COPY};
+    struct world *world = *state;
+    struct counter answers = COUNTER_INIT;
+
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    uint64_t seq = store_good(world, "chat.1", "one", 0, "one");
+    nats_process_freeze(&world->nats);
+    uint64_t start = clock_monotonic_ms();
+    for (unsigned i = 0; i < 100; i++)
+        bus_read(world->bus, subject_of(world, "ev", "chat.1"), seq, copies[i % 2], 300, count_unavailable,
+                 &answers);
+    assert_true(counter_reaches(&answers, 100));
+    uint64_t took = clock_monotonic_ms() - start;
+    assert_true(took >= 300 && took < 2000);
+    nats_process_thaw(&world->nats);
+    /* The late answers belong to nobody. */
+    assert_int_equal(read_now(world, "chat.1", seq, BUS_ANY_COPY).status, BUS_LAST_FOUND);
+    assert_int_equal(read_now(world, "chat.1", seq, BUS_LEADER_COPY).status, BUS_LAST_FOUND);
+    assert_int_equal(counter_get(&answers), 100);
+}
+
+/* A server puts its headers behind those of the publisher, and the client library finds the first ones. */
+static void stored_headers_do_not_pass_for_the_servers(void **state)
+{
+    static const char headers[] = "NATS/1.0\r\nNats-Stream: x\r\nNats-Subject: x\r\nNats-Sequence: 7\r\n"
+                                  "Status: 404\r\n\r\n";
+    struct world *world = *state;
+    struct raw_client publisher;
+    struct box box;
+    char text[512];
+
+    box_init(&box);
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    struct bus_subscription *live = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_NONE); /* it has reached the server */
+    raw_open(&publisher, world->nats.port);
+    snprintf(text, sizeof text, "CONNECT {\"headers\":true}\r\nHPUB %s %zu %zu\r\n%sdata\r\n",
+             subject_of(world, "ev", "chat.1"), sizeof headers - 1, sizeof headers - 1 + 4, headers);
+    raw_send_text(&publisher, text);
+    box_letter(&box, 0);
+    for (int copy = BUS_ANY_COPY; copy <= BUS_LEADER_COPY; copy++) {
+        struct last_copy read = read_now(world, "chat.1", 1, (enum bus_copy)copy);
+        assert_int_equal(read.status, BUS_LAST_FOUND);
+        assert_int_equal(read.len, 4);
+        assert_memory_equal(read.data, "data", 4);
+    }
+    raw_close(&publisher);
+    box_leave(&box, world->bus, &live);
+    box_fini(&box);
+}
+
 #define REFUSED "authentication error"
 
 /* nats.c closes a connection for good when its credentials are refused twice. */
@@ -268,12 +333,18 @@ static void a_message_beyond_the_servers_limit_is_refused(void **state)
 static void without_a_stream_nothing_is_stored(void **state)
 {
     struct world *world = *state;
+    struct counter answers = COUNTER_INIT;
 
     nats_process_start(&world->nats);
     world_connect(world, NULL);
     assert_true(counter_reaches(&world->ups, 1));
     assert_int_equal(store_now(world, "chat.1", "one", 0, "one").status, BUS_UNAVAILABLE);
     assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_UNAVAILABLE);
+    assert_int_equal(read_now(world, "chat.1", 1, BUS_LEADER_COPY).status, BUS_LAST_UNAVAILABLE);
+    /* Nobody answers: each server of a stream would do it for itself. */
+    bus_read(world->bus, subject_of(world, "ev", "chat.1"), 1, BUS_ANY_COPY, 100, count_unavailable,
+             &answers);
+    assert_true(counter_reaches(&answers, 1));
     world_ready(world);
     store_good(world, "chat.1", "one", 0, "one");
 }
@@ -414,6 +485,8 @@ int main(void)
         TEST(a_restarted_server_is_found_again),
         TEST(what_was_sent_when_the_server_died_is_unknown),
         TEST(a_deadline_holds_while_the_server_is_frozen),
+        TEST(reads_end_by_their_deadline_while_the_server_is_frozen),
+        TEST(stored_headers_do_not_pass_for_the_servers),
         TEST(refused_credentials_are_tried_again),
         TEST(tls_is_not_given_up_for_plain_text),
         TEST(a_message_beyond_the_servers_limit_is_refused),

@@ -119,6 +119,19 @@ void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_las
 void bus_next(struct bus *bus, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
               void *context);
 
+enum bus_copy { BUS_ANY_COPY, BUS_LEADER_COPY };
+/* The message that the stream holds at sequence `stream_seq`, from 1, when it is one of event subject
+ * `subject`. Many may be open at once, answered in any order; nothing is searched for, so this is the fast
+ * way to what is known by its sequence.
+ *
+ * BUS_ANY_COPY: from whichever server answers first, a replica too; its NONE proves nothing (a replica may
+ * lag or, after a fault, hold something else): ask the leader then. BUS_LEADER_COPY: from the stream's
+ * leader; NONE: the leader has no message of this subject there. nats-server says the same, error 10037, when
+ * its store cannot be read at that moment (server/jetstream_api.go, jsMsgGetRequest): who would give the
+ * message up for good asks once more. `done` as in bus_store. */
+void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bus_copy copy,
+              uint64_t timeout_ms, bus_last_done done, void *context);
+
 struct bus_stream_options {
     unsigned replicas;
     uint64_t max_age_s, max_bytes, max_per_subject, dedup_s;

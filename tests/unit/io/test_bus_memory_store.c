@@ -36,6 +36,12 @@ static void the_oldest_go_first(void **state)
     }
     assert_null(memory_store_last(&store, "ev.a"));
     assert_int_equal(memory_store_last(&store, "ev.b")->seq, 11);
+    assert_null(memory_store_at(&store, "ev.a", 1));
+    assert_null(memory_store_at(&store, "ev.b", 1));
+    for (uint64_t seq = 2; seq <= 11; seq++)
+        assert_int_equal(memory_store_at(&store, "ev.b", seq)->seq, seq);
+    assert_null(memory_store_at(&store, "ev.a", 11));
+    assert_null(memory_store_at(&store, "ev.b", 12));
     /* Its subject is empty again, its id is still known. */
     assert_int_equal(put(&store, "ev.a", "a", 0, "x").status, BUS_DUPLICATE);
     assert_int_equal(put(&store, "ev.a", "a2", 1, "x").status, BUS_FENCED);
@@ -50,6 +56,7 @@ static void what_fits_nowhere_is_refused(void **state)
     (void)state;
     memory_store_init(&store, 10);
     assert_int_equal(put(&store, "ev.a", "1", 0, "1234567").status, BUS_REFUSED);
+    assert_null(memory_store_at(&store, "ev.a", 1));
     assert_int_equal(put(&store, "ev.a", "2", 0, "123456").status, BUS_STORED);
     assert_int_equal(put(&store, "ev.b", "3", 0, "123456").status, BUS_STORED);
     assert_null(memory_store_last(&store, "ev.a"));

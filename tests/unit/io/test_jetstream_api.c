@@ -181,6 +181,96 @@ static void the_request_names_the_subject(void **state)
     buffer_fini(&body);
 }
 
+/* --- one sequence --- */
+
+static struct jetstream_last_answer decode_at(const char *json)
+{
+    struct jetstream_last_answer answer;
+
+    jetstream_decode_at(slice_of(json), "p.ev.chat.1", 7, &answer);
+    assert_true((answer.data != NULL) == (answer.status == BUS_LAST_FOUND));
+    assert_true((answer.stream_seq == 7) == (answer.status == BUS_LAST_FOUND));
+    return answer;
+}
+
+static void the_message_at_a_sequence_is_decoded(void **state)
+{
+    (void)state;
+    struct jetstream_last_answer answer = decode_at(MESSAGE("p.ev.chat.1", "7", ",\"data\":\"AAEC/+8=\""));
+    assert_int_equal(answer.status, BUS_LAST_FOUND);
+    assert_int_equal(answer.data_len, 5);
+    assert_memory_equal(answer.data, "\x00\x01\x02\xff\xef", 5);
+    free(answer.data);
+    assert_int_equal(decode_at("{\"error\":{\"code\":404,\"err_code\":10037}}").status, BUS_LAST_NONE);
+    assert_int_equal(decode_at(MESSAGE("p.ev.chat.2", "7", ",\"data\":\"AAEC\"")).status, BUS_LAST_NONE);
+    assert_int_equal(decode_at(MESSAGE("p.ev.chat.1x", "7", "")).status, BUS_LAST_NONE);
+    static const char *const rows[] = {
+        "",
+        "{}",
+        "{\"error\":{\"code\":404,\"err_code\":10059}}",
+        "{\"error\":null}",
+        "{\"message\":{\"seq\":7}}",
+        MESSAGE("p.ev.chat.1", "8", ",\"data\":\"AAEC\""),
+        MESSAGE("p.ev.chat.2", "8", ",\"data\":\"AAEC\""),
+        MESSAGE("p.ev.chat.1", "0", ",\"data\":\"AAEC\""),
+        MESSAGE("p.ev.chat.1", "-7", ",\"data\":\"AAEC\""),
+        MESSAGE("p.ev.chat.1", "7", ",\"data\":\"AAE\""),
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (decode_at(rows[i]).status != BUS_LAST_UNAVAILABLE)
+            fail_msg("%s", rows[i]);
+}
+
+static void the_request_names_the_sequence(void **state)
+{
+    static const struct {
+        uint64_t seq;
+        const char *body;
+    } rows[] = {{1, "{\"seq\":1}"}, {UINT64_MAX, "{\"seq\":18446744073709551615}"}};
+    struct buffer body;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buffer_init(&body, 256);
+        jetstream_encode_at(rows[i].seq, &body);
+        assert_string_equal(buffer_text(&body), rows[i].body);
+        buffer_fini(&body);
+    }
+}
+
+static void the_headers_of_a_direct_answer_are_judged(void **state)
+{
+    static const struct {
+        struct jetstream_direct_headers headers; /* status, stream, subject, sequence */
+        enum bus_last_status status;
+    } rows[] = {
+        {{NULL, "events", "p.ev.chat.1", "7"}, BUS_LAST_FOUND},
+        {{"404", "events", "p.ev.chat.1", "7"}, BUS_LAST_FOUND}, /* a header that was stored */
+        {{"404", NULL, NULL, NULL}, BUS_LAST_NONE},
+        {{NULL, "events", "p.ev.chat.2", "7"}, BUS_LAST_NONE},
+        {{NULL, "events", "p.ev.chat.1.2", "7"}, BUS_LAST_NONE},
+        {{NULL, NULL, NULL, NULL}, BUS_LAST_UNAVAILABLE},
+        {{"408", NULL, NULL, NULL}, BUS_LAST_UNAVAILABLE},
+        {{"503", NULL, NULL, NULL}, BUS_LAST_UNAVAILABLE},
+        {{"4040", NULL, NULL, NULL}, BUS_LAST_UNAVAILABLE},
+        {{"", NULL, NULL, NULL}, BUS_LAST_UNAVAILABLE},
+        {{NULL, "other", "p.ev.chat.1", "7"}, BUS_LAST_UNAVAILABLE},
+        {{NULL, "other", "p.ev.chat.2", "7"}, BUS_LAST_UNAVAILABLE},
+        {{NULL, "events", "p.ev.chat.1", "8"}, BUS_LAST_UNAVAILABLE},
+        {{NULL, "events", "p.ev.chat.1", "07"}, BUS_LAST_UNAVAILABLE},
+        {{NULL, "events", "p.ev.chat.1", ""}, BUS_LAST_UNAVAILABLE},
+        {{NULL, NULL, "p.ev.chat.1", "7"}, BUS_LAST_UNAVAILABLE},
+        {{NULL, "events", NULL, "7"}, BUS_LAST_UNAVAILABLE},
+        {{NULL, "events", "p.ev.chat.1", NULL}, BUS_LAST_UNAVAILABLE},
+        {{"404", "events", NULL, NULL}, BUS_LAST_UNAVAILABLE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (jetstream_judge_direct(&rows[i].headers, "events", "p.ev.chat.1", 7) != rows[i].status)
+            fail_msg("row %zu", i);
+}
+
 /* --- damage --- */
 
 static void feed(struct slice input)
@@ -194,6 +284,10 @@ static void feed(struct slice input)
     jetstream_decode_last(input, "p.ev.chat.1", &last);
     assert_true((last.data != NULL) == (last.status == BUS_LAST_FOUND));
     assert_true((last.stream_seq > 0) == (last.status == BUS_LAST_FOUND));
+    free(last.data);
+    jetstream_decode_at(input, "p.ev.chat.1", 7, &last);
+    assert_true((last.data != NULL) == (last.status == BUS_LAST_FOUND));
+    assert_true((last.stream_seq == 7) == (last.status == BUS_LAST_FOUND));
     free(last.data);
 }
 
@@ -221,6 +315,9 @@ int main(void)
         cmocka_unit_test(the_last_message_is_decoded),
         cmocka_unit_test(none_only_when_the_server_says_so),
         cmocka_unit_test(the_request_names_the_subject),
+        cmocka_unit_test(the_message_at_a_sequence_is_decoded),
+        cmocka_unit_test(the_request_names_the_sequence),
+        cmocka_unit_test(the_headers_of_a_direct_answer_are_judged),
         cmocka_unit_test(damaged_answers_are_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,226 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "bus_contract.h"
+
+static const enum bus_copy copies[] = {BUS_ANY_COPY, BUS_LEADER_COPY};
+
+static void assert_read(struct world *world, const char *name, uint64_t seq, const void *data, size_t len)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct last_copy read = read_now(world, name, seq, copies[i]);
+        assert_int_equal(read.status, BUS_LAST_FOUND);
+        assert_int_equal(read.stream_seq, seq);
+        assert_int_equal(read.len, len);
+        assert_memory_equal(read.data, data, len);
+    }
+}
+
+static void assert_not_there(struct world *world, const char *name, uint64_t seq)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct last_copy read = read_now(world, name, seq, copies[i]);
+        assert_int_equal(read.status, BUS_LAST_NONE);
+        assert_int_equal(read.stream_seq, 0);
+        assert_int_equal(read.len, 0);
+    }
+}
+
+void each_sequence_is_read_where_it_is_stored(void **state)
+{
+    struct world *world = *state;
+    uint64_t seqs[10], expect = 0;
+    char text[24], other[24];
+
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(text, sizeof text, "read-%u", i);
+        snprintf(other, sizeof other, "chat.between-%u", i);
+        expect = seqs[i] = store_good(world, "chat.read", text, expect, text);
+        store_good(world, other, other, 0, "between");
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(text, sizeof text, "read-%u", i);
+        assert_read(world, "chat.read", seqs[i], text, strlen(text));
+    }
+}
+
+/* With several servers any copy may answer "none" here. */
+void one_server_reads_at_once_what_it_acknowledged(void **state)
+{
+    struct world *world = *state;
+    uint64_t expect = 0;
+    char text[24];
+
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(text, sizeof text, "at-once-%u", i);
+        expect = store_good(world, "chat.at-once", text, expect, text);
+        struct last_copy read = read_now(world, "chat.at-once", expect, BUS_ANY_COPY);
+        assert_int_equal(read.status, BUS_LAST_FOUND);
+        assert_memory_equal(read.data, text, strlen(text));
+    }
+}
+
+void a_sequence_of_another_subject_is_none(void **state)
+{
+    struct world *world = *state;
+    uint64_t ours = store_good(world, "chat.ours", "ours", 0, "ours");
+    uint64_t theirs = store_good(world, "chat.theirs", "theirs", 0, "theirs");
+
+    assert_not_there(world, "chat.ours", theirs);
+    assert_not_there(world, "chat.theirs", ours);
+    assert_not_there(world, "chat.our", ours);
+    assert_not_there(world, "chat.ours.1", ours);
+    assert_read(world, "chat.ours", ours, "ours", 4);
+}
+
+void a_sequence_that_is_not_stored_yet_is_none(void **state)
+{
+    struct world *world = *state;
+
+    assert_not_there(world, "chat.yet", 1);
+    uint64_t last = store_good(world, "chat.yet", "yet-1", 0, "one");
+    assert_not_there(world, "chat.yet", last + 1);
+    assert_not_there(world, "chat.yet", INT64_MAX);
+    assert_not_there(world, "chat.yet", (uint64_t)INT64_MAX + 1);
+    assert_not_there(world, "chat.yet", UINT64_MAX);
+    assert_int_equal(store_good(world, "chat.yet", "yet-2", last, "two"), last + 1);
+    assert_read(world, "chat.yet", last + 1, "two", 3);
+}
+
+void a_sequence_that_was_trimmed_away_is_none(void **state)
+{
+    enum { LARGE = 256 * 1024 };
+    static char large[LARGE];
+    struct world *world = *state;
+    uint64_t first = store_good(world, "chat.trim", "trim", 0, "trimmed"), expect = 0;
+    char id[24];
+
+    assert_read(world, "chat.trim", first, "trimmed", 7);
+    for (size_t i = 0; i <= WORLD_MAX_BYTES / LARGE; i++) {
+        snprintf(id, sizeof id, "large-%zu", i);
+        struct bus_store_request request = {.subject = subject_of(world, "ev", "chat.large"),
+                                            .message_id = id,
+                                            .expect_last = expect,
+                                            .data = {large, LARGE},
+                                            .timeout_ms = 5000};
+        struct bus_store_result result = store_request_now(world->bus, &request);
+        assert_int_equal(result.status, BUS_STORED);
+        expect = result.stream_seq;
+    }
+    assert_not_there(world, "chat.trim", first);
+    assert_int_equal(last_now(world, "chat.trim").status, BUS_LAST_NONE);
+}
+
+void bytes_are_read_unchanged(void **state)
+{
+    static const size_t lengths[] = {256, 0, 1, 2, 3};
+    struct world *world = *state;
+    unsigned char bytes[256];
+    uint64_t expect = 0;
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)i;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "read-bytes-%zu", i);
+        struct bus_store_request request = {.subject = subject_of(world, "ev", "chat.bytes"),
+                                            .message_id = id,
+                                            .expect_last = expect,
+                                            .data = {(const char *)bytes, lengths[i]},
+                                            .timeout_ms = 5000};
+        struct bus_store_result result = store_request_now(world->bus, &request);
+        assert_int_equal(result.status, BUS_STORED);
+        expect = result.stream_seq;
+        assert_read(world, "chat.bytes", expect, bytes, lengths[i]);
+    }
+}
+
+/* --- many at once --- */
+
+#define READERS 4
+#define READS   125
+
+struct reading {
+    struct counter *all;
+    uint64_t seq;
+    char text[24];
+    unsigned answers; /* bus thread only, until the bus is freed */
+    bool right;
+};
+
+struct reader {
+    struct world *world;
+    struct reading readings[READS];
+    pthread_t thread;
+};
+
+static void on_reading(void *context, const struct bus_last_result *result)
+{
+    struct reading *reading = context;
+
+    reading->answers++;
+    reading->right = result->status == BUS_LAST_FOUND && result->stream_seq == reading->seq &&
+                     result->data.len == strlen(reading->text) &&
+                     memcmp(result->data.data, reading->text, result->data.len) == 0;
+    counter_add(reading->all, 1);
+}
+
+static void *start_readings(void *arg)
+{
+    struct reader *reader = arg;
+
+    for (unsigned i = 0; i < READS; i++)
+        bus_read(reader->world->bus, subject_of(reader->world, "ev", "chat.many"), reader->readings[i].seq,
+                 copies[i % 2], 10000, on_reading, &reader->readings[i]);
+    return NULL;
+}
+
+void five_hundred_reads_of_four_threads_are_answered_once_each(void **state)
+{
+    static struct reader readers[READERS];
+    struct counter all = COUNTER_INIT;
+    struct world *world = *state;
+    uint64_t expect = 0;
+
+    for (unsigned i = 0; i < READERS * READS; i++) {
+        struct reading *reading = &readers[i / READS].readings[i % READS];
+        *reading = (struct reading){.all = &all};
+        snprintf(reading->text, sizeof reading->text, "many-%u", i);
+        expect = reading->seq = store_good(world, "chat.many", reading->text, expect, reading->text);
+    }
+    for (unsigned i = 0; i < READERS; i++) {
+        readers[i].world = world;
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, start_readings, &readers[i]), 0);
+    }
+    for (unsigned i = 0; i < READERS; i++)
+        pthread_join(readers[i].thread, NULL);
+    assert_true(counter_reaches(&all, READERS * READS));
+    bus_free(&world->bus); /* no answer comes after it */
+    for (unsigned i = 0; i < READERS * READS; i++) {
+        assert_int_equal(readers[i / READS].readings[i % READS].answers, 1);
+        assert_true(readers[i / READS].readings[i % READS].right);
+    }
+}
+
+static void count_read(void *context, const struct bus_last_result *result)
+{
+    (void)result;
+    counter_add(context, 1);
+}
+
+void closing_answers_each_read_once(void **state)
+{
+    enum { READINGS = 400 };
+    static struct counter answers[READINGS];
+    struct world *world = *state;
+
+    store_good(world, "chat.closing", "closing", 0, "x");
+    for (unsigned i = 0; i < READINGS; i++) {
+        answers[i] = (struct counter)COUNTER_INIT;
+        bus_read(world->bus, subject_of(world, "ev", "chat.closing"), 1 + i % 3, copies[i % 2], 5000,
+                 count_read, &answers[i]);
+    }
+    bus_free(&world->bus);
+    for (unsigned i = 0; i < READINGS; i++)
+        assert_int_equal(counter_get(&answers[i]), 1);
+}
