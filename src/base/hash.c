@@ -12,13 +12,19 @@ static void make_key(void)
     crypto_shorthash_keygen(key);
 }
 
-unsigned hash_bytes(const void *bytes, size_t len)
+uint64_t hash_bytes_64(const void *bytes, size_t len)
 {
     unsigned char full[crypto_shorthash_BYTES];
-    unsigned folded;
+    uint64_t hash;
 
+    _Static_assert(sizeof full == sizeof hash, "SipHash-2-4 gives 64 bits");
     pthread_once(&key_once, make_key);
     crypto_shorthash(full, bytes, len, key);
-    memcpy(&folded, full, sizeof folded);
-    return folded;
+    memcpy(&hash, full, sizeof hash);
+    return hash;
+}
+
+unsigned hash_bytes(const void *bytes, size_t len)
+{
+    return (unsigned)hash_bytes_64(bytes, len);
 }

@@ -33,13 +33,13 @@ static void finish(struct catch_up *catch_up)
 
 void catch_up_answer(struct catch_up *catch_up, struct replay *replay, uint32_t at, bool is_all)
 {
-    assert(catch_up->state == CATCH_UP_ASKING && at <= replay->count);
+    assert(catch_up->state == CATCH_UP_ASKING && (!replay || at <= replay->count));
     /* What has passed by before the answer was made is in it: the hub's answers and events come in one order.
      */
     catch_up->passed_by = !is_all;
     catch_up->replay = replay;
     catch_up->at = at;
-    if (at == replay->count)
+    if (!replay || at == replay->count)
         finish(catch_up);
     else
         catch_up->state = CATCH_UP_REPLAYING;

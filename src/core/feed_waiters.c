@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include <roomcast/base/metrics.h>
+
 #define AHEAD_TRIES    3u   /* how often a leader that is behind a client is asked again */
 #define AHEAD_PAUSE_MS 200u /* before it is */
 
@@ -29,6 +31,7 @@ struct replay *feed_replay(const struct feed *feed, const struct position *since
         replay->frames[i] = frame_ref(history_slot(&feed->history, first.seq + i)->frame);
         replay->bytes += replay->frames[i]->len;
     }
+    metrics_change(METRIC_REPLAY_BYTES, (int64_t)replay->bytes);
     return replay;
 }
 

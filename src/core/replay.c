@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include <roomcast/base/metrics.h>
+
 struct replay *replay_new(const struct position *first, uint32_t count)
 {
     struct replay *replay = malloc(sizeof *replay + count * sizeof replay->frames[0]);
@@ -31,6 +33,7 @@ void replay_unref(struct replay **replay)
     assert(before > 0);
     if (before > 1)
         return;
+    metrics_change(METRIC_REPLAY_BYTES, -(int64_t)gone->bytes);
     for (uint32_t i = 0; i < gone->count; i++)
         frame_unref(&gone->frames[i]);
     free(gone);

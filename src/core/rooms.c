@@ -158,6 +158,27 @@ bool rooms_has(struct rooms *rooms, const struct room_key *key, const struct roo
     return room && seat_of(room, list, &seat);
 }
 
+static struct room_member *find_member(struct rooms *rooms, const struct room_key *key,
+                                       const struct room_list *list)
+{
+    struct room *room = find(rooms, key);
+    uint32_t seat;
+    return room && seat_of(room, list, &seat) ? &room->members[list->seats[seat].index] : NULL;
+}
+
+void rooms_set_lag(struct rooms *rooms, const struct room_key *key, const struct room_list *list, void *lag)
+{
+    struct room_member *member = find_member(rooms, key, list);
+    assert(member);
+    member->lag = lag;
+}
+
+void *rooms_lag(struct rooms *rooms, const struct room_key *key, const struct room_list *list)
+{
+    const struct room_member *member = find_member(rooms, key, list);
+    return member ? member->lag : NULL;
+}
+
 const struct room_key *room_list_key(const struct room_list *list, uint32_t index)
 {
     assert(index < list->count);

@@ -53,7 +53,7 @@ bool session_begin_close(struct session *session, enum close_reason reason, cons
         return false;
     session->state = SESSION_CLOSING;
     session->close_reason = reason;
-    session->ping_at = session->pong_by = session->expires_at = 0;
+    session->ping_at = session->pong_by = session->expires_at = session->stall_by = session->catch_up_at = 0;
     session->close_by = now_ms + rules->close_timeout_ms;
     return true;
 }
@@ -64,6 +64,7 @@ void session_ended(struct session *session)
     session->state = SESSION_ENDED;
     session->connection = NULL;
     session->ping_at = session->pong_by = session->expires_at = session->close_by = 0;
+    session->stall_by = session->catch_up_at = 0;
     outqueue_clear(&session->queue);
 }
 
@@ -108,6 +109,19 @@ void session_ponged(struct session *session)
     session->pong_by = 0;
 }
 
+void session_stalled(struct session *session, const struct session_rules *rules, uint64_t now_ms)
+{
+    if (session->state == SESSION_OPEN && session->stall_by == 0)
+        session->stall_by = now_ms + rules->slow_grace_ms;
+}
+
+void session_progressed(struct session *session, const struct session_rules *rules, uint64_t now_ms)
+{
+    session->stall_by = 0;
+    if (session->pong_by != 0) /* the ping stands in the queue, behind what the client is still taking in */
+        session->pong_by = now_ms + rules->ping_timeout_ms;
+}
+
 static bool is_due(uint64_t deadline_ms, uint64_t now_ms)
 {
     return deadline_ms != 0 && deadline_ms <= now_ms;
@@ -119,10 +133,21 @@ enum session_due session_tick(struct session *session, const struct session_rule
         return SESSION_DUE_DROP;
     if (is_due(session->expires_at, now_ms))
         return SESSION_DUE_EXPIRED;
+    if (is_due(session->stall_by, now_ms))
+        return SESSION_DUE_SLOW;
     if (is_due(session->pong_by, now_ms))
         return SESSION_DUE_NO_PONG;
+    if (is_due(session->catch_up_at, now_ms)) {
+        session->catch_up_at = 0;
+        return SESSION_DUE_CATCH_UP;
+    }
     if (is_due(session->ping_at, now_ms)) {
         session->ping_at = now_ms + rules->ping_interval_ms;
+        if (session->write ==
+            SESSION_WRITE_BLOCKED) { /* a ping would wait behind it all: progress is proof enough */
+            session_stalled(session, rules, now_ms);
+            return SESSION_DUE_NOTHING;
+        }
         if (session->pong_by == 0)
             session->pong_by = now_ms + rules->ping_timeout_ms;
         return SESSION_DUE_PING;
@@ -132,7 +157,8 @@ enum session_due session_tick(struct session *session, const struct session_rule
 
 uint64_t session_next_due(const struct session *session)
 {
-    const uint64_t deadlines[] = {session->ping_at, session->pong_by, session->expires_at, session->close_by};
+    const uint64_t deadlines[] = {session->ping_at,  session->pong_by,  session->expires_at,
+                                  session->close_by, session->stall_by, session->catch_up_at};
     uint64_t next = 0;
     for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++) {
         if (deadlines[i] != 0 && (next == 0 || deadlines[i] < next))

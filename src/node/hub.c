@@ -16,6 +16,7 @@
 #include "hub_channel.h"
 
 #define TICK_MS      20
+#define FRESH_MS     1000 /* a resume trusts what the leader said a second ago: a storm asks once */
 #define TEXT_MAX     (ENVELOPE_MAX_BYTES + 4096)
 #define SCRATCH_KEPT (256u * 1024) /* what the scratch buffers may hold on to between events */
 
@@ -37,6 +38,7 @@ void hub_request_free(struct hub_request **request)
     if (!*request)
         return;
     free((*request)->text);
+    replay_unref(&(*request)->replay);
     free(*request);
     *request = NULL;
 }
@@ -49,7 +51,7 @@ void hub_answer(struct hub *hub, struct hub_request *request, enum err status)
         hub_request_free(&request);
 }
 
-static struct hub_channel *find(struct hub *hub, const struct room_key *key)
+struct hub_channel *hub_find(struct hub *hub, const struct room_key *key)
 {
     struct hub_channel *channel;
     HASH_FIND(hh, hub->channels, key, ROOM_KEY_BYTES(key), channel);
@@ -70,12 +72,13 @@ static void join(struct hub *hub, struct hub_channel *channel, struct hub_reques
 
 static void work_on_request(struct hub *hub, struct hub_request *request)
 {
-    struct hub_channel *channel = find(hub, &request->room);
+    struct hub_channel *channel = hub_find(hub, &request->room);
     switch (request->kind) {
     case HUB_JOIN:
         join(hub, channel, request);
         return;
     case HUB_POSITION:
+    case HUB_CATCH_UP:
         assert(channel);
         hub_channel_join(hub, channel, request);
         return;
@@ -109,50 +112,17 @@ void hub_reject(struct hub *hub, const struct room_key *room, const char *what, 
                  LOG_TEXT("reason", err_name(err)), LOG_U64("suppressed", suppressed));
 }
 
-enum err hub_read_event(struct hub *hub, const struct room_key *room, struct slice data,
-                        struct hub_event *ret_event)
-{
-    struct envelope_owned owned;
-    enum err err = envelope_decode(data, room, &owned);
-    if (err != ERR_OK) {
-        hub_reject(hub, room, "envelope", err);
-        return err;
-    }
-    buffer_clear(&hub->text);
-    server_event(&hub->text, &owned.envelope);
-    struct hub_event event = {.position = owned.envelope.position};
-    envelope_release(&owned);
-    if (!buffer_failed(&hub->text))
-        event.frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
-    if (!event.frame) {
-        hub_reject(hub, room, "envelope", ERR_NO_MEMORY);
-        return ERR_NO_MEMORY;
-    }
-    *ret_event = event;
-    return ERR_OK;
-}
-
-static void work_on_event(struct hub *hub, struct hub_channel *channel, const struct bus_message *message)
-{
-    struct hub_event event;
-    if (hub_read_event(hub, &channel->key, message->data, &event) != ERR_OK)
-        return;
-    metrics_inc(METRIC_EVENTS_RECEIVED);
-    event.stream_seq = message->stream_seq;
-    hub_channel_on_event(hub, channel, &event);
-}
-
 static void work_on_message(struct hub *hub, struct bus_message *message)
 {
     enum subject_kind kind;
     struct room_key room;
     if (subject_parse(hub->config->nats_prefix, message->subject, &kind, &room) != ERR_OK)
         return;
-    struct hub_channel *channel = find(hub, &room);
+    struct hub_channel *channel = hub_find(hub, &room);
     if (!channel) /* still on its way when the room was left */
         return;
     if (kind == SUBJECT_LIVE)
-        work_on_event(hub, channel, message);
+        hub_feed_on_live(hub, channel, message);
     else if (kind == SUBJECT_SIGNAL && channel->presence)
         hub_presence_on_signal(hub, channel, message->data);
 }
@@ -177,16 +147,7 @@ static void work(void *context)
         work_on_request(hub, (struct hub_request *)item);
         item = next;
     }
-    item = inbox_take(&hub->lasts);
-    while (item) {
-        struct inbox_item *next = item->next;
-        struct hub_last *last = (struct hub_last *)item;
-        struct hub_channel *channel = find(hub, &last->room);
-        if (channel)
-            hub_channel_on_last(hub, channel, last);
-        hub_last_free(last);
-        item = next;
-    }
+    hub_feed_on_readings(hub);
     item = inbox_take(&hub->messages);
     while (item) {
         struct inbox_item *next = item->next;
@@ -221,7 +182,7 @@ static void reconcile_all(struct hub *hub)
     struct hub_channel *channel, *next;
     HASH_ITER(hh, hub->channels, channel, next)
     {
-        hub_channel_reconcile(hub, channel);
+        hub_feed_suspect(hub, channel);
     }
 }
 
@@ -260,12 +221,19 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     random_text(random, 8);
     snprintf(hub->instance, sizeof hub->instance, "%s.%s", hub->config->node_name, random);
     hub->now_ms = clock_monotonic_ms();
+    hub->feed_rules = (struct feed_rules){
+        .max_events = (uint32_t)hub->config->resume_max_events,
+        .max_bytes = hub->config->resume_max_bytes,
+        .fresh_ms = FRESH_MS,
+        .verify_every_ms = hub->config->rooms_verify_s * 1000,
+        .repair_timeout_ms = hub->config->rooms_repair_s * 1000,
+    };
     timer_wheel_init(&hub->wheel, TICK_MS, hub->now_ms);
     buffer_init(&hub->text, TEXT_MAX);
     buffer_init(&hub->encoded, SIGNAL_MAX_BYTES);
     inbox_init(&hub->requests, wake, hub);
     inbox_init(&hub->messages, wake, hub);
-    inbox_init(&hub->lasts, wake, hub);
+    inbox_init(&hub->readings, wake, hub);
 
     enum err err = loop_new(&hub->loop);
     if (err == ERR_OK)
@@ -314,7 +282,7 @@ void hub_stop(struct hub *hub)
     pthread_join(hub->thread, NULL);
     inbox_close(&hub->requests);
     inbox_close(&hub->messages);
-    inbox_close(&hub->lasts);
+    inbox_close(&hub->readings);
     hub->now_ms = clock_monotonic_ms();
     refuse_requests(hub);
     struct hub_channel *channel, *next;
@@ -334,13 +302,13 @@ void hub_free(struct hub **hub)
         struct bus_message *message = (struct bus_message *)item;
         bus_message_free(&message);
     }
-    for (item = inbox_take(&(*hub)->lasts); item; item = next) {
+    for (item = inbox_take(&(*hub)->readings); item; item = next) {
         next = item->next;
-        hub_last_free((struct hub_last *)item);
+        hub_reading_free((struct hub_reading *)item);
     }
     inbox_fini(&(*hub)->requests);
     inbox_fini(&(*hub)->messages);
-    inbox_fini(&(*hub)->lasts);
+    inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);
     buffer_fini(&(*hub)->encoded);
     loop_free(&(*hub)->loop);

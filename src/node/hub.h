@@ -24,6 +24,7 @@
 #include <roomcast/base/frame.h>
 #include <roomcast/base/inbox.h>
 #include <roomcast/config/config.h>
+#include <roomcast/core/feed.h>
 #include <roomcast/io/bus.h>
 #include <roomcast/wire/position.h>
 #include <roomcast/wire/request_id.h>
@@ -41,9 +42,11 @@ struct hub_output {
 struct hub_request {
     struct hub_output output; /* first: the same memory travels both ways */
     enum hub_request_kind {
-        HUB_JOIN,     /* follow `room` for one more session; answered with its position. Each success needs a
-                         HUB_PART */
-        HUB_POSITION, /* where does `room`, which the session is in, stand? answered */
+        HUB_JOIN, /* follow `room` for one more session; answered with its position and, when `waiter` has a
+                     `since`, with what was missed. Each success needs a HUB_PART */
+        HUB_POSITION, /* the same of a room that the session is in */
+        HUB_CATCH_UP, /* what comes after `waiter.since`, for a session that fell behind in the room? answered
+                       */
         HUB_PART,     /* one session fewer; not answered, freed by the hub */
         HUB_TYPING,   /* tell the room; not answered, freed by the hub */
         HUB_PRESENCE, /* who is in `room`? answered in `text` */
@@ -58,17 +61,20 @@ struct hub_request {
     void *next; /* list of the session's open requests */
     int purpose;
     struct request_id id;
-    bool has_since;
-    struct position since;
     bool cancelled;
 
-    /* The hub's own. */
-    uint64_t deadline_ms;
+    struct feed_waiter waiter; /* in: has_since and since; the rest is the hub's own */
 
     /* The answer. */
     enum err status; /* ERR_OK, ERR_TIMEOUT, ERR_NO_MEMORY */
-    struct position position;
-    char *text; /* HUB_PRESENCE: the message for the client; owned by the request */
+    struct position
+        position;      /* where the room stands: what comes after it follows live, or by further questions */
+    bool is_recovered; /* nothing is missing between `since` and `position` */
+    struct replay *replay; /* recovered: the missed events, from index `replay_at` on; a reference of its own,
+                              NULL when nothing was missed */
+    uint32_t replay_at;
+    bool is_all; /* the replay reaches `position` */
+    char *text;  /* HUB_PRESENCE: the message for the client; owned by the request */
     size_t text_len;
 };
 /* Zeroed; NULL when out of memory. */
@@ -81,7 +87,12 @@ struct hub_frame {
     struct hub_output output;
     struct room_key room;
     struct frame *frame; /* one reference, the receiver's */
-    bool is_event;       /* false: a signal (typing, presence), the first to be dropped under pressure */
+    enum hub_frame_what {
+        HUB_EVENT,  /* the event at `position`; sessions that are catching up read it later */
+        HUB_LOSS,   /* says that events before `position` are lost; likewise */
+        HUB_SIGNAL, /* typing, presence: the first to be dropped under pressure */
+    } what;
+    struct position position;
     bool but_not_sender;
     struct room_key sender; /* but_not_sender: this user's sessions are left out */
 };

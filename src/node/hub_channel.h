@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include <roomcast/base/hash.h>
-#include <roomcast/core/channel.h>
+#include <roomcast/core/feed.h>
 #include <roomcast/core/presence.h>
 #include <roomcast/core/timer_wheel.h>
 #include <roomcast/core/typing_limit.h>
@@ -16,20 +16,6 @@
 #include <roomcast/io/loop.h>
 
 #include "hub.h"
-
-/* An event as it goes to the clients. */
-struct hub_event {
-    struct position position;
-    uint64_t stream_seq; /* where the stream holds it */
-    struct frame *frame; /* one reference */
-};
-
-/* An event that came before its turn: the room's position is not known yet, or earlier ones are missing. */
-struct held_event {
-    struct held_event *next;
-    struct hub_event event;
-};
-#define HELD_EVENTS_MAX 1024 /* per room; what does not fit is fetched from the stream later */
 
 /* A user whose last connection has left the chat a moment ago. */
 struct leaving_user {
@@ -40,21 +26,15 @@ struct leaving_user {
 
 struct hub_channel {
     struct room_key key;
-    struct channel channel;
+    uint64_t number; /* tells a room that was left and is followed again from its earlier self */
     struct bus_subscription *live, *signals;
 
-    uint64_t stream_seq; /* of the last event delivered; where fetching begins */
-
-    bool is_unverified; /* messages may have been missed since the leader was last asked */
-
-    /* questions to the stream, one at a time */
-    struct hub_request *waiting, **waiting_tail; /* joins that wait for the position; owned; linked by `next`
-                                                    of the request's output item */
-    struct held_event *held, **held_tail;        /* owned */
-    uint32_t held_count;
-    uint64_t ask_id;       /* of the question that counts; 0: none under way */
-    uint64_t ask_again_ms; /* 0: no retry planned */
-    uint32_t ask_failures;
+    struct feed feed;                    /* its waiters are struct hub_request */
+    struct replay *replay;               /* the last one made: owned reference, NULL for none */
+    struct hub_channel *prev, *next;     /* in hub->by_use: the one used longest ago first */
+    struct hub_channel *prev_w, *next_w; /* in hub->wanting, while is_wanting */
+    bool is_wanting;                     /* wants to read from the stream, which is busy for others */
+    bool presence_is_due; /* signals may have been missed: the others are asked once the bus answers */
 
     struct typing_limit typing;
     struct presence *presence;                    /* chats only */
@@ -81,7 +61,7 @@ struct hub {
     struct loop_timer *tick;
     struct inbox requests; /* struct hub_request */
     struct inbox messages; /* struct bus_message */
-    struct inbox lasts;    /* struct hub_last */
+    struct inbox readings; /* struct hub_reading */
     _Atomic bool stopping;
 
     /* hub thread only */
@@ -90,24 +70,28 @@ struct hub {
     struct buffer text;    /* scratch: a client message */
     struct buffer encoded; /* scratch: a signal */
     uint64_t now_ms;
-    uint64_t next_ask_id;
     unsigned bus_changes_seen; /* of *bus_changes */
+    struct feed_rules feed_rules;
+    size_t history_bytes;        /* of all feeds */
+    struct hub_channel *by_use;  /* all, utlist */
+    struct hub_channel *wanting; /* utlist */
+    uint64_t last_channel_number;
+    unsigned reading; /* FEED_READ and FEED_ASK_NEXT under way */
 };
 
-/* The answer to "what is the room's last event?" or "which is its next one?", on its way from a bus thread.
- */
-struct hub_last {
+/* A question of a feed to the stream, on its way to a bus thread and back. */
+struct hub_reading {
     struct inbox_item item;
     struct hub *hub;
     struct room_key room;
-    uint64_t ask_id;
-    bool is_fetch; /* the next one was asked for */
+    uint64_t channel_number;
+    enum feed_action_kind kind; /* FEED_ASK_HEAD, FEED_READ, FEED_ASK_NEXT */
+    struct feed_ask ask;
     enum bus_last_status status;
     uint64_t stream_seq; /* FOUND */
     char *data;          /* FOUND: the envelope; owned */
     size_t len;
 };
-void hub_last_free(struct hub_last *last);
 
 /* NULL when out of memory or the bus refuses. */
 struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key);
@@ -116,18 +100,32 @@ void hub_channel_close(struct hub *hub, struct hub_channel *channel);
 void hub_channel_join(struct hub *hub, struct hub_channel *channel, struct hub_request *request);
 void hub_channel_part(struct hub *hub, struct hub_channel *channel, unsigned worker,
                       const struct room_key *user);
-void hub_channel_on_last(struct hub *hub, struct hub_channel *channel, const struct hub_last *last);
-/* Takes over the event's reference of the frame. */
-void hub_channel_on_event(struct hub *hub, struct hub_channel *channel, const struct hub_event *event);
-/* Events may have been missed: asks the stream's leader where the room stands. */
-void hub_channel_reconcile(struct hub *hub, struct hub_channel *channel);
 void hub_channel_on_timer(struct hub *hub, struct hub_channel *channel);
 /* Sets the timer to the channel's earliest deadline. */
 void hub_channel_arm(struct hub *hub, struct hub_channel *channel);
 /* Sends `frame` to all members of the room, to each worker once; the caller keeps its reference. `sender`
  * NULL: to everybody. */
-void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame *frame, bool is_event,
-                      const struct room_key *sender);
+void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame *frame,
+                      enum hub_frame_what what, const struct room_key *sender);
+/* One session of the worker fewer. */
+void hub_channel_one_fewer(struct hub *hub, struct hub_channel *channel, unsigned worker);
+
+/* hub_feed.c: the room's events, between the bus and its feed. */
+void hub_feed_open(struct hub *hub, struct hub_channel *channel);
+/* Answers who waits with ERR_TIMEOUT. */
+void hub_feed_close(struct hub *hub, struct hub_channel *channel);
+/* Takes the request over until it is answered. */
+void hub_feed_ask(struct hub *hub, struct hub_channel *channel, struct hub_request *request);
+/* A message of the live subject. */
+void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct bus_message *message);
+/* Everything that has come from the stream; and what that leaves room for. */
+void hub_feed_on_readings(struct hub *hub);
+/* Events may have been missed. */
+void hub_feed_suspect(struct hub *hub, struct hub_channel *channel);
+/* Does what is due; the caller arms the timer. */
+void hub_feed_run(struct hub *hub, struct hub_channel *channel);
+uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel);
+void hub_reading_free(struct hub_reading *reading);
 
 /* hub_presence.c: who is in the chat. */
 enum err hub_presence_open(struct hub *hub, struct hub_channel *channel) MUST_CHECK;
@@ -142,9 +140,7 @@ void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const stru
                         bool is_typing);
 
 /* hub.c */
-/* Decodes an envelope and makes the clients' frame of it. On an error it is counted and logged. */
-enum err hub_read_event(struct hub *hub, const struct room_key *room, struct slice data,
-                        struct hub_event *ret_event) MUST_CHECK;
+struct hub_channel *hub_find(struct hub *hub, const struct room_key *key);
 void hub_answer(struct hub *hub, struct hub_request *request, enum err status);
 /* Counts and logs (at a bounded rate) a message from the bus that cannot be used. */
 void hub_reject(struct hub *hub, const struct room_key *room, const char *what, enum err err);

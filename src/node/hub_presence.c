@@ -110,7 +110,7 @@ static void send_text(struct hub *hub, struct hub_channel *channel, const struct
     struct frame *frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
     if (!frame)
         return;
-    hub_channel_send(hub, channel, frame, false, sender);
+    hub_channel_send(hub, channel, frame, HUB_SIGNAL, sender);
     frame_unref(&frame);
 }
 

@@ -82,6 +82,7 @@ static struct session_rules make_rules(const struct config *config)
         .ping_timeout_ms = config->ping_timeout_s * 1000,
         .expiry_grace_ms = config->auth_expiry_grace_s * 1000,
         .close_timeout_ms = CLOSE_TIMEOUT_MS,
+        .slow_grace_ms = config->limits_slow_grace_s * 1000,
         .open_authorization = config->authorization_mode == AUTHORIZATION_OPEN,
     };
 }

@@ -81,9 +81,13 @@ static void on_pong(void *context, struct ws_connection *connection)
 
 static void on_writable(void *context, struct ws_connection *connection)
 {
+    struct worker *worker = context;
     struct client *client = ws_connection_session(connection);
+    worker->now_ms = loop_now_ms(worker->loop);
     client->session.write = SESSION_WRITE_IDLE;
-    client_flush(context, client);
+    session_progressed(&client->session, &worker->shared->rules, worker->now_ms);
+    client_arm(worker, client);
+    client_note_queued(worker, client, 0, 0); /* what is queued, or can be, leaves at the end of the turn */
 }
 
 static void on_closed(void *context, struct ws_connection *connection, enum ws_end end, unsigned code)

@@ -8,6 +8,8 @@
 #include <roomcast/base/random.h>
 #include <roomcast/wire/server_message.h>
 
+#define NOTIFICATIONS_HELD_MS 1000 /* after `connected`, for a client that resumes them */
+
 /* --- questions to the hub --- */
 
 bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
@@ -101,8 +103,8 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
                                                   &wanted->chat, &session->claims.user);
     if (request) {
         request->id = *id;
-        request->has_since = wanted->has_since;
-        request->since = wanted->since;
+        request->waiter.has_since = wanted->has_since;
+        request->waiter.since = wanted->since;
     }
     if (!client_ask(worker, client, request, FOR_SUBSCRIBE))
         refuse_chat(worker, client, ERROR_CODE_UNAVAILABLE, &wanted->chat, id);
@@ -159,8 +161,8 @@ static void resume_notifications(struct worker *worker, struct client *client,
     struct hub_request *request = hub_request_new(HUB_POSITION, worker->index, user, user);
     if (request) {
         request->id = message->id;
-        request->has_since = message->has_since;
-        request->since = message->since;
+        request->waiter.has_since = message->has_since;
+        request->waiter.since = message->since;
     }
     if (!client_ask(worker, client, request, FOR_NOTIFICATIONS))
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &message->id);
@@ -285,26 +287,27 @@ void client_on_text(struct worker *worker, struct client *client, struct slice t
 
 /* --- answers of the hub --- */
 
-/* True when the client is at the very end of the history it names: nothing was missed. Anything else has to
- * be reloaded by the client; a part of the history is never passed off as the whole (PROTOCOL 1.4). */
-static bool is_recovered(const struct hub_request *request)
-{
-    return request->has_since && position_equal(&request->since, &request->position);
-}
-
-static void ack_position(struct worker *worker, struct client *client, const struct hub_request *request,
+static void ack_position(struct worker *worker, struct client *client, struct hub_request *request,
                          const char *action)
 {
+    /* A client that is behind, and does not resume from a place of its own, stands where its cursor is: what
+     * it is still to get must not lie before the position that it is told. */
+    const struct position *cursor =
+        request->waiter.has_since ? NULL : client_cursor(worker, client, &request->room);
+    uint64_t missed = request->is_recovered ? request->position.seq - request->waiter.since.seq : 0;
     buffer_clear(&worker->text);
     server_ack(&worker->text, &(struct server_ack){
                                   .action = action,
                                   .chat = request->room.route == ROUTE_TO_CHAT ? &request->room : NULL,
                                   .id = &request->id,
-                                  .position = &request->position,
-                                  .was_recovering = request->has_since,
-                                  .recovered = is_recovered(request),
+                                  .position = cursor ? cursor : &request->position,
+                                  .was_recovering = request->waiter.has_since,
+                                  .recovered = request->is_recovered,
+                                  .replayed = missed,
                               });
     client_send_text(worker, client);
+    if (request->waiter.has_since)
+        client_resume(worker, client, request);
 }
 
 /* Puts the session into the room. False: it could not be; the hub was told. */
@@ -361,6 +364,12 @@ static void say_connected(struct worker *worker, struct client *client, const st
                          .notifications = request->status == ERR_OK ? &request->position : NULL,
                      });
     client_send_text(worker, client);
+    /* A client that resumes its notifications says so first thing: what comes live before that would stand
+     * before what it has missed. */
+    if (request->status == ERR_OK)
+        (void)client_fall_behind(worker, client, &request->room, &request->position,
+                                 worker->now_ms + NOTIFICATIONS_HELD_MS);
+    client_arm(worker, client);
     ws_connection_pause(session->connection, false);
 }
 
@@ -396,6 +405,9 @@ static void say_answer(struct worker *worker, struct client *client, struct hub_
             ack_position(worker, client, request, "notifications");
         else
             client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &request->id);
+        return;
+    case FOR_CATCH_UP:
+        client_on_catch_up_answer(worker, client, request);
         return;
     case FOR_PRESENCE:
         if (request->status == ERR_OK) {

@@ -3,6 +3,7 @@
 #define ROOMCAST_NODE_WORKER_INTERNAL_H
 
 #include <roomcast/base/buffer.h>
+#include <roomcast/core/catch_up.h>
 #include <roomcast/core/rooms.h>
 #include <roomcast/core/session.h>
 #include <roomcast/io/loop.h>
@@ -15,12 +16,20 @@
 #define WRITE_BATCH_BYTES (64u * 1024) /* one write takes at most this much, or one frame */
 
 /* What an answer of the hub is for. */
-enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESENCE };
+enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESENCE, FOR_CATCH_UP };
+
+/* A room in which the client is not live. */
+struct client_catch_up {
+    struct catch_up catch_up;     /* first; linked by its `next` */
+    struct hub_request *question; /* under way for it; NULL: none that counts */
+    uint64_t held_until_ms;       /* not served before; 0: at once */
+};
 
 struct client {
     struct session session; /* first */
     struct hub_request
         *open; /* questions under way, linked by `next`; owned by the hub until they come back */
+    struct catch_up *catch_ups;     /* owned: struct client_catch_up */
     struct client *previous, *next; /* all clients of the worker */
 };
 
@@ -68,7 +77,9 @@ void client_arm(struct worker *worker, struct client *client);
 bool client_leave(struct worker *worker, struct client *client, const struct room_key *room);
 
 /* worker_send.c: the way out. */
-void client_send_frame(struct worker *worker, struct client *client, struct frame *frame, bool is_event);
+/* A reply or a ping: queued behind everything else, also beyond the limits of the queue, but not without end.
+ */
+void client_send_frame(struct worker *worker, struct client *client, struct frame *frame);
 /* Frames worker->text and sends it, as the session's last message. */
 void client_send_last(struct worker *worker, struct client *client);
 /* Frames worker->text and sends it. */
@@ -76,11 +87,32 @@ void client_send_text(struct worker *worker, struct client *client);
 void client_send_error(struct worker *worker, struct client *client, enum error_code code,
                        const char *message, const struct room_key *chat, const struct request_id *id);
 void worker_deliver(struct worker *worker, struct hub_frame *output);
+/* Frames that were queued elsewhere are to leave at the end of the turn. */
+void client_note_queued(struct worker *worker, struct client *client, uint32_t frames, size_t bytes);
 /* Everything that is queued leaves, one write per session. */
 void worker_flush(struct worker *worker);
 /* Throws away what is queued. */
 void client_drop_queue(struct worker *worker, struct session *session);
-void client_flush(struct worker *worker, struct client *client);
+/* Writes, as far as the kernel takes it. True: it would take more, and there is more in the rooms where the
+ * client is catching up: again in the next turn. */
+bool client_flush(struct worker *worker, struct client *client);
+
+/* worker_catch_up.c: rooms in which a client is behind. */
+/* From here on the room's events come by the client's cursor. False: out of memory. */
+bool client_fall_behind(struct worker *worker, struct client *client, const struct room_key *room,
+                        const struct position *cursor, uint64_t held_until_ms);
+/* The answer to a resume, already acknowledged: what was missed goes out, or the cursor jumps to the
+ * position. */
+void client_resume(struct worker *worker, struct client *client, struct hub_request *request);
+void client_on_catch_up_answer(struct worker *worker, struct client *client, struct hub_request *request);
+/* Where the client stands in the room while it is behind there; NULL: it is live. */
+const struct position *client_cursor(struct worker *worker, struct client *client,
+                                     const struct room_key *room);
+/* Queues what the queue takes, at most `max_bytes`; returns the bytes queued. */
+size_t client_pump(struct worker *worker, struct client *client, size_t max_bytes);
+/* The client has left the room. */
+void client_end_catch_up(struct client *client, const struct room_key *room);
+void client_end_catch_ups(struct client *client);
 
 /* worker_client.c: what clients say. */
 void client_on_text(struct worker *worker, struct client *client, struct slice text);

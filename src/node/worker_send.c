@@ -5,6 +5,9 @@
 #include <roomcast/base/log.h>
 #include <roomcast/wire/server_message.h>
 
+#define REPLAY_TURN_BYTES                                                                                    \
+    (1u << 20) /* of missed events to one client in one turn: others want to be served too */
+
 static void mark_dirty(struct worker *worker, struct session *session)
 {
     if (session->write != SESSION_WRITE_IDLE)
@@ -73,33 +76,62 @@ static bool write_queue(struct worker *worker, struct session *session)
     return session->connection && session->write != SESSION_WRITE_BLOCKED;
 }
 
-void client_send_frame(struct worker *worker, struct client *client, struct frame *frame, bool is_event)
+void client_note_queued(struct worker *worker, struct client *client, uint32_t frames, size_t bytes)
+{
+    worker->deliveries += frames;
+    worker->queued_bytes += (int64_t)bytes;
+    mark_dirty(worker, &client->session);
+}
+
+/* Nothing of this turn has been offered to the kernel yet: only who cannot take that is slow. */
+static enum outqueue_verdict push(struct worker *worker, struct client *client, struct frame *frame)
 {
     struct session *session = &client->session;
-    if (session->state != SESSION_OPEN)
+    const struct outqueue_limits *limits = &worker->shared->rules.queue;
+    enum outqueue_verdict verdict = outqueue_push(&session->queue, frame, limits);
+    if (verdict == OUTQUEUE_OVERFLOW && session->write == SESSION_WRITE_DIRTY && write_queue(worker, session))
+        verdict = outqueue_push(&session->queue, frame, limits);
+    if (verdict == OUTQUEUE_QUEUED)
+        client_note_queued(worker, client, 1, frame->len);
+    return verdict;
+}
+
+void client_send_frame(struct worker *worker, struct client *client, struct frame *frame)
+{
+    if (client->session.state != SESSION_OPEN)
         return;
-    switch (outqueue_push(&session->queue, frame, &worker->shared->rules.queue)) {
-    case OUTQUEUE_QUEUED:
-        count_queued(worker, frame);
-        mark_dirty(worker, session);
-        return;
-    case OUTQUEUE_OVERFLOW:
-        /* Nothing of this turn has been offered to the kernel yet: only who cannot take that is slow. */
-        if (session->write == SESSION_WRITE_DIRTY && write_queue(worker, session) &&
-            outqueue_push(&session->queue, frame, &worker->shared->rules.queue) == OUTQUEUE_QUEUED) {
-            count_queued(worker, frame);
-            return;
-        }
-        if (!is_event) { /* typing and presence are the first to go under pressure */
-            metrics_inc(METRIC_SIGNALS_DROPPED);
-            return;
-        }
-        client_close(worker, client, CLOSE_SLOW_CONSUMER);
-        return;
-    case OUTQUEUE_NO_MEMORY:
-        client_close(worker, client, CLOSE_OVERLOADED);
-        return;
+    enum outqueue_verdict verdict = push(worker, client, frame);
+    if (verdict == OUTQUEUE_OVERFLOW) {
+        /* Who asks and never reads the answers. */
+        const struct session_rules *rules = &worker->shared->rules;
+        struct outqueue_limits twice = {2 * rules->queue.max_frames + rules->max_rooms,
+                                        2 * rules->queue.max_bytes};
+        verdict = outqueue_push(&client->session.queue, frame, &twice);
+        if (verdict == OUTQUEUE_QUEUED)
+            client_note_queued(worker, client, 1, frame->len);
     }
+    if (verdict != OUTQUEUE_QUEUED)
+        client_close(worker, client, verdict == OUTQUEUE_OVERFLOW ? CLOSE_SLOW_CONSUMER : CLOSE_OVERLOADED);
+}
+
+/* Typing and presence are the first to go under pressure. */
+static void send_signal(struct worker *worker, struct client *client, struct frame *frame)
+{
+    if (client->session.state == SESSION_OPEN && push(worker, client, frame) != OUTQUEUE_QUEUED)
+        metrics_inc(METRIC_SIGNALS_DROPPED);
+}
+
+static void send_event(struct worker *worker, struct client *client, const struct hub_frame *output)
+{
+    if (client->session.state != SESSION_OPEN || push(worker, client, output->frame) == OUTQUEUE_QUEUED)
+        return;
+    /* It has had everything before this event. */
+    struct position cursor = output->position;
+    cursor.seq--;
+    if (!client_fall_behind(worker, client, &output->room, &cursor, 0))
+        client_close(worker, client, CLOSE_SLOW_CONSUMER);
+    else
+        metrics_inc(METRIC_LAGGED);
 }
 
 void client_send_text(struct worker *worker, struct client *client)
@@ -110,7 +142,7 @@ void client_send_text(struct worker *worker, struct client *client)
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
     }
-    client_send_frame(worker, client, frame, true);
+    client_send_frame(worker, client, frame);
     frame_unref(&frame);
 }
 
@@ -138,37 +170,64 @@ void worker_deliver(struct worker *worker, struct hub_frame *output)
 {
     uint32_t count;
     const struct room_member *members = rooms_members(worker->rooms, &output->room, &count);
-    /* Nobody joins or leaves while this runs: an overflow only marks the session as closing. */
+    /* Nobody joins or leaves while this runs: who cannot take the event falls behind, or is marked as
+     * closing. */
     for (uint32_t i = 0; i < count; i++) {
         struct client *client = members[i].session;
         if (output->but_not_sender && room_key_equal(&client->session.claims.user, &output->sender))
             continue;
-        client_send_frame(worker, client, output->frame, output->is_event);
+        if (output->what == HUB_SIGNAL) {
+            send_signal(worker, client, output->frame);
+        } else if (members[i].lag) {
+            catch_up_pass_by(members[i].lag);
+        } else if (output->what == HUB_EVENT) {
+            send_event(worker, client, output);
+        } else {
+            client_send_frame(worker, client, output->frame);
+        }
     }
     frame_unref(&output->frame);
     free(output);
 }
 
-void client_flush(struct worker *worker, struct client *client)
+bool client_flush(struct worker *worker, struct client *client)
 {
     struct session *session = &client->session;
-    write_queue(worker, session);
+    size_t left = REPLAY_TURN_BYTES, pumped;
+    bool goes_on = write_queue(worker, session);
+    while (goes_on && client->catch_ups && left > 0 && (pumped = client_pump(worker, client, left)) > 0) {
+        goes_on = write_queue(worker, session);
+        left -= pumped < left ? pumped : left;
+    }
+    if (session->write == SESSION_WRITE_BLOCKED && client->catch_ups) {
+        session_stalled(session, &worker->shared->rules, worker->now_ms);
+        client_arm(worker, client);
+    }
     if (session->state == SESSION_CLOSING && session->connection && !outqueue_front(&session->queue)) {
         const struct close_reason_row *row = close_reason_row(session->close_reason);
         ws_connection_close(session->connection, row->code, row->text);
     }
+    return goes_on && left == 0;
 }
 
 void worker_flush(struct worker *worker)
 {
+    struct session *again = NULL;
     while (worker->dirty) {
         /* One that has ended meanwhile has nothing queued any more, and is freed after this. */
         struct session *session = worker->dirty;
         worker->dirty = session->next_dirty;
         if (session->write == SESSION_WRITE_DIRTY)
             session->write = SESSION_WRITE_IDLE;
-        client_flush(worker, (struct client *)session);
+        if (client_flush(worker, (struct client *)session) && session->write == SESSION_WRITE_IDLE) {
+            session->write = SESSION_WRITE_DIRTY;
+            session->next_dirty = again;
+            again = session;
+        }
     }
+    worker->dirty = again;
+    if (again)
+        loop_wake_send(worker->wake);
     metrics_add(METRIC_DELIVERIES, worker->deliveries);
     metrics_add(METRIC_WRITES, worker->writes);
     metrics_change(METRIC_QUEUED_BYTES, worker->queued_bytes);

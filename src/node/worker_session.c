@@ -19,6 +19,7 @@ struct client *client_new(struct worker *worker, struct token_claims *claims)
     random_text(id, SESSION_ID_LEN);
     session_init(&client->session, id, claims, &worker->shared->rules, clock_wall_ms(), worker->now_ms);
     client->open = NULL;
+    client->catch_ups = NULL;
     client->previous = NULL;
     client->next = worker->clients;
     if (worker->clients)
@@ -98,6 +99,7 @@ bool client_leave(struct worker *worker, struct client *client, const struct roo
 {
     if (!rooms_leave(worker->rooms, room, &client->session.rooms))
         return false;
+    client_end_catch_up(client, room);
     client_tell_part(worker, client, room);
     return true;
 }
@@ -137,6 +139,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
                  LOG_SLICE("user", room_key_name(&session->claims.user)), LOG_U64("code", code));
     }
     leave_all(worker, client);
+    client_end_catch_ups(client);
     client_drop_queue(worker, session);
     session_ended(session);
     timer_wheel_cancel(&worker->wheel, &session->timer);
@@ -175,13 +178,19 @@ void client_on_timer(struct worker *worker, struct client *client)
     case SESSION_DUE_NOTHING:
         break;
     case SESSION_DUE_PING:
-        client_send_frame(worker, client, worker->ping, true);
+        client_send_frame(worker, client, worker->ping);
         break;
     case SESSION_DUE_NO_PONG:
         client_close(worker, client, CLOSE_NO_PONG);
         break;
     case SESSION_DUE_EXPIRED:
         client_close(worker, client, CLOSE_TOKEN_EXPIRED);
+        break;
+    case SESSION_DUE_SLOW:
+        client_close(worker, client, CLOSE_SLOW_CONSUMER);
+        break;
+    case SESSION_DUE_CATCH_UP:
+        client_pump(worker, client, SIZE_MAX);
         break;
     case SESSION_DUE_DROP:
         session->close_by = 0;

@@ -113,6 +113,17 @@ void server_error(struct buffer *out, enum error_code code, const char *message,
     end(out);
 }
 
+void server_position_lost(struct buffer *out, const struct room_key *chat, const struct position *position)
+{
+    begin(out, SLICE_LITERAL("error"));
+    member_text(out, "code", error_code_text(ERROR_CODE_POSITION_LOST));
+    member_text(out, "message", error_code_meaning(ERROR_CODE_POSITION_LOST));
+    member_bool(out, "temporary", false);
+    member_chat(out, chat);
+    member_position(out, position);
+    end(out);
+}
+
 void server_pong(struct buffer *out, const struct request_id *id)
 {
     begin(out, SLICE_LITERAL("pong"));

@@ -4,8 +4,10 @@
 #define ROOMCAST_BASE_HASH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 unsigned hash_bytes(const void *bytes, size_t len);
+uint64_t hash_bytes_64(const void *bytes, size_t len);
 
 #define HASH_FUNCTION(key, len, value) ((value) = hash_bytes((key), (len)))
 #define HASH_NONFATAL_OOM              1

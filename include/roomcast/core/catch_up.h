@@ -48,7 +48,8 @@ void catch_up_fini(struct catch_up *catch_up);
 void catch_up_asked(struct catch_up *catch_up);
 /* The question could not be answered: ask again, later. ASKING -> ASK. */
 void catch_up_failed(struct catch_up *catch_up);
-/* The answer: `replay` (its reference is taken over) holds events behind the cursor, from index `at` on;
+/* The answer: `replay` (its reference is taken over) holds events behind the cursor, from index `at` on,
+ * or is NULL when there are none;
  * `is_all`: up to where the room stood when the answer was made. ASKING -> REPLAYING, or with nothing in it
  * and `is_all`, DONE. */
 void catch_up_answer(struct catch_up *catch_up, struct replay *replay, uint32_t at, bool is_all);

@@ -31,6 +31,7 @@ struct room_member {
     void *session;          /* borrowed, as given to rooms_join */
     struct room_list *list; /* the session's */
     uint32_t seat;          /* index in list->seats */
+    void *lag;              /* rooms_set_lag(); NULL: the session is live in the room */
 };
 
 enum err rooms_new(struct rooms **ret_rooms) MUST_CHECK;
@@ -45,6 +46,11 @@ bool rooms_leave(struct rooms *rooms, const struct room_key *key, struct room_li
 /* Leaves the room joined last; false when there is none. `ret_key` names the room left. */
 bool rooms_leave_last(struct rooms *rooms, struct room_list *list, struct room_key *ret_key);
 bool rooms_has(struct rooms *rooms, const struct room_key *key, const struct room_list *list);
+/* Notes that the session is catching up in the room, by whatever `lag` means to the caller (borrowed), or
+ * with NULL that it is live. The session is in the room. */
+void rooms_set_lag(struct rooms *rooms, const struct room_key *key, const struct room_list *list, void *lag);
+/* What was noted; NULL also when the session is not in the room. */
+void *rooms_lag(struct rooms *rooms, const struct room_key *key, const struct room_list *list);
 /* The key of the room at `index` of the list. */
 const struct room_key *room_list_key(const struct room_list *list, uint32_t index);
 /* Frees the session's array; the list must be empty. */

@@ -38,6 +38,7 @@ struct session_rules {
     uint64_t ping_interval_ms, ping_timeout_ms;
     uint64_t expiry_grace_ms;
     uint64_t close_timeout_ms; /* for the queue to drain once closing */
+    uint64_t slow_grace_ms;    /* without any progress, while more is to be written than the kernel takes */
     bool open_authorization;   /* every user may read every chat */
 };
 
@@ -62,6 +63,8 @@ struct session {
     /* times, monotonic ms; 0: none */
     struct wheel_timer timer; /* set to the earliest of the following */
     uint64_t ping_at, pong_by, expires_at, close_by;
+    uint64_t stall_by;    /* close unless the client takes something in until then */
+    uint64_t catch_up_at; /* look again at the rooms in which it is behind */
 };
 
 /* Takes over `claims`. `id`: SESSION_ID_LEN characters. `wall_ms` and `now_ms` are the same instant on the
@@ -95,13 +98,19 @@ enum err session_refresh(struct session *session, struct token_claims *claims,
 
 /* The client answered a ping. */
 void session_ponged(struct session *session);
+/* More waits for the client than the kernel takes: from now on it has to take something in within the grace
+ * time. session_progressed(): it did. */
+void session_stalled(struct session *session, const struct session_rules *rules, uint64_t now_ms);
+void session_progressed(struct session *session, const struct session_rules *rules, uint64_t now_ms);
 /* What is due now; the caller acts, then sets the timer to session_next_due(). */
 enum session_due {
     SESSION_DUE_NOTHING,
     SESSION_DUE_PING,    /* send one; the pong's deadline is set */
     SESSION_DUE_NO_PONG, /* close with CLOSE_NO_PONG */
     SESSION_DUE_EXPIRED, /* close with CLOSE_TOKEN_EXPIRED */
-    SESSION_DUE_DROP,    /* it did not drain in time: cut the connection */
+    SESSION_DUE_SLOW,    /* close with CLOSE_SLOW_CONSUMER */
+    SESSION_DUE_CATCH_UP,
+    SESSION_DUE_DROP, /* it did not drain in time: cut the connection */
 };
 enum session_due session_tick(struct session *session, const struct session_rules *rules, uint64_t now_ms);
 /* 0: never. */

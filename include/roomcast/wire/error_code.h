@@ -13,6 +13,7 @@
     ROW(NOT_SUBSCRIBED, false, "this connection is not subscribed to the chat")                              \
     ROW(ROOM_LIMIT, false, "this connection is in as many rooms as it may be")                               \
     ROW(RATE_LIMITED, true, "messages come faster than the limit")                                           \
+    ROW(POSITION_LOST, false, "events were lost; reload, and go on from the position given")                 \
     ROW(UNAVAILABLE, true, "the node cannot reach what it needs; try again")                                 \
     ROW(UNAUTHORIZED, false, "the token is missing or not valid")                                            \
     ROW(ORIGIN_NOT_ALLOWED, false, "pages of this origin may not connect")                                   \

@@ -38,6 +38,8 @@ void server_ack(struct buffer *out, const struct server_ack *message);
 /* `message` NULL: the code's meaning. `chat` and `id` may be NULL. */
 void server_error(struct buffer *out, enum error_code code, const char *message, const struct room_key *chat,
                   const struct request_id *id);
+/* The error POSITION_LOST: events of the chat (NULL: the user's notifications) before `position` are lost. */
+void server_position_lost(struct buffer *out, const struct room_key *chat, const struct position *position);
 void server_pong(struct buffer *out, const struct request_id *id);
 void server_typing(struct buffer *out, const struct room_key *chat, struct slice user, bool is_typing);
 void server_presence_changed(struct buffer *out, const struct room_key *chat, struct slice user,

@@ -57,7 +57,12 @@ static int start(void **state)
                                    .rooms_linger_ms = 60,
                                    .rooms_join_timeout_ms = 3000,
                                    .presence_max_members = 100,
-                                   .limits_typing_ms = 60000};
+                                   .limits_typing_ms = 60000,
+                                   .rooms_verify_s = 30,
+                                   .rooms_repair_s = 30,
+                                   .resume_max_events = 1000,
+                                   .resume_max_bytes = 1024 * 1024,
+                                   .resume_cache_bytes = 4 * 1024 * 1024};
     struct bus_memory_options bus_options = {.prefix = "test", .max_bytes = 1024 * 1024};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
     struct inbox *inboxes[WORKERS];
@@ -168,7 +173,7 @@ static struct hub_request *next_answer(unsigned worker)
         assert_non_null(output);
         if (output->kind == HUB_OUTPUT_ANSWER)
             return (struct hub_request *)output;
-        assert_false(((struct hub_frame *)output)->is_event);
+        assert_int_equal(((struct hub_frame *)output)->what, HUB_SIGNAL);
         free_output(output);
     }
 }
@@ -291,7 +296,7 @@ static void an_answer_comes_before_the_events_after_it(void **state)
         struct hub_output *output = next_output(0, 5000);
         assert_non_null(output);
         if (output->kind == HUB_OUTPUT_FRAME) {
-            frames += ((struct hub_frame *)output)->is_event;
+            frames += ((struct hub_frame *)output)->what == HUB_EVENT;
         } else {
             answers++;
             assert_int_equal(((struct hub_request *)output)->position.seq, frames);
@@ -329,7 +334,7 @@ static void typing_reaches_the_room_but_not_its_sender_and_is_limited(void **sta
         if (memmem(payload.data, payload.len, "chat.typing", 11)) {
             struct room_key anna = user("anna");
             assert_true(frame->but_not_sender && room_key_equal(&frame->sender, &anna));
-            assert_false(frame->is_event);
+            assert_int_equal(frame->what, HUB_SIGNAL);
             free_output(output);
             break;
         }

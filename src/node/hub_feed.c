@@ -1,0 +1,450 @@
+/* A room's events between the bus and its feed: what arrives is decoded and made the clients' frame once;
+ * what the feed wants is read from the stream; what it says goes to the workers. */
+#include "hub_channel.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/envelope.h>
+#include <roomcast/wire/server_message.h>
+#include <roomcast/wire/subject.h>
+
+#define ASK_TIMEOUT_MS 2000
+#define READING_MAX                                                                                          \
+    512u /* reads of single events under way, of all rooms; heads are spread in time instead */
+#define SUSPECT_SPREAD_MS    300u /* thousands of rooms ask after a reconnect: at least so long, ... */
+#define SUSPECT_ROOMS_PER_MS 20u  /* ... and at most so many at a time */
+#define PAGE_EVENTS          256u /* of one answer to a session that fell behind */
+
+/* --- decoding --- */
+
+/* False when it cannot be read: counted and logged. ERR_NO_MEMORY is told apart: it may be read later. */
+static enum err read_event(struct hub *hub, const struct room_key *room, struct slice data,
+                           uint64_t stream_seq, struct feed_event *ret_event)
+{
+    struct envelope_owned owned;
+    enum err err = envelope_decode(data, room, &owned);
+    if (err != ERR_OK) {
+        hub_reject(hub, room, "envelope", err);
+        return err;
+    }
+    buffer_clear(&hub->text);
+    server_event(&hub->text, &owned.envelope);
+    uint64_t hash = hash_bytes_64(owned.envelope.event_id.data, owned.envelope.event_id.len);
+    struct feed_event event = {
+        .position = owned.envelope.position,
+        .stream_seq = stream_seq,
+        .id_hash = hash ? hash : 1,
+        .trail = owned.envelope.trail,
+    };
+    envelope_release(&owned);
+    if (!buffer_failed(&hub->text))
+        event.frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
+    if (!event.frame) {
+        hub_reject(hub, room, "envelope", ERR_NO_MEMORY);
+        return ERR_NO_MEMORY;
+    }
+    *ret_event = event;
+    return ERR_OK;
+}
+
+/* --- questions to the stream --- */
+
+void hub_reading_free(struct hub_reading *reading)
+{
+    free(reading->data);
+    free(reading);
+}
+
+/* Bus thread: only hands it over. */
+static void on_answer(void *context, const struct bus_last_result *result)
+{
+    struct hub_reading *reading = context;
+    reading->status = result->status;
+    if (result->status == BUS_LAST_FOUND) {
+        reading->stream_seq = result->stream_seq;
+        reading->len = result->data.len;
+        reading->data = malloc(result->data.len ? result->data.len : 1);
+        if (reading->data && result->data.len > 0)
+            memcpy(reading->data, result->data.data, result->data.len);
+        if (!reading->data)
+            reading->status = BUS_LAST_UNAVAILABLE;
+    }
+    if (!inbox_put(&reading->hub->readings, &reading->item))
+        hub_reading_free(reading);
+}
+
+static void tell_feed(struct hub *hub, struct hub_channel *channel, enum feed_action_kind kind,
+                      struct feed_ask ask, enum feed_answer_kind answer, const struct feed_event *event)
+{
+    uint32_t jitter = random_below(UINT32_MAX);
+    switch (kind) {
+    case FEED_ASK_HEAD:
+        feed_on_head(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        return;
+    case FEED_READ:
+        feed_on_read(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        return;
+    case FEED_ASK_NEXT:
+        feed_on_next(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        return;
+    default:
+        return;
+    }
+}
+
+static void read_stream(struct hub *hub, struct hub_channel *channel, const struct feed_action *action)
+{
+    struct hub_reading *reading = calloc(1, sizeof *reading);
+    if (!reading) {
+        tell_feed(hub, channel, action->kind, action->ask, FEED_UNAVAILABLE, NULL);
+        return;
+    }
+    reading->hub = hub;
+    reading->room = channel->key;
+    reading->channel_number = channel->number;
+    reading->kind = action->kind;
+    reading->ask = action->ask;
+    char subject[SUBJECT_SIZE];
+    subject_format(hub->config->nats_prefix, SUBJECT_EVENT, &channel->key, subject);
+    if (action->kind == FEED_ASK_HEAD) {
+        metrics_inc(METRIC_READS_HEAD);
+        bus_last(hub->bus, subject, ASK_TIMEOUT_MS, on_answer, reading);
+        return;
+    }
+    hub->reading++;
+    if (action->kind == FEED_READ) {
+        metrics_inc(METRIC_READS_EVENT);
+        bus_read(hub->bus, subject, action->stream_seq, action->from_leader ? BUS_LEADER_COPY : BUS_ANY_COPY,
+                 ASK_TIMEOUT_MS, on_answer, reading);
+    } else {
+        metrics_inc(METRIC_READS_NEXT);
+        bus_next(hub->bus, subject, action->stream_seq, ASK_TIMEOUT_MS, on_answer, reading);
+    }
+}
+
+static void on_reading(struct hub *hub, struct hub_channel *channel, const struct hub_reading *reading)
+{
+    struct feed_event event = {.stream_seq = reading->stream_seq};
+    enum feed_answer_kind kind = FEED_UNAVAILABLE;
+    if (reading->status == BUS_LAST_NONE) {
+        kind = FEED_NONE;
+    } else if (reading->status == BUS_LAST_FOUND) {
+        enum err err = read_event(hub, &channel->key, (struct slice){reading->data, reading->len},
+                                  reading->stream_seq, &event);
+        kind = err == ERR_OK ? FEED_FOUND : err == ERR_NO_MEMORY ? FEED_UNAVAILABLE : FEED_UNREADABLE;
+    }
+    if (kind == FEED_FOUND && reading->kind != FEED_ASK_HEAD)
+        metrics_inc(METRIC_EVENTS_FETCHED);
+    if (reading->kind == FEED_ASK_HEAD && reading->status != BUS_LAST_UNAVAILABLE &&
+        channel->presence_is_due && channel->presence) {
+        channel->presence_is_due = false;
+        hub_presence_query(hub, channel);
+    }
+    tell_feed(hub, channel, reading->kind, reading->ask, kind, &event);
+    frame_unref(&event.frame);
+}
+
+/* --- answers to the workers --- */
+
+static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
+{
+    const struct position *since = &request->waiter.since;
+    struct replay *cached = channel->replay;
+    uint64_t next = since->seq + 1;
+
+    if (since->seq == request->position.seq)
+        return;
+    /* What others have just been given will do when it ends where the room stands now. */
+    if (cached && strcmp(cached->first.epoch, since->epoch) == 0 && cached->first.seq <= next &&
+        cached->first.seq + cached->count == request->position.seq + 1) {
+        request->replay = replay_ref(cached);
+        request->replay_at = (uint32_t)(next - cached->first.seq);
+        return;
+    }
+    if ((uint64_t)metrics_get(METRIC_REPLAY_BYTES) > hub->config->resume_cache_bytes) {
+        request->status = ERR_BUSY; /* replays under way hold all that they may */
+        return;
+    }
+    uint32_t max = request->kind == HUB_CATCH_UP ? PAGE_EVENTS : UINT32_MAX;
+    struct replay *replay = feed_replay(&channel->feed, since, max);
+    if (!replay) {
+        request->status = ERR_NO_MEMORY;
+        return;
+    }
+    request->replay = replay;
+    request->is_all = since->seq + replay->count == request->position.seq;
+    if (request->is_all) {
+        replay_unref(&channel->replay);
+        channel->replay = replay_ref(replay);
+    }
+}
+
+static void count_resume(const struct hub_request *request)
+{
+    if (!request->waiter.has_since || request->kind == HUB_CATCH_UP)
+        return;
+    metrics_inc(request->status != ERR_OK ? METRIC_RESUMES_UNAVAILABLE
+                : request->is_recovered   ? METRIC_RESUMES_RECOVERED
+                                          : METRIC_RESUMES_UNPROVEN);
+}
+
+static void answer(struct hub *hub, struct hub_channel *channel, struct hub_request *request,
+                   enum feed_verdict verdict)
+{
+    request->position = channel->feed.position;
+    request->status = verdict == FEED_TIMED_OUT ? ERR_TIMEOUT : ERR_OK;
+    request->is_recovered = verdict == FEED_RECOVERED;
+    request->is_all = true;
+    if (request->is_recovered)
+        give_replay(hub, channel, request);
+    count_resume(request);
+    bool is_refused = request->status != ERR_OK && !request->keep;
+    if (request->kind == HUB_JOIN && is_refused)
+        hub_channel_one_fewer(hub, channel, request->worker);
+    else if (request->kind == HUB_JOIN && request->status == ERR_OK && channel->presence)
+        hub_presence_join(hub, channel, &request->user);
+    hub_answer(hub, request, request->status);
+}
+
+/* --- what the feed says --- */
+
+static const struct {
+    const char *reason;
+    enum metric metric;
+} losses[] = {
+    [FEED_LOSS_EXPIRED] = {"the stream does not hold the missing events any more", METRIC_LOST_EXPIRED},
+    [FEED_LOSS_CONFLICT] = {"the stream holds another event under a number that was delivered",
+                            METRIC_LOST_CONFLICT},
+    [FEED_LOSS_EPOCH] = {"the room's numbering began anew, and what was before it cannot be proven",
+                         METRIC_LOST_EPOCH},
+    [FEED_LOSS_TIMEOUT] = {"the stream could not be asked in time", METRIC_LOST_TIMEOUT},
+};
+
+static void log_gap(struct hub *hub, const struct hub_channel *channel, uint64_t seq)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+    if (log_limit_pass(&limit, hub->now_ms, &suppressed))
+        log_warn("gap_detected", LOG_SLICE("room", room_key_name(&channel->key)), LOG_U64("seq", seq),
+                 LOG_U64("suppressed", suppressed));
+}
+
+static void tell_loss(struct hub *hub, struct hub_channel *channel, enum feed_loss loss)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+    metrics_inc(METRIC_GAPS_LOST);
+    metrics_inc(losses[loss].metric);
+    if (log_limit_pass(&limit, hub->now_ms, &suppressed))
+        log_warn("position_lost", LOG_SLICE("room", room_key_name(&channel->key)),
+                 LOG_U64("seq", channel->feed.position.seq), LOG_TEXT("reason", losses[loss].reason),
+                 LOG_U64("suppressed", suppressed));
+    buffer_clear(&hub->text);
+    server_position_lost(&hub->text, channel->key.route == ROUTE_TO_CHAT ? &channel->key : NULL,
+                         &channel->feed.position);
+    struct frame *frame = buffer_failed(&hub->text) ? NULL : frame_new(FRAME_TEXT, buffer_slice(&hub->text));
+    if (frame)
+        hub_channel_send(hub, channel, frame, HUB_LOSS, NULL);
+    else
+        log_error("out_of_memory", LOG_TEXT("doing", "telling clients that events were lost"));
+    frame_unref(&frame);
+}
+
+static void act(struct hub *hub, struct hub_channel *channel, const struct feed_action *action)
+{
+    switch (action->kind) {
+    case FEED_ASK_HEAD:
+    case FEED_READ:
+    case FEED_ASK_NEXT:
+        read_stream(hub, channel, action);
+        return;
+    case FEED_DELIVER:
+        hub_channel_send(hub, channel, action->frame, HUB_EVENT, NULL);
+        return;
+    case FEED_LOST:
+        tell_loss(hub, channel, action->loss);
+        return;
+    case FEED_ANSWER:
+        answer(hub, channel,
+               (struct hub_request *)((char *)action->waiter - offsetof(struct hub_request, waiter)),
+               action->verdict);
+        return;
+    case FEED_NOTHING:
+        return;
+    }
+}
+
+/* --- memory and turns --- */
+
+/* The rooms that were used longest ago give theirs up first. */
+static void keep_history_small(struct hub *hub)
+{
+    while (hub->history_bytes > hub->config->resume_cache_bytes && hub->by_use) {
+        struct hub_channel *oldest = hub->by_use;
+        size_t before = oldest->feed.history.bytes;
+        while (hub->history_bytes > hub->config->resume_cache_bytes && feed_evict(&oldest->feed)) {
+            hub->history_bytes -= before - oldest->feed.history.bytes;
+            before = oldest->feed.history.bytes;
+        }
+        if (hub->history_bytes <= hub->config->resume_cache_bytes || oldest->next == NULL)
+            return;
+        DL_DELETE(hub->by_use, oldest);
+        DL_APPEND(hub->by_use, oldest);
+        if (oldest->feed.history.bytes > 0)
+            return; /* in use; it is its turn again later */
+    }
+}
+
+static void set_wanting(struct hub *hub, struct hub_channel *channel, bool is_wanting)
+{
+    if (channel->is_wanting == is_wanting)
+        return;
+    channel->is_wanting = is_wanting;
+    if (is_wanting)
+        DL_APPEND2(hub->wanting, channel, prev_w, next_w);
+    else
+        DL_DELETE2(hub->wanting, channel, prev_w, next_w);
+}
+
+/* Everything that the feed wants now. `bytes_before`: of its history, before whatever has happened to it. */
+static void run_feed(struct hub *hub, struct hub_channel *channel, size_t bytes_before)
+{
+    bool had_gap = feed_has_gap(&channel->feed), lost = false;
+    for (;;) {
+        unsigned may_read = hub->reading < READING_MAX ? READING_MAX - hub->reading : 0;
+        struct feed_action action = feed_next(&channel->feed, &hub->feed_rules, hub->now_ms, may_read);
+        if (action.kind == FEED_NOTHING)
+            break;
+        lost |= action.kind == FEED_LOST;
+        act(hub, channel, &action);
+    }
+    if (had_gap && !lost && !feed_has_gap(&channel->feed))
+        metrics_inc(METRIC_GAPS_REPAIRED);
+    set_wanting(hub, channel, hub->reading >= READING_MAX && feed_wants_reads(&channel->feed, hub->now_ms));
+    hub->history_bytes += channel->feed.history.bytes - bytes_before;
+    keep_history_small(hub);
+    metrics_set(METRIC_HISTORY_BYTES, (int64_t)hub->history_bytes);
+}
+
+static void note_use(struct hub *hub, struct hub_channel *channel)
+{
+    DL_DELETE(hub->by_use, channel);
+    DL_APPEND(hub->by_use, channel);
+}
+
+void hub_feed_run(struct hub *hub, struct hub_channel *channel)
+{
+    run_feed(hub, channel, channel->feed.history.bytes);
+}
+
+void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct bus_message *message)
+{
+    struct feed_event event;
+    if (read_event(hub, &channel->key, message->data, message->stream_seq, &event) != ERR_OK)
+        return;
+    metrics_inc(METRIC_EVENTS_RECEIVED);
+    size_t before = channel->feed.history.bytes;
+    switch (feed_on_live(&channel->feed, &hub->feed_rules, &event, hub->now_ms)) {
+    case FEED_GAP:
+        metrics_inc(METRIC_GAPS_DETECTED);
+        log_gap(hub, channel, event.position.seq);
+        break;
+    case FEED_DUPLICATE:
+        metrics_inc(METRIC_EVENTS_DUPLICATE);
+        break;
+    case FEED_TAKEN:
+    case FEED_DROPPED:
+        break;
+    }
+    frame_unref(&event.frame);
+    note_use(hub, channel);
+    run_feed(hub, channel, before);
+    hub_channel_arm(hub, channel);
+}
+
+static void run_wanting(struct hub *hub)
+{
+    while (hub->wanting && hub->reading < READING_MAX) {
+        struct hub_channel *channel = hub->wanting;
+        set_wanting(hub, channel, false);
+        run_feed(hub, channel, channel->feed.history.bytes);
+        hub_channel_arm(hub, channel);
+    }
+}
+
+void hub_feed_on_readings(struct hub *hub)
+{
+    struct inbox_item *item = inbox_take(&hub->readings);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct hub_reading *reading = (struct hub_reading *)item;
+        if (reading->kind != FEED_ASK_HEAD)
+            hub->reading--;
+        struct hub_channel *channel = hub_find(hub, &reading->room);
+        if (channel && channel->number == reading->channel_number) {
+            bool had_gap = feed_has_gap(&channel->feed);
+            size_t before = channel->feed.history.bytes;
+            on_reading(hub, channel, reading);
+            if (!had_gap && feed_has_gap(&channel->feed) && reading->kind == FEED_ASK_HEAD)
+                metrics_inc(METRIC_GAPS_DETECTED);
+            run_feed(hub, channel, before);
+            hub_channel_arm(hub, channel);
+        }
+        hub_reading_free(reading);
+        item = next;
+    }
+    run_wanting(hub);
+}
+
+void hub_feed_ask(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
+{
+    request->waiter.is_catching_up = request->kind == HUB_CATCH_UP;
+    request->waiter.deadline_ms = hub->now_ms + hub->config->rooms_join_timeout_ms;
+    note_use(hub, channel);
+    size_t before = channel->feed.history.bytes;
+    feed_wait(&channel->feed, &hub->feed_rules, &request->waiter, hub->now_ms);
+    run_feed(hub, channel, before);
+}
+
+void hub_feed_suspect(struct hub *hub, struct hub_channel *channel)
+{
+    uint32_t spread = HASH_COUNT(hub->channels) / SUSPECT_ROOMS_PER_MS;
+    if (spread < SUSPECT_SPREAD_MS)
+        spread = SUSPECT_SPREAD_MS;
+    feed_suspect(&channel->feed, hub->now_ms, 1 + random_below(spread));
+    channel->presence_is_due = true;
+    hub_channel_arm(hub, channel);
+}
+
+uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel)
+{
+    return feed_due(&channel->feed, &hub->feed_rules);
+}
+
+void hub_feed_open(struct hub *hub, struct hub_channel *channel)
+{
+    channel->number = ++hub->last_channel_number;
+    feed_init(&channel->feed, hub->now_ms);
+    DL_APPEND(hub->by_use, channel);
+    run_feed(hub, channel, 0);
+}
+
+void hub_feed_close(struct hub *hub, struct hub_channel *channel)
+{
+    set_wanting(hub, channel, false);
+    DL_DELETE(hub->by_use, channel);
+    replay_unref(&channel->replay);
+    hub->history_bytes -= channel->feed.history.bytes;
+    metrics_set(METRIC_HISTORY_BYTES, (int64_t)hub->history_bytes);
+    struct feed_waiter *waiter = feed_fini(&channel->feed);
+    while (waiter) {
+        struct feed_waiter *next = waiter->next;
+        hub_answer(hub, (struct hub_request *)((char *)waiter - offsetof(struct hub_request, waiter)),
+                   ERR_TIMEOUT);
+        waiter = next;
+    }
+}

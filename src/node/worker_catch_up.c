@@ -1,0 +1,190 @@
+/* Rooms in which a client is behind: it resumed and is being given what it missed, or its queue was full.
+ * Either way the room's live events pass it by, and it is served by its cursor until it has caught up. */
+#include "worker_internal.h"
+
+#include <stdlib.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/wire/server_message.h>
+
+#define ASK_AGAIN_MS 500 /* after the hub could not say */
+
+static struct client_catch_up *outer(struct catch_up *catch_up)
+{
+    return (struct client_catch_up *)catch_up;
+}
+
+static struct client_catch_up *find(struct worker *worker, struct client *client, const struct room_key *room)
+{
+    struct catch_up *catch_up = rooms_lag(worker->rooms, room, &client->session.rooms);
+    return catch_up ? outer(catch_up) : NULL;
+}
+
+const struct position *client_cursor(struct worker *worker, struct client *client,
+                                     const struct room_key *room)
+{
+    const struct client_catch_up *behind = find(worker, client, room);
+    return behind ? &behind->catch_up.cursor : NULL;
+}
+
+static void look_again(struct worker *worker, struct client *client, uint64_t at_ms)
+{
+    struct session *session = &client->session;
+    if (session->catch_up_at == 0 || at_ms < session->catch_up_at)
+        session->catch_up_at = at_ms;
+    client_arm(worker, client);
+}
+
+static struct client_catch_up *begin(struct worker *worker, struct client *client,
+                                     const struct room_key *room, const struct position *cursor)
+{
+    struct client_catch_up *behind = malloc(sizeof *behind);
+    if (!behind)
+        return NULL;
+    *behind = (struct client_catch_up){.question = NULL};
+    catch_up_init(&behind->catch_up, room, cursor);
+    behind->catch_up.next = client->catch_ups;
+    client->catch_ups = &behind->catch_up;
+    rooms_set_lag(worker->rooms, room, &client->session.rooms, &behind->catch_up);
+    metrics_change(METRIC_LAGGING, 1);
+    return behind;
+}
+
+bool client_fall_behind(struct worker *worker, struct client *client, const struct room_key *room,
+                        const struct position *cursor, uint64_t held_until_ms)
+{
+    struct client_catch_up *behind = begin(worker, client, room, cursor);
+    if (!behind)
+        return false;
+    behind->held_until_ms = held_until_ms;
+    if (held_until_ms)
+        look_again(worker, client, held_until_ms);
+    return true;
+}
+
+static void finish(struct catch_up **link)
+{
+    struct catch_up *catch_up = *link;
+    *link = catch_up->next;
+    catch_up_fini(catch_up);
+    free(outer(catch_up));
+    metrics_change(METRIC_LAGGING, -1);
+}
+
+void client_end_catch_up(struct client *client, const struct room_key *room)
+{
+    for (struct catch_up **link = &client->catch_ups; *link; link = &(*link)->next) {
+        if (room_key_equal(&(*link)->room, room)) {
+            finish(link);
+            return;
+        }
+    }
+}
+
+void client_end_catch_ups(struct client *client)
+{
+    while (client->catch_ups)
+        finish(&client->catch_ups);
+}
+
+/* Only while the queue is calm: a client that cannot take what it has needs nothing more. */
+static void ask(struct worker *worker, struct client *client, struct client_catch_up *behind)
+{
+    const struct outqueue *queue = &client->session.queue;
+    const struct outqueue_limits *limits = &worker->shared->rules.queue;
+    if (behind->held_until_ms > worker->now_ms || client->session.catch_up_at > worker->now_ms ||
+        queue->count > limits->max_frames / 2 || queue->bytes > limits->max_bytes / 2)
+        return;
+    behind->held_until_ms = 0;
+    struct hub_request *question =
+        hub_request_new(HUB_CATCH_UP, worker->index, &behind->catch_up.room, &client->session.claims.user);
+    if (question) {
+        question->waiter.has_since = true;
+        question->waiter.since = behind->catch_up.cursor;
+    }
+    if (!client_ask(worker, client, question, FOR_CATCH_UP)) {
+        look_again(worker, client, worker->now_ms + ASK_AGAIN_MS);
+        return;
+    }
+    behind->question = question;
+    catch_up_asked(&behind->catch_up);
+}
+
+size_t client_pump(struct worker *worker, struct client *client, size_t max_bytes)
+{
+    size_t bytes = 0;
+    struct catch_up **link = &client->catch_ups;
+    while (client->session.state == SESSION_OPEN && *link) {
+        struct catch_up *catch_up = *link;
+        if (catch_up->state == CATCH_UP_REPLAYING && bytes < max_bytes) {
+            uint32_t count;
+            size_t queued = catch_up_pump(catch_up, &client->session.queue, &worker->shared->rules.queue,
+                                          max_bytes - bytes, &count);
+            client_note_queued(worker, client, count, queued);
+            metrics_add(METRIC_EVENTS_REPLAYED, count);
+            bytes += queued;
+        }
+        if (catch_up->state == CATCH_UP_ASK)
+            ask(worker, client, outer(catch_up));
+        if (catch_up->state == CATCH_UP_DONE) {
+            rooms_set_lag(worker->rooms, &catch_up->room, &client->session.rooms, NULL);
+            finish(link);
+        } else {
+            link = &catch_up->next;
+        }
+    }
+    return bytes;
+}
+
+void client_resume(struct worker *worker, struct client *client, struct hub_request *request)
+{
+    struct client_catch_up *behind = find(worker, client, &request->room);
+    const struct position *cursor = request->is_recovered ? &request->waiter.since : &request->position;
+    if (client->session.state != SESSION_OPEN || (!behind && !request->replay))
+        return;
+    if (behind) { /* its own idea of its place counts, whatever was under way */
+        struct catch_up *next = behind->catch_up.next;
+        catch_up_fini(&behind->catch_up);
+        catch_up_init(&behind->catch_up, &request->room, cursor);
+        behind->catch_up.next = next;
+        behind->question = NULL;
+        behind->held_until_ms = 0;
+    } else if (!(behind = begin(worker, client, &request->room, cursor))) {
+        client_close(worker, client, CLOSE_OVERLOADED);
+        return;
+    }
+    catch_up_asked(&behind->catch_up);
+    catch_up_answer(&behind->catch_up, request->replay, request->replay_at, request->is_all);
+    request->replay = NULL;
+    client_pump(worker, client, SIZE_MAX);
+}
+
+static void tell_lost(struct worker *worker, struct client *client, const struct hub_request *request)
+{
+    metrics_inc(METRIC_LOST_LAGGED);
+    buffer_clear(&worker->text);
+    server_position_lost(&worker->text, request->room.route == ROUTE_TO_CHAT ? &request->room : NULL,
+                         &request->position);
+    client_send_text(worker, client);
+}
+
+void client_on_catch_up_answer(struct worker *worker, struct client *client, struct hub_request *request)
+{
+    struct client_catch_up *behind = find(worker, client, &request->room);
+    if (!behind || behind->question != request)
+        return; /* it has left, or resumed from elsewhere */
+    behind->question = NULL;
+    if (request->status != ERR_OK) {
+        catch_up_failed(&behind->catch_up);
+        look_again(worker, client, worker->now_ms + ASK_AGAIN_MS);
+        return;
+    }
+    if (request->is_recovered) {
+        catch_up_answer(&behind->catch_up, request->replay, request->replay_at, request->is_all);
+        request->replay = NULL;
+    } else {
+        catch_up_lost(&behind->catch_up, &request->position);
+        tell_lost(worker, client, request);
+    }
+    client_pump(worker, client, SIZE_MAX);
+}
