@@ -58,12 +58,16 @@ static void begin_epoch(struct feed *feed, const char *epoch)
     feed->held_from = 1;
     feed->next_for = 0;
     feed->has_conflict = false;
+    feed->before = (struct position){.seq = 0};
 }
 
-/* The room's numbering starts anew, at 1. */
+/* The room's numbering starts anew, at 1, just behind where we are. */
 static void enter_epoch(struct feed *feed, const char *epoch)
 {
+    struct position before = feed->position;
+
     begin_epoch(feed, epoch);
+    feed->before = before;
     snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", epoch);
     feed->position.seq = 0;
     feed->position_stream_seq = 0;
@@ -192,6 +196,7 @@ static void settle(struct feed *feed, enum feed_answer_kind kind, const struct f
     char first[EPOCH_LEN_MAX + 1];
     memcpy(first, feed->epoch, sizeof first);
     snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", first[0] ? first : EPOCH_EMPTY);
+    feed->before = (struct position){.epoch = EPOCH_EMPTY};
     feed->held_from = 1;
 }
 

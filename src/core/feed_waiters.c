@@ -82,6 +82,12 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
         if (feed_has_gap(feed))
             return PENDING;
     }
+    /* A session that has been in the room all the time, while its numbering began anew. */
+    if (waiter->is_catching_up && feed->before.epoch[0] != '\0' &&
+        position_equal(&waiter->since, &feed->before)) {
+        waiter->since = feed->position;
+        waiter->since.seq = 0;
+    }
     if (!same_epoch(waiter->since.epoch, feed->position.epoch))
         return FEED_UNPROVEN;
     if (waiter->since.seq > feed->position.seq)

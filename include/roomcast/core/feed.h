@@ -95,12 +95,14 @@ struct feed {
     /* the feed's own */
     struct history history;        /* of the position's epoch, or while asking of the first event's */
     char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
-    uint64_t known;                /* the highest number that was heard of */
-    uint64_t held_from;            /* every event from here to the position is in the history */
-    uint64_t gone;                 /* numbers up to here cannot be had any more */
-    uint64_t wanted_from;          /* a waiter needs the events from here on; 0: none needs any */
-    uint64_t position_stream_seq;  /* where the event at `position` is; 0: not known */
-    uint64_t gap_since_ms;         /* last step forward while something is missing; 0: nothing is */
+    struct position before; /* where the room stood when `epoch` began, if it is proven that nothing lies
+                               between; else its epoch is "" */
+    uint64_t known;         /* the highest number that was heard of */
+    uint64_t held_from;     /* every event from here to the position is in the history */
+    uint64_t gone;          /* numbers up to here cannot be had any more */
+    uint64_t wanted_from;   /* a waiter needs the events from here on; 0: none needs any */
+    uint64_t position_stream_seq; /* where the event at `position` is; 0: not known */
+    uint64_t gap_since_ms;        /* last step forward while something is missing; 0: nothing is */
 
     uint32_t last_ask_id;
     struct {                                   /* where does the room stand? */

@@ -7,7 +7,7 @@ SEQ_MAX = 2**53 - 1
 
 ERROR_CODES = (
     "INVALID_JSON INVALID_MESSAGE UNKNOWN_TYPE FORBIDDEN NOT_SUBSCRIBED ROOM_LIMIT RATE_LIMITED UNAVAILABLE "
-    "UNAUTHORIZED INTERNAL"
+    "UNAUTHORIZED INTERNAL POSITION_LOST"
 ).split()
 
 # Domain event as services spell it -> (client type, route): the table of PROTOCOL 1.3.
@@ -102,7 +102,7 @@ CONTROL = {
     ),
     "error": (
         {"code": one_of(*ERROR_CODES), "message": is_text, "temporary": is_bool},
-        {"chat_id": is_chat_id, "id": is_request_id},
+        {"chat_id": is_chat_id, "id": is_request_id, "epoch": is_epoch, "seq": is_count},
     ),
     "pong": ({}, {"id": is_request_id}),
     "presence.changed": ({"chat_id": is_chat_id, "user_id": is_text, "is_online": is_bool}, {}),
@@ -145,6 +145,9 @@ def check(message, extra_event_types=()):
         check_members(message, *CONTROL[type_])
         if type_ == "ack":
             check_ack(message)
+        if type_ == "error":
+            lost = message["code"] == "POSITION_LOST"
+            assert lost == ("epoch" in message) and lost == ("seq" in message), f"POSITION_LOST tells the new one: {message}"
         if type_ == "disconnect":
             check_disconnect(message)
         return
