@@ -24,5 +24,8 @@ void bus_metrics_on_event(enum bus_event event)
         log_warn("nats_slow_consumer",
                  LOG_TEXT("meaning", "the NATS client dropped messages that came too fast"));
         return;
+    case BUS_EVENT_ELECTED:
+        log_info("nats_stream_leader_elected");
+        return;
     }
 }

@@ -46,6 +46,35 @@ static bool nats_is_up(struct bus *base)
     return up;
 }
 
+/* --- elections --- */
+
+/* Which server leads now does not matter to us. */
+static void on_elected(void *context, struct bus_message *message)
+{
+    struct bus_nats *bus = context;
+
+    bus_message_free(&message);
+    pthread_mutex_lock(&bus->lock);
+    bus->elected = true;
+    bus_nats_kick_locked(bus);
+    pthread_mutex_unlock(&bus->lock);
+}
+
+/* Our inbox, and what the server tells of elections (server/jetstream_cluster.go,
+ * sendStreamLeaderElectAdvisory). */
+static enum err subscribe_own(struct bus_nats *bus)
+{
+    char subject[128];
+    enum err err;
+
+    snprintf(subject, sizeof subject, "%s.*", bus->inbox);
+    err = nats_subscribe(&bus->base, subject, nats_on_answer, bus, &bus->inbox_subscription);
+    if (err != ERR_OK)
+        return err;
+    snprintf(subject, sizeof subject, "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.%s", bus->stream);
+    return nats_subscribe(&bus->base, subject, on_elected, bus, &bus->elections);
+}
+
 /* --- the keeper --- */
 
 static void tell(struct bus_nats *bus, enum bus_event event)
@@ -57,8 +86,8 @@ static void tell(struct bus_nats *bus, enum bus_event event)
 static void report(struct bus_nats *bus)
 {
     pthread_mutex_lock(&bus->lock);
-    bool lost = bus->lost, dropped = bus->dropped, up = bus->state == LINK_UP;
-    bus->lost = bus->dropped = false;
+    bool lost = bus->lost, dropped = bus->dropped, elected = bus->elected, up = bus->state == LINK_UP;
+    bus->lost = bus->dropped = bus->elected = false;
     pthread_mutex_unlock(&bus->lock);
 
     if (lost)
@@ -73,6 +102,8 @@ static void report(struct bus_nats *bus)
     }
     if (dropped)
         tell(bus, BUS_EVENT_DROPPED);
+    if (elected)
+        tell(bus, BUS_EVENT_ELECTED);
 }
 
 /* Until something changes or is due; false when the bus is to be closed. */
@@ -224,19 +255,14 @@ static enum err check_urls(const struct bus_nats_options *options, bool *ret_sec
     return ERR_OK;
 }
 
-/* The threads, and the subscription to our own inbox. */
+/* The threads, and the subscriptions of our own. */
 static enum err start(struct bus_nats *bus)
 {
-    char subject[sizeof bus->inbox + 2];
-    enum err err;
-
     if (nats_Open(-1) != NATS_OK || nats_SetMessageDeliveryPoolSize(1) != NATS_OK)
         return ERR_IO;
-    snprintf(subject, sizeof subject, "%s.*", bus->inbox);
-    err = nats_subscribe(&bus->base, subject, nats_on_answer, bus, &bus->inbox_subscription);
-    if (err != ERR_OK)
-        return err;
-    err = requests_start(&bus->requests);
+    enum err err = subscribe_own(bus);
+    if (err == ERR_OK)
+        err = requests_start(&bus->requests);
     if (err == ERR_OK && pthread_create(&bus->keeper, NULL, keep, bus) != 0) {
         requests_stop(&bus->requests);
         err = ERR_IO;

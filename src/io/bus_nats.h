@@ -1,7 +1,7 @@
 /* clang-format off */
 /* The NATS bus (nats.c 3.4.1), seen from inside.
  *
- *   bus_nats.c                making and freeing, the keeper's loop, signals
+ *   bus_nats.c                making and freeing, the keeper's loop, signals, elections
  *   bus_nats_link.c           the connection: its states, opening, giving up, callbacks of the library
  *   bus_nats_subscriptions.c  attaching to the connection, the end of a subscription
  *   bus_nats_store.c          store and get: requests over one inbox subscription
@@ -97,10 +97,11 @@ struct bus_nats {
     size_t wires;               /* attached, their last callback has not ended */
     bool lost;                  /* LINK_UP was left, to be reported */
     bool dropped;               /* messages were dropped, to be reported */
+    bool elected;               /* the stream has a new leader, to be reported */
     bool stopping;
     bool kicked;
     struct bus_subscription *waiting, *attached, *ending, *unflushed; /* utlists, owned */
-    struct bus_subscription *inbox_subscription;                      /* in one of them */
+    struct bus_subscription *inbox_subscription, *elections;          /* each in one of them */
     size_t ending_count;
     uint64_t ending_since_ms;
 };

@@ -220,7 +220,7 @@ enum err node_start(struct node *node, struct bus *bus, char *problem)
 
 void node_on_bus_event(struct node *node, enum bus_event event)
 {
-    (void)event; /* down, up again, or dropped messages: each time some may have been missed */
+    (void)event; /* down, up again, dropped messages, an election: each time some may have been missed */
     atomic_fetch_add(&node->bus_changes, 1);
 }
 

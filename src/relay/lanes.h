@@ -31,7 +31,7 @@ enum err lanes_new(const struct lanes_options *options, struct lanes **ret_lanes
 /* Takes the event over; `event->done` is called for it exactly once, on the loop's thread or in lanes_free().
  */
 void lanes_submit(struct lanes *lanes, struct relay_event *event);
-/* The bus is back: backoffs end. */
+/* The bus, or the stream's leader, is back: backoffs end. */
 void lanes_hurry(struct lanes *lanes);
 /* After the loop has ended and before loop_free(). Events left are EVENT_ABANDONED. Accepts NULL, nulls. */
 void lanes_free(struct lanes **lanes);

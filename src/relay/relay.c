@@ -215,10 +215,10 @@ enum err relay_start(const struct relay_options *options, struct relay **ret_rel
 
 void relay_on_bus_event(struct relay *relay, enum bus_event event)
 {
-    if (event != BUS_EVENT_UP)
-        return;
-    keeper_suspect(relay->keeper); /* other servers may have come than went */
-    lanes_hurry(relay->lanes);
+    if (event == BUS_EVENT_UP)
+        keeper_suspect(relay->keeper);                       /* other servers may have come than went */
+    if (event == BUS_EVENT_UP || event == BUS_EVENT_ELECTED) /* there is somebody again who stores */
+        lanes_hurry(relay->lanes);
 }
 
 bool relay_ready(struct relay *relay, struct buffer *missing)

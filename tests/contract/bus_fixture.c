@@ -141,6 +141,8 @@ static void on_event(void *context, enum bus_event event)
         counter_add(&world->ups, 1);
     if (event == BUS_EVENT_DOWN)
         counter_add(&world->downs, 1);
+    if (event == BUS_EVENT_ELECTED)
+        counter_add(&world->elections, 1);
 }
 
 struct bus_callbacks world_callbacks(struct world *world)
@@ -161,6 +163,7 @@ void world_connect(struct world *world, const char *url)
     }
     counter_init(&world->ups);
     counter_init(&world->downs);
+    counter_init(&world->elections);
     if (world->adapter == ADAPTER_MEMORY) {
         struct bus_memory_options options = {.prefix = world->prefix, .max_bytes = WORLD_MAX_BYTES};
         assert_int_equal(bus_memory_new(&options, &callbacks, &world->bus), ERR_OK);

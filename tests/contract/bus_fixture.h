@@ -67,7 +67,7 @@ struct world {
     struct nats_process nats; /* ADAPTER_NATS */
     struct bus *bus;
     char prefix[24], stream[24];
-    struct counter ups, downs;
+    struct counter ups, downs, elections;
 };
 struct bus_callbacks world_callbacks(struct world *world);
 /* The bus `world->bus`; does not wait. `url` NULL: the server's. */

@@ -446,6 +446,33 @@ static void another_bus_hears_what_is_stored_and_signalled(void **state)
     box_fini(&box);
 }
 
+/* The server's part is played by hand: the adapter cannot tell. With real elections: tests/integration,
+ * test_faults.py. */
+static void elections_of_our_stream_are_told_through_reconnects(void **state)
+{
+    struct world *world = *state;
+    char ours[96], other[128];
+
+    nats_process_start(&world->nats);
+    world_connect(world, NULL);
+    world_ready(world);
+    snprintf(ours, sizeof ours, "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.%s", world->stream);
+    snprintf(other, sizeof other, "%s_other", ours);
+    for (size_t run = 1; run <= 2; run++) {
+        assert_int_equal(bus_publish(world->bus, other, SLICE_LITERAL("{}")), ERR_OK);
+        assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_NONE); /* it has come, if it had to */
+        assert_int_equal(counter_get(&world->elections), run - 1);
+        assert_int_equal(bus_publish(world->bus, ours, SLICE_LITERAL("{}")), ERR_OK);
+        assert_true(counter_reaches(&world->elections, run));
+        nats_process_stop(&world->nats);
+        assert_true(counter_reaches(&world->downs, run));
+        nats_process_start(&world->nats);
+        assert_true(counter_reaches(&world->ups, run + 1));
+    }
+    bus_free(&world->bus);
+    assert_int_equal(counter_get(&world->elections), 2);
+}
+
 static void bad_urls_are_refused_without_their_password(void **state)
 {
     static const char *const bad[] = {"",
@@ -494,6 +521,7 @@ int main(void)
         TEST(a_stream_of_another_shape_is_a_conflict),
         TEST(two_may_make_the_stream_at_once),
         TEST(another_bus_hears_what_is_stored_and_signalled),
+        TEST(elections_of_our_stream_are_told_through_reconnects),
         cmocka_unit_test(bad_urls_are_refused_without_their_password),
     };
 

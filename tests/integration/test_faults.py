@@ -205,6 +205,29 @@ def test_a_cluster_of_three_survives_the_loss_of_each_server(make_stack, open_cl
             pass
 
 
+@pytest.mark.heavy
+def test_nodes_and_relay_hear_of_an_election(make_stack, open_client, chat):
+    stack = make_stack(nodes=2, cluster=True, relay_options={"stream.replicas": 3}).start()
+    clients = [open_client(node) for node in stack.nodes]
+    for client in clients:
+        client.subscribe(chat)
+    programs = (*stack.nodes, stack.relay)
+    heard = {program.name: program.log_text().count("nats_stream_leader_elected") for program in programs}
+    with stack.nats_client() as nats:
+        assert nats.jetstream("STREAM.LEADER.STEPDOWN.roomcast_events_1")["success"] is True
+    for program in programs:
+        eventually(
+            lambda: program.log_text().count("nats_stream_leader_elected") > heard[program.name],
+            timeout=30,
+            what=f"{program.name} hears of it",
+        )
+    stack.xadd(message(chat, 1))
+    for client in clients:
+        client.expect("chat.message.posted", timeout=30, seq=1)
+    for program in programs:
+        assert program.metrics()["roomcast_nats_reconnects_total"] == 0
+
+
 def test_a_stream_of_another_shape_is_a_clear_error_and_stays_as_it_is(make_stack):
     stack = make_stack(nodes=0)
     stack.nats.start(), stack.redis_server.start()

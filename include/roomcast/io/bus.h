@@ -43,9 +43,12 @@ enum bus_event {
     BUS_EVENT_UP,      /* connected, or connected again: messages may have been missed in between */
     BUS_EVENT_DOWN,    /* the connection is lost; the adapter tries again by itself, for ever */
     BUS_EVENT_DROPPED, /* messages of a subscription that was not read fast enough were dropped */
+    BUS_EVENT_ELECTED, /* the stream has a new leader: what it had stored and not yet republished may never
+                          arrive live */
 };
-/* `on_event` is called on a thread of the bus, one event at a time. BUS_EVENT_UP comes after all
- * subscriptions have been sent again; also once at the start. */
+/* `on_event` is called on a thread of the bus, one event at a time; several DROPPED or ELECTED in a row may
+ * be told as one. BUS_EVENT_UP comes after all subscriptions have been sent again; also once at the start.
+ * BUS_EVENT_ELECTED is a message of the server's like any other: while the connection is down none comes. */
 struct bus_callbacks {
     void (*on_event)(void *context, enum bus_event event);
     void *context;
