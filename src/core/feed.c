@@ -282,6 +282,8 @@ static void trim(struct feed *feed, const struct feed_rules *rules)
 
     if (feed->wanted_from != 0 && feed->wanted_from < keep)
         keep = feed->wanted_from;
+    if (feed->page_from != 0 && feed->page_from < keep)
+        keep = feed->page_from;
     history_forget_below(&feed->history, keep);
     if (feed->held_from < keep)
         feed->held_from = keep;
@@ -378,6 +380,9 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
     if (answer(feed, &action) || ask_head(feed, now_ms, &action) ||
         feed_next_read(feed, rules, now_ms, may_read > 0, &action))
         return action;
+    while (feed->history.bytes > rules->max_bytes &&
+           feed_evict(feed)) /* what a waiter that has gone wanted */
+        continue;
     assert(feed_is_valid(feed));
     return action;
 }

@@ -37,6 +37,13 @@ static bool wanted_range(const struct feed *feed, uint64_t *ret_from, uint64_t *
     return *ret_from <= *ret_to;
 }
 
+static bool page_range(const struct feed *feed, uint64_t *ret_from, uint64_t *ret_to)
+{
+    *ret_from = feed->page_from > feed->gone ? feed->page_from : feed->gone + 1;
+    *ret_to = feed->page_to;
+    return feed->page_from != 0 && *ret_from <= *ret_to;
+}
+
 /* From the top down, because the trails lead downwards. 0: none. */
 static uint64_t find_readable(const struct feed *feed, uint64_t from, uint64_t to)
 {
@@ -137,13 +144,16 @@ bool feed_next_read(struct feed *feed, const struct feed_rules *rules, uint64_t 
         uint64_t near = to > SEARCH_MAX && to - SEARCH_MAX > from ? to - SEARCH_MAX : from;
         return read_in(feed, near, to, action) || search_in(feed, from, to, action);
     }
+    if (page_range(feed, &from, &to))
+        return read_in(feed, from, to, action) || search_in(feed, from, to, action);
     return false;
 }
 
 bool feed_wants_reads(const struct feed *feed, uint64_t now_ms)
 {
     return feed->is_settled && feed->retry_at_ms <= now_ms && feed->next_ask_id == 0 && feed->reading == 0 &&
-           (feed_has_gap(feed) || (feed->wanted_from != 0 && feed->wanted_from < feed->held_from));
+           (feed_has_gap(feed) || feed->page_from != 0 ||
+            (feed->wanted_from != 0 && feed->wanted_from < feed->held_from));
 }
 
 /* --- what cannot be had --- */

@@ -7,30 +7,40 @@
 #define AHEAD_TRIES    3u   /* how often a leader that is behind a client is asked again */
 #define AHEAD_PAUSE_MS 200u /* before it is */
 
+#define PAGE_EVENTS 256u          /* for a session that is catching up: at most, ... */
+#define PAGE_BYTES  (256u * 1024) /* ... or until it is so large */
+
 enum { PENDING = -1 };
 
 /* --- from the history --- */
 
-bool feed_holds(const struct feed *feed, const struct position *since)
+/* How many events from `from` on are there without a hole, up to `max`; `ret_bytes`: how large they are. */
+static uint32_t count_held(const struct feed *feed, uint64_t from, uint32_t max, size_t *ret_bytes)
 {
-    return feed->is_settled && same_epoch(since->epoch, feed->position.epoch) &&
-           since->seq <= feed->position.seq &&
-           (since->seq == feed->position.seq || feed->held_from <= since->seq + 1);
+    const struct history_slot *slot;
+    uint32_t count = 0;
+
+    *ret_bytes = 0;
+    while (count < max && from + count <= feed->position.seq &&
+           (slot = history_slot(&feed->history, from + count)) && slot->frame) {
+        *ret_bytes += slot->frame->len;
+        count++;
+    }
+    return count;
 }
 
 struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max)
 {
-    assert(feed_holds(feed, since));
-    uint64_t missed = feed->position.seq - since->seq;
     struct position first = *since;
+    size_t bytes;
+
     first.seq++;
-    struct replay *replay = replay_new(&first, missed < max ? (uint32_t)missed : max);
+    struct replay *replay = replay_new(&first, count_held(feed, first.seq, max, &bytes));
     if (!replay)
         return NULL;
-    for (uint32_t i = 0; i < replay->count; i++) {
+    replay->bytes = bytes;
+    for (uint32_t i = 0; i < replay->count; i++)
         replay->frames[i] = frame_ref(history_slot(&feed->history, first.seq + i)->frame);
-        replay->bytes += replay->frames[i]->len;
-    }
     metrics_change(METRIC_REPLAY_BYTES, (int64_t)replay->bytes);
     return replay;
 }
@@ -65,6 +75,29 @@ static int look_behind(struct feed *feed, const struct feed_rules *rules, const 
     return PENDING;
 }
 
+/* One that is catching up takes in slowly anyway: a page at a time is enough. */
+static int look_at_page(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter)
+{
+    uint64_t from = waiter->since.seq + 1, left = feed->position.seq - waiter->since.seq;
+    size_t bytes;
+    uint32_t held = count_held(feed, from, PAGE_EVENTS, &bytes);
+
+    if (held == left || held == PAGE_EVENTS || bytes >= PAGE_BYTES)
+        return FEED_RECOVERED;
+    if (left > rules->max_events || waiter->since.seq < feed->gone)
+        return held > 0 ? FEED_RECOVERED : FEED_UNPROVEN;
+    if (history_reach(&feed->history, from) != ERR_OK)
+        return FEED_UNPROVEN;
+    struct history_slot *slot = history_slot(&feed->history, from);
+    if (slot->stream_seq == 0)
+        slot->stream_seq = waiter->next_stream_seq;
+    if (feed->page_from == 0 || from < feed->page_from) {
+        feed->page_from = from;
+        feed->page_to = left < PAGE_EVENTS ? feed->position.seq : from + PAGE_EVENTS - 1;
+    }
+    return PENDING;
+}
+
 static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                  uint64_t now_ms)
 {
@@ -94,7 +127,7 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
         return look_ahead(feed, waiter, now_ms);
     if (waiter->since.seq == feed->position.seq)
         return FEED_RECOVERED;
-    return look_behind(feed, rules, waiter);
+    return waiter->is_catching_up ? look_at_page(feed, rules, waiter) : look_behind(feed, rules, waiter);
 }
 
 /* --- all of them --- */
@@ -112,7 +145,7 @@ void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uin
 
     feed->waiters = NULL;
     feed->waiters_tail = &feed->waiters;
-    feed->wanted_from = 0;
+    feed->wanted_from = feed->page_from = feed->page_to = 0;
     feed->are_waiters_due = false;
     while (waiter) {
         struct feed_waiter *next = waiter->next;

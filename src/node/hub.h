@@ -93,6 +93,7 @@ struct hub_frame {
         HUB_SIGNAL, /* typing, presence: the first to be dropped under pressure */
     } what;
     struct position position;
+    uint64_t stream_seq; /* HUB_EVENT: where it is stored; 0: not known */
     bool but_not_sender;
     struct room_key sender; /* but_not_sender: this user's sessions are left out */
 };

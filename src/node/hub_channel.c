@@ -110,6 +110,7 @@ void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame
         output->frame = frame_ref(frame);
         output->what = what;
         output->position = channel->feed.position;
+        output->stream_seq = channel->feed.position_stream_seq;
         if (sender) {
             output->but_not_sender = true;
             output->sender = *sender;

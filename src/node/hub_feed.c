@@ -169,8 +169,8 @@ static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub
         request->status = ERR_BUSY; /* replays under way hold all that they may */
         return;
     }
-    uint32_t max = request->kind == HUB_CATCH_UP ? PAGE_EVENTS : UINT32_MAX;
-    struct replay *replay = feed_replay(&channel->feed, since, max);
+    struct replay *replay =
+        feed_replay(&channel->feed, since, request->kind == HUB_CATCH_UP ? PAGE_EVENTS : UINT32_MAX);
     if (!replay) {
         request->status = ERR_NO_MEMORY;
         return;

@@ -51,12 +51,13 @@ static struct client_catch_up *begin(struct worker *worker, struct client *clien
 }
 
 bool client_fall_behind(struct worker *worker, struct client *client, const struct room_key *room,
-                        const struct position *cursor, uint64_t held_until_ms)
+                        const struct position *cursor, uint64_t next_stream_seq, uint64_t held_until_ms)
 {
     struct client_catch_up *behind = begin(worker, client, room, cursor);
     if (!behind)
         return false;
     behind->held_until_ms = held_until_ms;
+    behind->next_stream_seq = next_stream_seq;
     if (held_until_ms)
         look_again(worker, client, held_until_ms);
     return true;
@@ -101,12 +102,14 @@ static void ask(struct worker *worker, struct client *client, struct client_catc
     if (question) {
         question->waiter.has_since = true;
         question->waiter.since = behind->catch_up.cursor;
+        question->waiter.next_stream_seq = behind->next_stream_seq;
     }
     if (!client_ask(worker, client, question, FOR_CATCH_UP)) {
         look_again(worker, client, worker->now_ms + ASK_AGAIN_MS);
         return;
     }
     behind->question = question;
+    behind->next_stream_seq = 0; /* of the first event only */
     catch_up_asked(&behind->catch_up);
 }
 

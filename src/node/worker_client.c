@@ -367,7 +367,7 @@ static void say_connected(struct worker *worker, struct client *client, const st
     /* A client that resumes its notifications says so first thing: what comes live before that would stand
      * before what it has missed. */
     if (request->status == ERR_OK)
-        (void)client_fall_behind(worker, client, &request->room, &request->position,
+        (void)client_fall_behind(worker, client, &request->room, &request->position, 0,
                                  worker->now_ms + NOTIFICATIONS_HELD_MS);
     client_arm(worker, client);
     ws_connection_pause(session->connection, false);

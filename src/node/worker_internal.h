@@ -23,6 +23,7 @@ struct client_catch_up {
     struct catch_up catch_up;     /* first; linked by its `next` */
     struct hub_request *question; /* under way for it; NULL: none that counts */
     uint64_t held_until_ms;       /* not served before; 0: at once */
+    uint64_t next_stream_seq;     /* where the first event behind the cursor is stored; 0: not known */
 };
 
 struct client {
@@ -100,7 +101,7 @@ bool client_flush(struct worker *worker, struct client *client);
 /* worker_catch_up.c: rooms in which a client is behind. */
 /* From here on the room's events come by the client's cursor. False: out of memory. */
 bool client_fall_behind(struct worker *worker, struct client *client, const struct room_key *room,
-                        const struct position *cursor, uint64_t held_until_ms);
+                        const struct position *cursor, uint64_t next_stream_seq, uint64_t held_until_ms);
 /* The answer to a resume, already acknowledged: what was missed goes out, or the cursor jumps to the
  * position. */
 void client_resume(struct worker *worker, struct client *client, struct hub_request *request);

@@ -128,7 +128,7 @@ static void send_event(struct worker *worker, struct client *client, const struc
     /* It has had everything before this event. */
     struct position cursor = output->position;
     cursor.seq--;
-    if (!client_fall_behind(worker, client, &output->room, &cursor, 0))
+    if (!client_fall_behind(worker, client, &output->room, &cursor, output->stream_seq, 0))
         client_close(worker, client, CLOSE_SLOW_CONSUMER);
     else
         metrics_inc(METRIC_LAGGED);

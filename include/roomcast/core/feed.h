@@ -40,10 +40,11 @@ struct feed_rules {
 /* Somebody who wants to know where the room stands, and perhaps what was missed. */
 struct feed_waiter {
     struct feed_waiter *next; /* the feed's, while it waits */
-    bool is_catching_up;      /* a session that fell behind: whatever is behind the feed's position will do */
+    bool is_catching_up;      /* a session that fell behind: the next few events behind `since` will do */
     bool has_since;
     struct position since;
-    uint64_t deadline_ms; /* monotonic */
+    uint64_t next_stream_seq; /* where the event just behind `since` is; 0: not known */
+    uint64_t deadline_ms;     /* monotonic */
     /* the feed's own */
     uint64_t came_ms;
     uint64_t tried_ms; /* `since` was ahead of what the leader said then */
@@ -53,7 +54,8 @@ struct feed_waiter {
 
 enum feed_verdict {
     FEED_AT_POSITION, /* no `since` was given: the room stands at feed->position */
-    FEED_RECOVERED,   /* every event behind `since` up to feed->position is in the history: feed_replay() */
+    FEED_RECOVERED,   /* every event behind `since` up to feed->position is in the history, or to one that is
+                         catching up the next ones are: feed_replay() */
     FEED_UNPROVEN,    /* of another epoch, from the future, expired, or too long ago */
     FEED_TIMED_OUT,   /* the stream could not be asked in time */
 };
@@ -90,19 +92,20 @@ struct feed {
     /* read by the owner */
     bool is_settled; /* the position is known */
     struct position
-        position; /* of the last event delivered, or of the room's last when it was first asked for */
+        position; /* of the last event delivered; at first of the room's last when it was asked for */
+    uint64_t position_stream_seq; /* where that event is stored; 0: not known */
 
     /* the feed's own */
     struct history history;        /* of the position's epoch, or while asking of the first event's */
     char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
-    struct position before; /* where the room stood when `epoch` began, if it is proven that nothing lies
-                               between; else its epoch is "" */
-    uint64_t known;         /* the highest number that was heard of */
-    uint64_t held_from;     /* every event from here to the position is in the history */
-    uint64_t gone;          /* numbers up to here cannot be had any more */
-    uint64_t wanted_from;   /* a waiter needs the events from here on; 0: none needs any */
-    uint64_t position_stream_seq; /* where the event at `position` is; 0: not known */
-    uint64_t gap_since_ms;        /* last step forward while something is missing; 0: nothing is */
+    struct position before;      /* where the room stood when `epoch` began, if it is proven that nothing lies
+                                    between; else its epoch is "" */
+    uint64_t known;              /* the highest number that was heard of */
+    uint64_t held_from;          /* every event from here to the position is in the history */
+    uint64_t gone;               /* numbers up to here cannot be had any more */
+    uint64_t page_from, page_to; /* one that is catching up needs these; 0: none does */
+    uint64_t wanted_from;        /* a waiter needs the events from here on; 0: none needs any */
+    uint64_t gap_since_ms;       /* last step forward while something is missing; 0: nothing is */
 
     uint32_t last_ask_id;
     struct {                                   /* where does the room stand? */
@@ -182,10 +185,8 @@ bool feed_wants_reads(const struct feed *feed, uint64_t now_ms);
 /* When feed_next() should be called even if nothing happens; 0: never. */
 uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules);
 
-/* Whether the session whose last event is `since` can be served from the history as it is. */
-bool feed_holds(const struct feed *feed, const struct position *since);
-/* The events behind `since`, which feed_holds(): at most `max` of them. Count 0 when there are none. NULL
- * when out of memory. */
+/* The events behind `since`, one after the other as far as the history holds them without a hole, at most
+ * `max`: after FEED_RECOVERED, before the next call. NULL when out of memory. */
 struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max);
 /* Frees the oldest event that nobody waits for; false when there is none. For the owner's limit over all
  * rooms. */

@@ -175,6 +175,14 @@ class WebSocket(Connection):
             assert message["type"] == type_, message
             return message
 
+    def read_text(self):
+        """The next text message, parsed; pings are passed over."""
+        while True:
+            opcode, payload = self.read_frame()
+            if opcode == TEXT:
+                return json.loads(payload)
+            assert opcode == PING, f"a frame of kind {opcode}"
+
     def read_close(self):
         """(close code, texts before it); the code is None when the connection ended without a close frame."""
         texts = []

@@ -120,6 +120,31 @@ static void random_joins_and_leaves_agree_with_a_plain_table(void **state)
     rooms_free(&rooms);
 }
 
+static void a_lag_stays_with_its_member_when_others_leave(void **state)
+{
+    (void)state;
+    struct rooms *rooms;
+    struct person people[3] = {{.number = 0}, {.number = 1}, {.number = 2}};
+    struct room_key one = key(1);
+    int lag;
+    assert_int_equal(rooms_new(&rooms), ERR_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rooms_join(rooms, &one, &people[i], &people[i].list), ERR_OK);
+    rooms_set_lag(rooms, &one, &people[2].list, &lag);
+    assert_true(rooms_leave(rooms, &one, &people[0].list)); /* the last member moves into the hole */
+    assert_ptr_equal(rooms_lag(rooms, &one, &people[2].list), &lag);
+    assert_null(rooms_lag(rooms, &one, &people[1].list));
+    assert_null(rooms_lag(rooms, &one, &people[0].list));
+    assert_true(rooms_leave(rooms, &one, &people[2].list));
+    assert_int_equal(rooms_join(rooms, &one, &people[2], &people[2].list), ERR_OK);
+    assert_null(rooms_lag(rooms, &one, &people[2].list)); /* who comes again is live */
+    for (int i = 1; i < 3; i++)
+        assert_true(rooms_leave(rooms, &one, &people[i].list));
+    for (int i = 0; i < 3; i++)
+        room_list_fini(&people[i].list);
+    rooms_free(&rooms);
+}
+
 int main(void)
 {
     if (random_init() != ERR_OK)
@@ -127,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_in_the_rooms_it_joined_and_no_others),
         cmocka_unit_test(joining_twice_is_a_conflict_and_changes_nothing),
+        cmocka_unit_test(a_lag_stays_with_its_member_when_others_leave),
         cmocka_unit_test(random_joins_and_leaves_agree_with_a_plain_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

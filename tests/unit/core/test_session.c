@@ -22,6 +22,7 @@ static const struct session_rules rules = {
     .ping_timeout_ms = 10000,
     .expiry_grace_ms = 25000,
     .close_timeout_ms = 5000,
+    .slow_grace_ms = 4000,
 };
 
 static struct token_claims claims(const char *user, uint64_t expires_at)
@@ -174,6 +175,55 @@ static void only_listed_chats_may_be_read(void **state)
     end(&session);
 }
 
+static void a_client_that_takes_nothing_in_is_slow_after_the_grace(void **state)
+{
+    (void)state;
+    struct session session;
+    begin(&session, 0);
+    session_opened(&session, NOW_MS, 20000);
+    session_stalled(&session, &rules, NOW_MS + 100);
+    session_stalled(&session, &rules, NOW_MS + 3000); /* still: the first time counts */
+    assert_int_equal(session_next_due(&session), NOW_MS + 4100);
+    session_progressed(&session, &rules, NOW_MS + 4000);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 4100), SESSION_DUE_NOTHING);
+    session_stalled(&session, &rules, NOW_MS + 4200);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 8199), SESSION_DUE_NOTHING);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 8200), SESSION_DUE_SLOW);
+    end(&session);
+}
+
+static void a_blocked_client_is_judged_by_progress_and_not_by_pongs(void **state)
+{
+    (void)state;
+    struct session session;
+    begin(&session, 0);
+    session_opened(&session, NOW_MS, 1000);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 1000), SESSION_DUE_PING);
+    session.write = SESSION_WRITE_BLOCKED;
+    session_progressed(&session, &rules, NOW_MS + 9000); /* the ping is behind what it is taking in */
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 11000), SESSION_DUE_NOTHING);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 19000), SESSION_DUE_NO_PONG);
+    session_ponged(&session);
+    /* The next ping is not sent into the pressure: it has to take something in instead. */
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 26000), SESSION_DUE_NOTHING);
+    assert_int_equal(session.pong_by, 0);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 30000), SESSION_DUE_SLOW);
+    end(&session);
+}
+
+static void a_look_at_rooms_that_are_behind_comes_due_once(void **state)
+{
+    (void)state;
+    struct session session;
+    begin(&session, 0);
+    session_opened(&session, NOW_MS, 20000);
+    session.catch_up_at = NOW_MS + 500;
+    assert_int_equal(session_next_due(&session), NOW_MS + 500);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 500), SESSION_DUE_CATCH_UP);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 500), SESSION_DUE_NOTHING);
+    end(&session);
+}
+
 int main(void)
 {
     if (random_init() != ERR_OK)
@@ -189,6 +239,9 @@ int main(void)
         cmocka_unit_test(messages_beyond_the_rate_are_refused_then_end_the_session),
         cmocka_unit_test(errors_are_tolerated_up_to_the_budget),
         cmocka_unit_test(only_listed_chats_may_be_read),
+        cmocka_unit_test(a_client_that_takes_nothing_in_is_slow_after_the_grace),
+        cmocka_unit_test(a_blocked_client_is_judged_by_progress_and_not_by_pongs),
+        cmocka_unit_test(a_look_at_rooms_that_are_behind_comes_due_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
