@@ -96,6 +96,11 @@ static void ask(struct worker *worker, struct client *client, struct client_catc
     if (behind->held_until_ms > worker->now_ms || client->session.catch_up_at > worker->now_ms ||
         queue->count > limits->max_frames / 2 || queue->bytes > limits->max_bytes / 2)
         return;
+    if (behind->held_until_ms != 0 && !behind->catch_up.passed_by) { /* nothing has come while it was held */
+        catch_up_asked(&behind->catch_up);
+        catch_up_answer(&behind->catch_up, NULL, 0, true);
+        return;
+    }
     behind->held_until_ms = 0;
     struct hub_request *question =
         hub_request_new(HUB_CATCH_UP, worker->index, &behind->catch_up.room, &client->session.claims.user);
