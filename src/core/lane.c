@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 void lane_init(struct lane *lane)
 {
@@ -28,7 +29,8 @@ bool lane_is_valid(const struct lane *lane)
     if ((lane->count > 0) != queued || (lane->done != NULL) != (lane->state == LANE_DONE))
         return false;
     if (lane->head_known && (lane->head.epoch[0] == '\0' || lane->head.seq >= SEQ_MAX ||
-                             (lane->head.seq && !lane->head_stream_seq)))
+                             (lane->head.seq && !lane->head_stream_seq) ||
+                             (lane->trail.count ? lane->trail.seqs[0] : 0) != lane->head_stream_seq))
         return false;
     switch (lane->state) {
     case LANE_IDLE:
@@ -68,6 +70,7 @@ static void finish(struct lane *lane, enum lane_outcome outcome)
     event->next = NULL;
     lane->done = event;
     lane->done_outcome = outcome;
+    lane->done_epoch = LANE_EPOCH_GOES_ON;
     lane->tried = false;
     lane->failures = 0;
     lane->fences = 0;
@@ -105,13 +108,15 @@ static struct lane_action store_first(struct lane *lane)
 
     action.position.seq++;
     action.expect_last = lane->head_stream_seq;
+    action.trail = lane->trail;
     lane->state = LANE_STORING;
     return action;
 }
 
 static struct lane_action hand_back(struct lane *lane)
 {
-    struct lane_action action = {.kind = LANE_FINISHED, .event = lane->done, .outcome = lane->done_outcome};
+    struct lane_action action = {
+        .kind = LANE_FINISHED, .event = lane->done, .outcome = lane->done_outcome, .epoch = lane->done_epoch};
 
     lane->done = NULL;
     settle(lane);
@@ -148,12 +153,41 @@ struct lane_action lane_next(struct lane *lane, uint64_t now_ms)
     return action;
 }
 
-static void start_epoch(struct lane *lane, const char *epoch, uint64_t stream_seq)
+/* `confirmed` stays: the epoch is real only when its first event is stored. */
+static void start_epoch(struct lane *lane, enum lane_epoch why, const char *epoch)
 {
     lane->head = (struct position){.seq = 0};
     snprintf(lane->head.epoch, sizeof lane->head.epoch, "%s", epoch);
-    lane->head_stream_seq = stream_seq;
+    lane->epoch = why;
+}
+
+/* The subject's last message stands at `stream_seq` (0: it has none), and `trail` is what led to it. */
+static void set_head(struct lane *lane, uint64_t stream_seq, const struct trail *trail)
+{
     lane->head_known = true;
+    lane->head_stream_seq = stream_seq;
+    lane->trail = *trail;
+    if (stream_seq)
+        trail_push(&lane->trail, stream_seq);
+}
+
+static void confirm(struct lane *lane, const struct position *position, uint64_t stream_seq)
+{
+    lane->confirmed = *position;
+    lane->confirmed_stream_seq = stream_seq;
+}
+
+/* A subject's last message never stands before one that it had, nor does a number go back or move: the same
+ * number elsewhere is another event. */
+static bool is_rollback(const struct lane *lane, const struct lane_head *head)
+{
+    const struct position *known = &lane->confirmed;
+    bool moved = lane->confirmed_stream_seq && head->stream_seq != lane->confirmed_stream_seq;
+
+    if (head->stream_seq < lane->confirmed_stream_seq)
+        return true;
+    return strcmp(head->position.epoch, known->epoch) == 0 &&
+           (head->position.seq < known->seq || (head->position.seq == known->seq && moved));
 }
 
 /* A store of ours whose answer was lost counts as ours; without one, somebody stored the event before. */
@@ -164,17 +198,23 @@ static enum lane_outcome outcome_of_found(const struct lane *lane)
 
 static void on_head_found(struct lane *lane, const struct lane_head *head, const char *new_epoch)
 {
-    if (head->position.seq >= SEQ_MAX) {
-        start_epoch(lane, new_epoch, head->stream_seq);
+    set_head(lane, head->stream_seq, &head->trail);
+    if (is_rollback(lane, head)) {
+        start_epoch(lane, LANE_EPOCH_ROLLBACK, new_epoch);
     } else {
+        confirm(lane, &head->position, head->stream_seq);
         lane->head = head->position;
-        lane->head_stream_seq = head->stream_seq;
-        lane->head_known = true;
+        if (head->position.seq >= SEQ_MAX)
+            start_epoch(lane, LANE_EPOCH_FULL, new_epoch);
     }
-    if (slice_equal(head->event_id, lane->first->id))
-        finish(lane, outcome_of_found(lane));
-    else
+    if (!slice_equal(head->event_id, lane->first->id)) {
         settle(lane);
+        return;
+    }
+    bool first = lane->tried && head->position.seq == 1;
+    finish(lane, outcome_of_found(lane));
+    if (first)
+        lane->done_epoch = lane->epoch;
 }
 
 void lane_on_head(struct lane *lane, const struct lane_head *head, const char *new_epoch, uint64_t now_ms,
@@ -186,13 +226,15 @@ void lane_on_head(struct lane *lane, const struct lane_head *head, const char *n
         on_head_found(lane, head, new_epoch);
         break;
     case LANE_HEAD_NONE:
-        start_epoch(lane, new_epoch, 0);
+        set_head(lane, 0, &(struct trail){.count = 0});
+        start_epoch(lane, LANE_EPOCH_EMPTY, new_epoch);
         settle(lane);
         break;
     case LANE_HEAD_FOREIGN:
         /* What stands there was numbered by somebody else or not at all: going on from a guess could make two
          * events share a number, so the numbering starts anew and every client reloads. */
-        start_epoch(lane, new_epoch, head->stream_seq);
+        set_head(lane, head->stream_seq, &(struct trail){.count = 0});
+        start_epoch(lane, LANE_EPOCH_UNREADABLE, new_epoch);
         settle(lane);
         break;
     case LANE_HEAD_UNAVAILABLE:
@@ -204,12 +246,17 @@ void lane_on_head(struct lane *lane, const struct lane_head *head, const char *n
 
 static void on_stored(struct lane *lane, uint64_t stream_seq)
 {
+    bool first = lane->head.seq == 0;
+
     lane->head.seq++;
-    lane->head_stream_seq = stream_seq;
+    confirm(lane, &lane->head, stream_seq);
+    set_head(lane, stream_seq, &lane->trail);
     /* The last number of an epoch: the next event asks, and starts a new one. */
     if (lane->head.seq >= SEQ_MAX || stream_seq == 0)
         lane->head_known = false;
     finish(lane, LANE_OUTCOME_STORED);
+    if (first)
+        lane->done_epoch = lane->epoch;
 }
 
 void lane_on_store(struct lane *lane, enum lane_store_status status, uint64_t stream_seq, uint64_t now_ms,
@@ -221,7 +268,10 @@ void lane_on_store(struct lane *lane, enum lane_store_status status, uint64_t st
         on_stored(lane, stream_seq);
         break;
     case LANE_STORE_DUPLICATE:
-        /* The copy in the store has a number of its own, and others may follow it. */
+        /* The copy in the store has a number of its own, and others may follow it. When it is our own, the
+         * room reaches that far at least; an id stored long ago may be another room's. */
+        if (lane->tried && stream_seq > lane->confirmed_stream_seq)
+            lane->confirmed_stream_seq = stream_seq;
         lane->head_known = false;
         finish(lane, outcome_of_found(lane));
         break;

@@ -63,11 +63,12 @@ static void ask_last(struct lanes *lanes, struct room_lane *room)
              lend_call(room));
 }
 
-static enum err encode(struct lanes *lanes, const struct relay_event *event, const struct position *position)
+static enum err encode(struct lanes *lanes, const struct relay_event *event, const struct lane_action *action)
 {
     struct envelope envelope = {
         .room = event->room,
-        .position = *position,
+        .position = action->position,
+        .trail = action->trail,
         .event_id = event->id,
         .client_type = slice_of(event->rule->type),
         .event_type = slice_of(event->rule->event),
@@ -87,7 +88,7 @@ static void store(struct lanes *lanes, struct room_lane *room, const struct lane
 {
     struct relay_event *event = relay_event_of_lane(action->event);
     char subject[SUBJECT_SIZE];
-    enum err err = encode(lanes, event, &action->position);
+    enum err err = encode(lanes, event, action);
 
     if (err != ERR_OK) {
         bool later = err_category(err) == ERR_CATEGORY_LOCAL;
@@ -107,8 +108,31 @@ static void store(struct lanes *lanes, struct room_lane *room, const struct lane
     bus_store(lanes->options.bus, &request, lanes_call_on_store, lend_call(room));
 }
 
+/* Only now is the epoch real: every client of the room reloads. */
+static void report_epoch(const struct relay_event *event, enum lane_epoch why)
+{
+    static const struct {
+        enum metric metric;
+        const char *reason;
+    } rows[] = {
+        [LANE_EPOCH_EMPTY] = {METRIC_RELAY_EPOCHS_EMPTY, "empty"},
+        [LANE_EPOCH_UNREADABLE] = {METRIC_RELAY_EPOCHS_UNREADABLE, "unreadable"},
+        [LANE_EPOCH_ROLLBACK] = {METRIC_RELAY_EPOCHS_ROLLBACK, "rollback"},
+        [LANE_EPOCH_FULL] = {METRIC_RELAY_EPOCHS_FULL, "full"},
+    };
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+
+    metrics_inc(rows[why].metric);
+    if (why != LANE_EPOCH_EMPTY && log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_warn("epoch_started", LOG_SLICE("room", room_key_name(&event->room)),
+                 LOG_TEXT("reason", rows[why].reason), LOG_U64("suppressed", suppressed));
+}
+
 static void finish_action(const struct lane_action *action)
 {
+    if (action->epoch != LANE_EPOCH_GOES_ON)
+        report_epoch(relay_event_of_lane(action->event), action->epoch);
     switch (action->outcome) {
     case LANE_OUTCOME_STORED:
         metrics_inc(METRIC_RELAY_STORED);

@@ -14,7 +14,10 @@
 
 #include "event.h"
 
-#define LANES_IDLE_MAX 4096 /* rooms whose head is remembered without work for them */
+/* Rooms whose head is remembered without work for them. A room beyond that costs a question to the stream's
+ * leader when it wakes up, and for it a rollback of the store goes unnoticed: the last position that was
+ * known to be stored is forgotten with the rest. */
+#define LANES_IDLE_MAX 4096
 
 struct lanes;
 

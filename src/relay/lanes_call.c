@@ -96,6 +96,7 @@ static void read_head(struct lanes_call *call, const struct bus_last_result *res
     head->position = owned.envelope.position;
     snprintf(call->event_id, sizeof call->event_id, "%.*s", SLICE_FMT(owned.envelope.event_id));
     head->event_id = slice_of(call->event_id);
+    head->trail = owned.envelope.trail;
     envelope_release(&owned);
 }
 

@@ -8,14 +8,17 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <roomcast/base/clock.h>
 #include <roomcast/base/metrics.h>
 #include <roomcast/base/random.h>
+#include <roomcast/wire/envelope.h>
 
 #include "faulty_bus.h"
 #include "lanes.h"
@@ -43,6 +46,22 @@ static void *run_loop(void *context)
     return NULL;
 }
 
+static void start_lanes(struct bench *bench)
+{
+    const struct lanes_options options = {
+        .loop = bench->loop, .bus = bench->bus, .prefix = "t", .store_timeout_ms = 1000};
+
+    assert_int_equal(lanes_new(&options, &bench->lanes), ERR_OK);
+    assert_int_equal(pthread_create(&bench->thread, NULL, run_loop, bench->loop), 0);
+}
+
+static void stop_lanes(struct bench *bench)
+{
+    loop_wake_send(bench->end);
+    pthread_join(bench->thread, NULL);
+    lanes_free(&bench->lanes);
+}
+
 static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof *bench);
@@ -55,10 +74,7 @@ static int setup(void **state)
     bench->bus = faulty_bus_new(inner);
     assert_int_equal(loop_new(&bench->loop), ERR_OK);
     assert_int_equal(loop_wake_new(bench->loop, end_loop, bench, &bench->end), ERR_OK);
-    const struct lanes_options options = {
-        .loop = bench->loop, .bus = bench->bus, .prefix = "t", .store_timeout_ms = 1000};
-    assert_int_equal(lanes_new(&options, &bench->lanes), ERR_OK);
-    assert_int_equal(pthread_create(&bench->thread, NULL, run_loop, bench->loop), 0);
+    start_lanes(bench);
     *state = bench;
     return 0;
 }
@@ -67,9 +83,7 @@ static int teardown(void **state)
 {
     struct bench *bench = *state;
 
-    loop_wake_send(bench->end);
-    pthread_join(bench->thread, NULL);
-    lanes_free(&bench->lanes);
+    stop_lanes(bench);
     bus_free(&bench->bus);
     loop_free(&bench->loop);
     assert_int_equal(metrics_get(METRIC_RELAY_IN_FLIGHT), 0);
@@ -143,12 +157,9 @@ static void lanes_end_with_events_waiting(void **state)
         snprintf(id, sizeof id, "event-%u", i);
         submit(bench, i % 7, id);
     }
-    loop_wake_send(bench->end);
-    pthread_join(bench->thread, NULL);
-    lanes_free(&bench->lanes);
+    stop_lanes(bench);
     assert_int_equal(atomic_load(&bench->outcomes[EVENT_ABANDONED]), 100);
-    /* For teardown. */
-    assert_int_equal(pthread_create(&bench->thread, NULL, run_loop, bench->loop), 0);
+    start_lanes(bench); /* for teardown */
 }
 
 static void lanes_end_their_backoff_when_the_bus_is_back(void **state)
@@ -169,12 +180,75 @@ static void lanes_end_their_backoff_when_the_bus_is_back(void **state)
     assert_true(clock_monotonic_ms() - start < 1500);
 }
 
+/* What stands in the stream behind one place of it. */
+struct found {
+    sem_t answered;
+    struct room_key room;
+    uint64_t stream_seq; /* 0: nothing */
+    struct trail trail;
+};
+
+static void on_found(void *context, const struct bus_last_result *result)
+{
+    struct found *found = context;
+    struct envelope_owned owned;
+
+    found->stream_seq = 0;
+    if (result->status == BUS_LAST_FOUND && envelope_decode(result->data, &found->room, &owned) == ERR_OK) {
+        found->stream_seq = result->stream_seq;
+        found->trail = owned.envelope.trail;
+        envelope_release(&owned);
+    }
+    sem_post(&found->answered);
+}
+
+/* Every envelope of the room names the places of those before it. */
+static void assert_trails(struct bench *bench, const char *user, unsigned count)
+{
+    struct found found = {.stream_seq = 0};
+    uint64_t seqs[TRAIL_MAX] = {0};
+    char subject[64];
+
+    snprintf(subject, sizeof subject, "t.ev.user.%s", user);
+    sem_init(&found.answered, 0, 0);
+    assert_int_equal(room_key_for_user(slice_of(user), &found.room), ERR_OK);
+    for (unsigned i = 0; i < count; i++) {
+        bus_next(bench->bus, subject, seqs[0], 1000, on_found, &found);
+        sem_wait(&found.answered);
+        assert_true(found.stream_seq > 0);
+        assert_int_equal(found.trail.count, i < TRAIL_MAX ? i : TRAIL_MAX);
+        assert_memory_equal(found.trail.seqs, seqs, found.trail.count * sizeof *seqs);
+        memmove(seqs + 1, seqs, (TRAIL_MAX - 1) * sizeof *seqs);
+        seqs[0] = found.stream_seq;
+    }
+    sem_destroy(&found.answered);
+}
+
+static void lanes_tell_where_the_events_before_are(void **state)
+{
+    struct bench *bench = *state;
+    char id[32];
+
+    for (unsigned life = 0; life < 3; life++) {
+        for (unsigned i = 0; i < 14; i++) {
+            snprintf(id, sizeof id, "event-%u-%u", life, i);
+            submit(bench, i % 2, id);
+        }
+        wait_outcomes(bench, EVENT_STORED, 14 * (life + 1));
+        stop_lanes(bench);
+        start_lanes(bench);
+    }
+    assert_trails(bench, "user-0", 21);
+    assert_trails(bench, "user-1", 21);
+}
+
 int main(void)
 {
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         WITH_BENCH(lanes_forget_the_oldest_idle_rooms),
         WITH_BENCH(lanes_end_with_events_waiting),
+        WITH_BENCH(lanes_tell_where_the_events_before_are),
         WITH_BENCH(lanes_end_their_backoff_when_the_bus_is_back),
     };
     if (random_init() != ERR_OK)
