@@ -44,15 +44,8 @@ void history_fini(struct history *history)
 }
 
 /* Capacities are powers of two. */
-static enum err grow(struct history *history, uint64_t wanted)
+static enum err move_to(struct history *history, uint32_t capacity)
 {
-    if (wanted > HISTORY_SLOTS_MAX)
-        return ERR_RANGE;
-    uint32_t capacity = history->capacity ? history->capacity : CAPACITY_FIRST;
-    while (capacity < wanted)
-        capacity *= 2;
-    if (capacity == history->capacity)
-        return ERR_OK;
     struct history_slot *slots = malloc(capacity * sizeof *slots);
     if (!slots)
         return ERR_NO_MEMORY;
@@ -63,6 +56,27 @@ static enum err grow(struct history *history, uint64_t wanted)
     history->capacity = capacity;
     history->head = 0;
     return ERR_OK;
+}
+
+static enum err grow(struct history *history, uint64_t wanted)
+{
+    if (wanted > HISTORY_SLOTS_MAX)
+        return ERR_RANGE;
+    uint32_t capacity = history->capacity ? history->capacity : CAPACITY_FIRST;
+    while (capacity < wanted)
+        capacity *= 2;
+    return capacity == history->capacity ? ERR_OK : move_to(history, capacity);
+}
+
+/* One long absence does not keep a room large for ever. */
+static void shrink(struct history *history)
+{
+    uint32_t capacity = history->capacity;
+
+    while (capacity > CAPACITY_FIRST && history->count <= capacity / 4)
+        capacity /= 2;
+    if (capacity < history->capacity)
+        (void)move_to(history, capacity); /* without memory: it stays as it is */
 }
 
 enum err history_reach(struct history *history, uint64_t seq)
@@ -126,6 +140,16 @@ void history_forget_below(struct history *history, uint64_t seq)
         history->first++;
         history->count--;
     }
+    shrink(history);
+}
+
+void history_forget_above(struct history *history, uint64_t seq)
+{
+    while (history->count > 0 && history_last(history) > seq) {
+        drop(history, slot_at(history, history->count - 1));
+        history->count--;
+    }
+    shrink(history);
 }
 
 uint64_t history_held_from(const struct history *history, uint64_t seq, uint64_t lowest)

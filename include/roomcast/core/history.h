@@ -55,7 +55,7 @@ void history_fini(struct history *history);
 /* Forgets everything; keeps nothing allocated. */
 void history_clear(struct history *history);
 
-/* NULL when the window does not reach there. Borrowed until the next put, locate or drop. */
+/* NULL when the window does not reach there. Borrowed until the next reach or forget. */
 struct history_slot *history_slot(const struct history *history, uint64_t seq);
 static inline uint64_t history_last(const struct history *history)
 {
@@ -73,8 +73,9 @@ void history_put(struct history *history, const struct feed_event *event);
 void history_locate(struct history *history, uint64_t seq, const struct trail *trail);
 /* Drops the frame of a slot, if it has one; the place stays. */
 void history_drop_frame(struct history *history, uint64_t seq);
-/* Forgets all slots below `seq`. */
+/* Forgets all slots below `seq`, or above it. */
 void history_forget_below(struct history *history, uint64_t seq);
+void history_forget_above(struct history *history, uint64_t seq);
 /* The lowest number from which on every slot up to `seq` holds its event; seq + 1 when that of `seq` does
  * not. */
 uint64_t history_held_from(const struct history *history, uint64_t seq, uint64_t lowest);
