@@ -32,57 +32,17 @@ bool feed_is_valid(const struct feed *feed)
            (feed->epoch[0] == '\0' ? feed->position.seq == 0 : same_epoch(feed->epoch, feed->position.epoch));
 }
 
-void feed_want_head(struct feed *feed, uint64_t at_ms)
+uint32_t feed_new_ask_id(struct feed *feed)
 {
-    if (!feed->head.is_wanted || at_ms < feed->head.at_ms)
-        feed->head.at_ms = at_ms;
-    feed->head.is_wanted = true;
+    if (++feed->last_ask_id == 0)
+        feed->last_ask_id = 1;
+    return feed->last_ask_id;
 }
 
-void feed_suspect(struct feed *feed, uint64_t now_ms, uint64_t delay_ms)
+void feed_lose(struct feed *feed, enum feed_loss loss)
 {
-    feed->is_verified = false;
-    feed->head.ask_id = 0; /* its answer may be older than what was missed */
-    feed->head.failures = 0;
-    feed->head.is_wanted = false;
-    feed_want_head(feed, now_ms + delay_ms);
-}
-
-/* --- epochs and places --- */
-
-static void begin_epoch(struct feed *feed, const char *epoch)
-{
-    history_clear(&feed->history);
-    snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
-    feed->known = feed->gone = 0;
-    feed->held_from = 1;
-    feed->next_for = 0;
-    feed->has_conflict = false;
-    feed->before = (struct position){.seq = 0};
-}
-
-/* The room's numbering starts anew, at 1, just behind where we are. */
-static void enter_epoch(struct feed *feed, const char *epoch)
-{
-    struct position before = feed->position;
-
-    begin_epoch(feed, epoch);
-    feed->before = before;
-    snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", epoch);
-    feed->position.seq = 0;
-    feed->position_stream_seq = 0;
-    feed->gap_since_ms = 0;
-}
-
-/* The room is now taken to stand at `event`, whatever was before. */
-static void stand_at(struct feed *feed, const struct feed_event *event)
-{
-    feed->position = event->position;
-    feed->position_stream_seq = event->stream_seq;
-    if (feed->known < event->position.seq)
-        feed->known = event->position.seq;
-    feed->held_from = history_held_from(&feed->history, event->position.seq, 1);
-    feed->gap_since_ms = 0;
+    feed->has_loss = true;
+    feed->loss = loss;
 }
 
 void feed_note_gap(struct feed *feed, uint64_t now_ms)
@@ -93,33 +53,131 @@ void feed_note_gap(struct feed *feed, uint64_t now_ms)
         feed->gap_since_ms = now_ms > 0 ? now_ms : 1;
 }
 
-bool feed_keep(struct feed *feed, const struct feed_event *event)
-{
-    uint64_t seq = event->position.seq;
+/* --- epochs --- */
 
-    if (feed->known < seq)
-        feed->known = seq;
-    if (history_reach(&feed->history, seq) != ERR_OK)
+void feed_begin_epoch(struct feed *feed, const char *epoch)
+{
+    history_clear(&feed->history);
+    snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
+    feed->known = feed->gone = 0;
+    feed->missing_to = feed->ahead_to = 0;
+    feed->held_from = 1;
+    feed->next_for = 0;
+    feed->page_from = feed->page_to = 0;
+    feed->has_conflict = false;
+    feed->before = (struct position){.seq = 0};
+}
+
+void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
+{
+    struct position before = feed->position;
+
+    feed_begin_epoch(feed, epoch);
+    feed->before = before;
+    feed->begins_at = seq;
+    snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", epoch);
+    feed->position.seq = seq;
+    feed->position_stream_seq = 0;
+    feed->known = seq;
+    feed->held_from = seq + 1;
+    feed->gap_since_ms = 0;
+}
+
+/* The trail of an epoch's first events reaches back to what stood before it. That is what we delivered last;
+ * or nothing stood there any more, and nothing can have been stored and expired since the leader said that we
+ * are at the end. Not so for a stream that was made anew: its numbers are low again. */
+bool feed_follows_on(const struct feed *feed, const struct feed_rules *rules, const struct feed_event *event,
+                     uint64_t now_ms, uint64_t *ret_before)
+{
+    const struct trail *trail = &event->trail;
+    uint64_t seq = event->position.seq, place = feed->position_stream_seq;
+    bool is_empty = feed->epoch[0] == '\0', reaches_back = trail->count >= seq;
+
+    *ret_before = 0;
+    if (feed_has_gap(feed))
         return false;
-    struct history_slot *slot = history_slot(&feed->history, seq);
-    if (!slot->frame)
-        history_put(&feed->history, event);
-    history_locate(&feed->history, seq, &event->trail);
-    feed->held_from = history_held_from(&feed->history, feed->held_from - 1, 1);
+    if (is_empty && place != 0) { /* it held something that could not be read */
+        *ret_before = seq - 1;
+        return trail->count > 0 && trail->seqs[0] == place;
+    }
+    if (reaches_back)
+        return place != 0 && trail->seqs[seq - 1] == place;
+    return (is_empty || trail->count == seq - 1) && event->stream_seq > place && feed->has_end &&
+           now_ms <= feed->end_ms + 2 * rules->verify_every_ms;
+}
+
+/* --- what is kept --- */
+
+void feed_know(struct feed *feed, uint64_t seq)
+{
+    if (seq <= feed->known)
+        return;
+    feed->known = seq;
+    feed->missing_to = seq;
+}
+
+bool feed_contradicts(const struct feed *feed, const struct feed_event *event)
+{
+    const struct history_slot *slot = history_slot(&feed->history, event->position.seq);
+    return slot && slot->id_hash != 0 && slot->id_hash != event->id_hash;
+}
+
+/* The highest number whose event is held though its turn has not come; 0: none is. */
+static uint64_t highest_ahead(struct feed *feed)
+{
+    const struct history *history = &feed->history;
+    uint64_t lowest = history->first > feed->position.seq ? history->first : feed->position.seq + 1;
+
+    if (feed->ahead_to > history_last(history))
+        feed->ahead_to = history_last(history);
+    for (; history->count > 0 && feed->ahead_to >= lowest; feed->ahead_to--) {
+        if (history_slot(history, feed->ahead_to)->frame)
+            return feed->ahead_to;
+    }
+    return 0;
+}
+
+/* What waits must not grow without limit either. The latest give way: they are wanted last, and can be read
+ * again. What is wanted next always gets its place. */
+static bool make_room(struct feed *feed, const struct feed_rules *rules, uint64_t seq, size_t len)
+{
+    if (feed->is_settled && seq <= feed->position.seq + 1)
+        return true;
+    while (feed->history.bytes + len > rules->max_bytes && feed->history.bytes > 0) {
+        if (feed_evict(feed))
+            continue;
+        uint64_t top = highest_ahead(feed);
+        if (top <= seq)
+            return false;
+        history_drop_frame(&feed->history, top);
+    }
     return true;
 }
 
-/* An event of another epoch than ours is the room's next one for sure: the relay says that what we delivered
- * last stood just before it; or that nothing stood there any more, and nothing can have been stored since the
- * leader said that we are at the end. */
-static bool follows_on(const struct feed *feed, const struct feed_rules *rules,
-                       const struct feed_event *event, uint64_t now_ms)
+bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event)
 {
-    if (event->position.seq != 1 || feed_has_gap(feed))
+    uint64_t seq = event->position.seq, missing_to = feed->missing_to;
+    bool is_next = seq == feed->known + 1;
+
+    feed_know(feed, seq);
+    if (history_reach(&feed->history, seq) != ERR_OK)
         return false;
-    if (event->trail.count > 0)
-        return event->trail.seqs[0] == feed->position_stream_seq;
-    return feed->is_verified && now_ms - feed->verified_ms <= 2 * rules->verify_every_ms;
+    struct history_slot *slot = history_slot(&feed->history, seq);
+    bool kept = slot->frame || make_room(feed, rules, seq, event->frame->len);
+    slot = history_slot(&feed->history, seq); /* making room may have moved it */
+    if (!slot)
+        return false;
+    if (kept && !slot->frame)
+        history_put(&feed->history, event);
+    slot->stream_seq = event->stream_seq;
+    slot->id_hash = event->id_hash;
+    history_locate(&feed->history, seq, &event->trail);
+    if (is_next)
+        feed->missing_to = missing_to; /* as long as it stood above no hole, it does not now */
+    if (feed->ahead_to < seq)
+        feed->ahead_to = seq;
+    feed->held_from = history_held_from(&feed->history, feed->held_from - 1, 1);
+    return kept;
 }
 
 /* --- live events --- */
@@ -129,13 +187,14 @@ static bool place_epoch(struct feed *feed, const struct feed_rules *rules, const
                         uint64_t now_ms)
 {
     const char *epoch = event->position.epoch;
+    uint64_t before;
 
     if (same_epoch(feed->epoch, epoch))
         return true;
     if (!feed->is_settled)
-        begin_epoch(feed, epoch); /* what is held of an earlier one is read again if it is wanted */
-    else if (feed->epoch[0] == '\0' || follows_on(feed, rules, event, now_ms))
-        enter_epoch(feed, epoch);
+        feed_begin_epoch(feed, epoch); /* what is held of an earlier one is read again if it is wanted */
+    else if (feed_follows_on(feed, rules, event, now_ms, &before))
+        feed_enter_epoch(feed, epoch, before);
     else
         return false;
     return true;
@@ -143,11 +202,9 @@ static bool place_epoch(struct feed *feed, const struct feed_rules *rules, const
 
 static enum feed_offer look_back(struct feed *feed, const struct feed_event *event, uint64_t now_ms)
 {
-    const struct history_slot *slot = history_slot(&feed->history, event->position.seq);
-
-    if (!slot || slot->id_hash == 0 || slot->id_hash == event->id_hash)
+    if (!feed_contradicts(feed, event))
         return FEED_DUPLICATE;
-    feed->has_conflict = true;
+    feed->has_conflict = true; /* nothing more is delivered until the leader has said which is right */
     feed_want_head(feed, now_ms);
     return FEED_DROPPED;
 }
@@ -171,112 +228,19 @@ enum feed_offer feed_on_live(struct feed *feed, const struct feed_rules *rules,
         if (seq > rules->max_events)
             history_forget_below(&feed->history, seq - rules->max_events);
     }
-    if (feed->known < seq)
-        feed->known = seq;
-    bool kept = !gap_is_far(feed, rules) && feed_keep(feed, event);
+    bool is_far = feed->is_settled && seq > feed->position.seq + rules->max_events;
+    if (is_far)
+        feed_know(feed, seq);
+    bool kept = !is_far && feed_keep(feed, rules, event);
     feed_note_gap(feed, now_ms);
     if (!kept)
         return FEED_DROPPED;
     return seq > feed->position.seq + 1 && feed->is_settled && !had_gap ? FEED_GAP : FEED_TAKEN;
 }
 
-/* --- the head --- */
-
-static void settle(struct feed *feed, enum feed_answer_kind kind, const struct feed_event *event)
-{
-    feed->is_settled = true;
-    if (kind == FEED_FOUND) {
-        if (!same_epoch(feed->epoch, event->position.epoch))
-            begin_epoch(feed, event->position.epoch);
-        (void)feed_keep(feed, event);
-        stand_at(feed, event);
-        return;
-    }
-    /* Empty when it was asked; what has come since begins at 1. */
-    char first[EPOCH_LEN_MAX + 1];
-    memcpy(first, feed->epoch, sizeof first);
-    snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", first[0] ? first : EPOCH_EMPTY);
-    feed->before = (struct position){.epoch = EPOCH_EMPTY};
-    feed->held_from = 1;
-}
-
-static void lose(struct feed *feed, enum feed_loss loss)
-{
-    feed->has_loss = true;
-    feed->loss = loss;
-}
-
-/* The stream holds something else than what was delivered: the room stands where the stream says. */
-static void start_over(struct feed *feed, const struct feed_event *event, enum feed_loss loss)
-{
-    begin_epoch(feed, event->position.epoch);
-    (void)feed_keep(feed, event);
-    stand_at(feed, event);
-    lose(feed, loss);
-}
-
-/* The head is behind us or where we are: is it the event that was delivered under that number? */
-static bool contradicts(const struct feed *feed, const struct feed_event *event)
-{
-    const struct history_slot *slot = history_slot(&feed->history, event->position.seq);
-    return feed->has_conflict || (slot && slot->id_hash != 0 && slot->id_hash != event->id_hash);
-}
-
-static void compare_head(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event,
-                         uint64_t now_ms)
-{
-    if (!same_epoch(feed->epoch, event->position.epoch)) {
-        if (feed->epoch[0] == '\0' || follows_on(feed, rules, event, now_ms))
-            enter_epoch(feed, event->position.epoch);
-        else
-            start_over(feed, event, FEED_LOSS_EPOCH);
-    } else if (contradicts(feed, event)) {
-        start_over(feed, event, FEED_LOSS_CONFLICT);
-    }
-    /* One that is behind us is of a leader that does not know yet that it is none, or has lost events that we
-     * have delivered: the relay finds that out. */
-    if (event->position.seq == feed->position.seq) {
-        feed->position_stream_seq = event->stream_seq;
-    } else if (event->position.seq > feed->position.seq) {
-        if (feed->known < event->position.seq)
-            feed->known = event->position.seq;
-        if (!gap_is_far(feed, rules))
-            (void)feed_keep(feed, event);
-    }
-}
-
-void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
-                  enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
-                  uint32_t jitter)
-{
-    if (ask.id != feed->head.ask_id)
-        return;
-    feed->head.ask_id = 0;
-    if (kind == FEED_UNAVAILABLE || kind == FEED_UNREADABLE) {
-        feed->head.is_wanted = false;
-        feed_want_head(feed, now_ms + retry_delay_ms(feed->head.failures++, jitter));
-        return;
-    }
-    feed->head.failures = 0;
-    feed->head.is_wanted = false;
-    feed->head.verify_at_ms =
-        now_ms + rules->verify_every_ms * 3 / 4 + jitter % (rules->verify_every_ms / 2 + 1);
-    if (!feed->is_settled)
-        settle(feed, kind, event);
-    else if (kind == FEED_FOUND)
-        compare_head(feed, rules, event, now_ms);
-    feed->has_conflict = false;
-    feed->is_verified = true;
-    feed->verified_ms = feed->head.sent_ms;
-    feed->are_waiters_due = true;
-    feed_note_gap(feed, now_ms);
-    assert(feed_is_valid(feed));
-}
-
 /* --- going out --- */
 
-/* What is too far behind to be replayed is forgotten; waiters keep what they need. */
-static void trim(struct feed *feed, const struct feed_rules *rules)
+void feed_trim(struct feed *feed, const struct feed_rules *rules)
 {
     uint64_t keep = feed->position.seq > rules->max_events ? feed->position.seq - rules->max_events + 1 : 1;
 
@@ -297,33 +261,18 @@ static bool deliver(struct feed *feed, const struct feed_rules *rules, uint64_t 
     const struct history_slot *slot =
         feed_has_gap(feed) ? history_slot(&feed->history, feed->position.seq + 1) : NULL;
 
-    if (!slot || !slot->frame)
+    if (!slot || !slot->frame || feed->has_conflict)
         return false;
     feed->position.seq++;
     feed->position_stream_seq = slot->stream_seq;
     feed->gap_since_ms = 0; /* a step forward */
     feed_note_gap(feed, now_ms);
-    if (!feed_has_gap(feed))
-        feed->are_waiters_due = feed->waiters != NULL;
-    trim(feed, rules);
+    if (!feed_has_gap(feed) && feed->are_events_awaited)
+        feed->are_waiters_due = true;
+    feed_trim(feed, rules);
     slot = history_slot(&feed->history, feed->position.seq);
     assert(slot && slot->frame); /* the newest is never evicted */
     *action = (struct feed_action){.kind = FEED_DELIVER, .frame = slot->frame};
-    return true;
-}
-
-static bool answer(struct feed *feed, struct feed_action *action)
-{
-    struct feed_waiter *waiter = feed->ready;
-
-    if (!waiter)
-        return false;
-    feed->ready = waiter->next;
-    if (!feed->ready)
-        feed->ready_tail = &feed->ready;
-    waiter->next = NULL;
-    *action = (struct feed_action){
-        .kind = FEED_ANSWER, .waiter = waiter, .verdict = (enum feed_verdict)waiter->verdict};
     return true;
 }
 
@@ -336,31 +285,17 @@ static bool tell_loss(struct feed *feed, struct feed_action *action)
     return true;
 }
 
-static bool ask_head(struct feed *feed, uint64_t now_ms, struct feed_action *action)
-{
-    if (feed->is_settled && feed->head.verify_at_ms <= now_ms && !feed->head.is_wanted)
-        feed_want_head(feed, now_ms);
-    if (!feed->head.is_wanted || feed->head.ask_id != 0 || feed->head.at_ms > now_ms)
-        return false;
-    if (++feed->last_ask_id == 0)
-        feed->last_ask_id = 1;
-    feed->head.ask_id = feed->last_ask_id;
-    feed->head.sent_ms = now_ms;
-    *action = (struct feed_action){.kind = FEED_ASK_HEAD, .ask = {.id = feed->head.ask_id}};
-    return true;
-}
-
 /* Something is missing for too long: on without it. */
 static void give_up_in_time(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
 {
     if (feed->gap_since_ms == 0 || now_ms - feed->gap_since_ms < rules->repair_timeout_ms)
         return;
     uint64_t seq = feed->position.seq + 1;
-    const struct history_slot *above;
-    while (seq < feed->known && !((above = history_slot(&feed->history, seq + 1)) && above->frame))
-        seq++;
-    feed_give_up(feed, seq, FEED_LOSS_TIMEOUT);
-    feed->gap_since_ms = 0;
+    const struct history_slot *slot = history_slot(&feed->history, seq);
+    feed->gap_since_ms = 0; /* begins anew with the next step */
+    if (slot && slot->frame)
+        return; /* the leader has yet to say which event is right */
+    feed_give_up(feed, feed_hole_end(feed, seq), FEED_LOSS_TIMEOUT);
 }
 
 struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms,
@@ -368,21 +303,21 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
 {
     struct feed_action action = {.kind = FEED_NOTHING};
 
-    if (answer(feed, &action))
+    /* A loss goes first, so that those who are answered are not told of what was before. */
+    if (tell_loss(feed, &action) || feed_next_answer(feed, &action))
         return action;
     give_up_in_time(feed, rules, now_ms);
     feed_step_over_gone(feed);
     feed_note_gap(feed, now_ms);
     if (tell_loss(feed, &action) || deliver(feed, rules, now_ms, &action))
         return action;
-    if (feed->waiters && (feed->are_waiters_due || feed->waiters->deadline_ms <= now_ms))
+    if (feed->waiters && (feed->are_waiters_due || feed->waiters_due_ms <= now_ms))
         feed_look_at_waiters(feed, rules, now_ms);
-    if (answer(feed, &action) || ask_head(feed, now_ms, &action) ||
+    if (feed_next_answer(feed, &action) || feed_next_head(feed, now_ms, &action) ||
         feed_next_read(feed, rules, now_ms, may_read > 0, &action))
         return action;
-    while (feed->history.bytes > rules->max_bytes &&
-           feed_evict(feed)) /* what a waiter that has gone wanted */
-        continue;
+    if (feed->history.bytes > rules->max_bytes) /* what was read for waiters who are gone */
+        feed_trim(feed, rules);
     assert(feed_is_valid(feed));
     return action;
 }
@@ -397,12 +332,9 @@ uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules)
 {
     uint64_t due_ms = feed->retry_at_ms;
 
-    if (feed->head.is_wanted && feed->head.ask_id == 0)
-        sooner(&due_ms, feed->head.at_ms ? feed->head.at_ms : 1);
-    else if (feed->is_settled && feed->head.ask_id == 0)
-        sooner(&due_ms, feed->head.verify_at_ms);
+    sooner(&due_ms, feed_head_due(feed));
     if (feed->waiters)
-        sooner(&due_ms, feed->waiters->deadline_ms);
+        sooner(&due_ms, feed->waiters_due_ms);
     if (feed->gap_since_ms)
         sooner(&due_ms, feed->gap_since_ms + rules->repair_timeout_ms);
     return due_ms;

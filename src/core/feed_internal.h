@@ -1,6 +1,7 @@
 /* The parts of a feed that its files share:
  *
- *   feed.c          what arrives live, what the head says, what goes out
+ *   feed.c          what arrives live, what is kept, what goes out
+ *   feed_head.c     where the leader says that the room stands
  *   feed_reads.c    which missing events are read from the stream, and what the answers mean
  *   feed_waiters.c  who can be answered */
 #ifndef ROOMCAST_SRC_CORE_FEED_INTERNAL_H
@@ -13,6 +14,8 @@
 #define RETRY_FIRST_MS 50u
 #define RETRY_MAX_MS   2000u
 #define CONFIRM_MS     250u /* between the leader's words that it does not hold an event */
+#define AHEAD_TRIES    3u   /* how often a leader that knows less than others is asked again */
+#define AHEAD_PAUSE_MS 200u /* before it is */
 
 static inline bool same_epoch(const char *a, const char *b)
 {
@@ -35,11 +38,33 @@ static inline bool gap_is_far(const struct feed *feed, const struct feed_rules *
 }
 
 /* feed.c */
-void feed_want_head(struct feed *feed, uint64_t at_ms);
-/* Takes an event of the history's epoch in, unless it is there. False: it cannot be kept. */
-bool feed_keep(struct feed *feed, const struct feed_event *event);
+/* Forgets all events; those to come are of `epoch`. */
+void feed_begin_epoch(struct feed *feed, const char *epoch);
+/* The room's numbering starts anew, with no loss; it stands at `seq`. */
+void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq);
+/* An event of another epoch than ours is what the room goes on with, and nothing of ours was missed.
+ * `ret_before`: the number behind which it goes on. */
+bool feed_follows_on(const struct feed *feed, const struct feed_rules *rules, const struct feed_event *event,
+                     uint64_t now_ms, uint64_t *ret_before);
+/* The room reaches at least to `seq`. */
+void feed_know(struct feed *feed, uint64_t seq);
+/* Takes an event of the history's epoch in, unless it is there. False: it cannot be kept, for want of memory
+ * or because too much waits already; its place is noted if possible. */
+bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event);
+/* Another event is known under the number of this one. */
+bool feed_contradicts(const struct feed *feed, const struct feed_event *event);
 /* After anything that may have opened or closed a gap. */
 void feed_note_gap(struct feed *feed, uint64_t now_ms);
+void feed_lose(struct feed *feed, enum feed_loss loss);
+/* What is too far behind to be replayed is forgotten; waiters keep what they need. */
+void feed_trim(struct feed *feed, const struct feed_rules *rules);
+uint32_t feed_new_ask_id(struct feed *feed);
+
+/* feed_head.c */
+void feed_want_head(struct feed *feed, uint64_t at_ms);
+bool feed_next_head(struct feed *feed, uint64_t now_ms, struct feed_action *ret_action);
+/* When it will have something to ask; 0: when an answer comes. */
+uint64_t feed_head_due(const struct feed *feed);
 
 /* feed_reads.c */
 /* The next question about a missing event; false: none now. */
@@ -47,11 +72,15 @@ bool feed_next_read(struct feed *feed, const struct feed_rules *rules, uint64_t 
                     struct feed_action *ret_action);
 /* The event of this number and all that are missing just below it cannot be had: the oldest go first. */
 void feed_give_up(struct feed *feed, uint64_t seq, enum feed_loss loss);
+/* The last number of the hole that `seq` is in: none from `seq` to there is held. */
+uint64_t feed_hole_end(const struct feed *feed, uint64_t seq);
 /* Moves the position over what follows it and cannot be had. */
 void feed_step_over_gone(struct feed *feed);
 
 /* feed_waiters.c */
 void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms);
+/* The next one that can be answered. */
+bool feed_next_answer(struct feed *feed, struct feed_action *ret_action);
 /* All waiters of both lists, linked by `next`. */
 struct feed_waiter *feed_take_waiters(struct feed *feed);
 

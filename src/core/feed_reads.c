@@ -17,46 +17,72 @@ static bool can_read(const struct history_slot *slot)
     return is_missing(slot) && slot->stream_seq != 0 && slot->reading == 0;
 }
 
-/* The numbers whose events are wanted and not yet there lie in [ret_from, ret_to]; two stretches at most. */
-static bool gap_range(const struct feed *feed, const struct feed_rules *rules, uint64_t *ret_from,
-                      uint64_t *ret_to)
+/* It was read once, and what leads on from it is known; it had to give way to earlier ones. */
+static bool was_seen(const struct history_slot *slot)
 {
-    if (!feed_has_gap(feed) || gap_is_far(feed, rules))
-        return false;
-    *ret_from = feed->position.seq + 1;
-    *ret_to = feed->known;
-    return true;
+    return slot && (slot->frame || slot->id_hash != 0 || slot->is_gone);
 }
 
 static bool wanted_range(const struct feed *feed, uint64_t *ret_from, uint64_t *ret_to)
 {
     if (feed->wanted_from == 0 || feed->wanted_from >= feed->held_from)
         return false;
-    *ret_from = feed->wanted_from > feed->gone ? feed->wanted_from : feed->gone + 1;
+    uint64_t from = feed->wanted_from > feed->gone ? feed->wanted_from : feed->gone + 1;
+    if (from >= feed->held_from)
+        return false;
+    *ret_from = from;
     *ret_to = feed->held_from - 1;
-    return *ret_from <= *ret_to;
+    return true;
 }
 
-static bool page_range(const struct feed *feed, uint64_t *ret_from, uint64_t *ret_to)
+static uint64_t search_floor(uint64_t from, uint64_t to)
 {
-    *ret_from = feed->page_from > feed->gone ? feed->page_from : feed->gone + 1;
-    *ret_to = feed->page_to;
-    return feed->page_from != 0 && *ret_from <= *ret_to;
+    return to > SEARCH_MAX && to - SEARCH_MAX > from ? to - SEARCH_MAX : from;
 }
 
-/* From the top down, because the trails lead downwards. 0: none. */
-static uint64_t find_readable(const struct feed *feed, uint64_t from, uint64_t to)
+/* Behind the position: from the top down, because the trails lead downwards. 0: none. */
+static uint64_t find_behind(const struct feed *feed, uint64_t from, uint64_t to)
 {
-    for (uint64_t seq = to; seq >= from && seq > 0; seq--) {
+    for (uint64_t seq = to, floor = search_floor(from, to); seq >= floor && seq > 0; seq--) {
         if (can_read(history_slot(&feed->history, seq)))
             return seq;
     }
     return 0;
 }
 
+/* In a gap: what is wanted next, if its place is known; else from the top down. */
+static uint64_t find_in_gap(struct feed *feed, uint64_t from, uint64_t to)
+{
+    const struct history_slot *next = history_slot(&feed->history, from);
+
+    if (next && next->stream_seq != 0) {
+        for (uint64_t seq = from; seq <= to && seq - from < SEARCH_MAX; seq++) {
+            if (can_read(history_slot(&feed->history, seq)))
+                return seq;
+        }
+        return 0;
+    }
+    while (feed->missing_to > from && was_seen(history_slot(&feed->history, feed->missing_to)))
+        feed->missing_to--;
+    to = feed->missing_to;
+    for (uint64_t seq = to, floor = search_floor(from, to); seq >= floor && seq > 0; seq--) {
+        const struct history_slot *slot = history_slot(&feed->history, seq);
+        if (can_read(slot) && !was_seen(slot))
+            return seq;
+    }
+    return 0;
+}
+
+/* Searching goes upwards: it goes on where it was. */
 static uint64_t find_lowest_missing(const struct feed *feed, uint64_t from, uint64_t to)
 {
-    for (uint64_t seq = from; seq <= to; seq++) {
+    uint64_t start = feed->next_for > from && feed->next_for <= to ? feed->next_for : from;
+
+    for (uint64_t seq = start; seq <= to; seq++) {
+        if (is_missing(history_slot(&feed->history, seq)))
+            return seq;
+    }
+    for (uint64_t seq = from; seq < start; seq++) {
         if (is_missing(history_slot(&feed->history, seq)))
             return seq;
     }
@@ -65,21 +91,10 @@ static uint64_t find_lowest_missing(const struct feed *feed, uint64_t from, uint
 
 /* --- asking --- */
 
-static uint32_t new_ask_id(struct feed *feed)
+static void read(struct feed *feed, uint64_t seq, struct feed_action *action)
 {
-    if (++feed->last_ask_id == 0)
-        feed->last_ask_id = 1;
-    return feed->last_ask_id;
-}
-
-static bool read_in(struct feed *feed, uint64_t from, uint64_t to, struct feed_action *action)
-{
-    uint64_t seq = feed->reading < READS_MAX ? find_readable(feed, from, to) : 0;
-
-    if (seq == 0)
-        return false;
     struct history_slot *slot = history_slot(&feed->history, seq);
-    slot->reading = new_ask_id(feed);
+    slot->reading = feed_new_ask_id(feed);
     feed->reading++;
     *action = (struct feed_action){
         .kind = FEED_READ,
@@ -87,7 +102,6 @@ static bool read_in(struct feed *feed, uint64_t from, uint64_t to, struct feed_a
         .stream_seq = slot->stream_seq,
         .from_leader = slot->any_copy_failed,
     };
-    return true;
 }
 
 /* Where the event just before `seq` is, as far as that is known: what follows there is `seq`, if anything is.
@@ -106,9 +120,11 @@ static bool search_for(struct feed *feed, uint64_t seq, struct feed_action *acti
 
     if (feed->next_for == seq && feed->next_after > after)
         after = feed->next_after;
+    if (feed->next_for != seq)
+        feed->next_absences = 0;
     feed->next_for = seq;
     feed->next_after = after;
-    feed->next_ask_id = new_ask_id(feed);
+    feed->next_ask_id = feed_new_ask_id(feed);
     *action =
         (struct feed_action){.kind = FEED_ASK_NEXT, .ask = {feed->next_ask_id, seq}, .stream_seq = after};
     return true;
@@ -123,37 +139,79 @@ static bool search_in(struct feed *feed, uint64_t from, uint64_t to, struct feed
     return seq != 0 && search_for(feed, seq, action);
 }
 
-bool feed_next_read(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms, bool may_read,
-                    struct feed_action *action)
+static bool read_gap(struct feed *feed, uint64_t now_ms, struct feed_action *action)
+{
+    uint64_t from = feed->position.seq + 1, to = feed->known;
+
+    if (history_reach(&feed->history, from) != ERR_OK || history_reach(&feed->history, to) != ERR_OK) {
+        feed->retry_at_ms = now_ms + RETRY_MAX_MS;
+        return false;
+    }
+    uint64_t seq = feed->reading < READS_MAX ? find_in_gap(feed, from, to) : 0;
+    if (seq == 0)
+        return search_in(feed, from, to, action);
+    read(feed, seq, action);
+    return true;
+}
+
+static bool read_behind(struct feed *feed, struct feed_action *action)
 {
     uint64_t from, to;
 
-    if (feed->retry_at_ms > now_ms || !feed->is_settled || !may_read)
+    if (!wanted_range(feed, &from, &to))
+        return false;
+    uint64_t seq = feed->reading < READS_MAX ? find_behind(feed, from, to) : 0;
+    if (seq == 0)
+        return search_in(feed, from, to, action);
+    read(feed, seq, action);
+    return true;
+}
+
+static uint64_t lowest_missing(const struct feed *feed, uint64_t from, uint64_t to)
+{
+    for (uint64_t seq = from; seq <= to; seq++) {
+        if (is_missing(history_slot(&feed->history, seq)))
+            return seq;
+    }
+    return 0;
+}
+
+/* A page for one that is catching up: from the bottom up, and no more than that. */
+static bool read_page(struct feed *feed, struct feed_action *action)
+{
+    uint64_t from = feed->page_from > feed->gone ? feed->page_from : feed->gone + 1;
+
+    if (feed->page_from == 0 || from > feed->page_to)
+        return false;
+    for (uint64_t seq = from; seq <= feed->page_to && feed->reading < READS_MAX; seq++) {
+        if (!can_read(history_slot(&feed->history, seq)))
+            continue;
+        read(feed, seq, action);
+        return true;
+    }
+    return search_in(feed, from, feed->page_to, action);
+}
+
+bool feed_next_read(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms, bool may_read,
+                    struct feed_action *action)
+{
+    if (feed->retry_at_ms > now_ms)
         return false;
     feed->retry_at_ms = 0;
+    if (!feed->is_settled || !may_read)
+        return false;
     if (gap_is_far(feed, rules))
         return feed->next_ask_id == 0 && search_for(feed, feed->position.seq + 1, action);
-    if (gap_range(feed, rules, &from, &to)) {
-        if (history_reach(&feed->history, from) != ERR_OK) {
-            feed->retry_at_ms = now_ms + RETRY_MAX_MS;
-            return false;
-        }
-        return read_in(feed, from, to, action) || search_in(feed, from, to, action);
-    }
-    if (wanted_range(feed, &from, &to)) {
-        uint64_t near = to > SEARCH_MAX && to - SEARCH_MAX > from ? to - SEARCH_MAX : from;
-        return read_in(feed, near, to, action) || search_in(feed, from, to, action);
-    }
-    if (page_range(feed, &from, &to))
-        return read_in(feed, from, to, action) || search_in(feed, from, to, action);
-    return false;
+    return (feed_has_gap(feed) && read_gap(feed, now_ms, action)) || read_behind(feed, action) ||
+           read_page(feed, action);
 }
 
 bool feed_wants_reads(const struct feed *feed, uint64_t now_ms)
 {
+    uint64_t from, to;
+
     return feed->is_settled && feed->retry_at_ms <= now_ms && feed->next_ask_id == 0 && feed->reading == 0 &&
-           (feed_has_gap(feed) || feed->page_from != 0 ||
-            (feed->wanted_from != 0 && feed->wanted_from < feed->held_from));
+           (feed_has_gap(feed) || wanted_range(feed, &from, &to) || feed->page_from != 0);
 }
 
 /* --- what cannot be had --- */
@@ -171,11 +229,35 @@ static void step_to(struct feed *feed, uint64_t seq)
 
 void feed_step_over_gone(struct feed *feed)
 {
-    const struct history_slot *next;
+    while (feed_has_gap(feed)) {
+        uint64_t next = feed->position.seq + 1;
+        const struct history_slot *slot = history_slot(&feed->history, next);
+        if (slot ? !slot->is_gone : next > feed->gone)
+            return;
+        if (slot)
+            step_to(feed, next);
+        else if (next < feed->history.first && feed->history.first <= feed->gone && feed->history.count > 0)
+            step_to(feed, feed->history.first - 1);
+        else
+            step_to(feed, feed->gone);
+    }
+}
 
-    while (feed_has_gap(feed) && (next = history_slot(&feed->history, feed->position.seq + 1)) &&
-           next->is_gone)
-        step_to(feed, feed->position.seq + 1);
+uint64_t feed_hole_end(const struct feed *feed, uint64_t seq)
+{
+    const struct history *history = &feed->history;
+
+    while (seq < feed->known) {
+        if (history->count == 0 || seq >= history_last(history))
+            return feed->known;
+        if (seq + 1 < history->first)
+            seq = history->first - 1;
+        else if (history_slot(history, seq + 1)->frame)
+            return seq;
+        else
+            seq++;
+    }
+    return seq;
 }
 
 static void note_gone(struct feed *feed, uint64_t seq, enum feed_loss loss)
@@ -190,15 +272,14 @@ static void note_gone(struct feed *feed, uint64_t seq, enum feed_loss loss)
 void feed_give_up(struct feed *feed, uint64_t seq, enum feed_loss loss)
 {
     note_gone(feed, seq, loss);
-    for (uint64_t i = seq; i > 0; i--) {
+    /* The window may not reach down to where a far gap begins, or up to where it ends: `gone` tells. */
+    uint64_t top = seq < history_last(&feed->history) ? seq : history_last(&feed->history);
+    for (uint64_t i = top; i > 0; i--) {
         struct history_slot *slot = history_slot(&feed->history, i);
         if (!slot || slot->frame)
             break;
         slot->is_gone = true;
     }
-    /* The window may not reach down to where a far gap begins. */
-    if (seq > feed->position.seq && !history_slot(&feed->history, feed->position.seq + 1))
-        step_to(feed, seq);
 }
 
 /* --- answers --- */
@@ -231,22 +312,45 @@ static void on_unreadable(struct feed *feed, struct history_slot *slot, uint64_t
     note_gone(feed, seq, FEED_LOSS_EXPIRED);
 }
 
-static bool is_wanted(const struct feed *feed, const struct history_slot *slot, uint64_t seq,
-                      const struct feed_event *event)
+/* False: it cannot be kept now, for want of memory. */
+static bool take_in(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event)
 {
-    return event->position.seq == seq && same_epoch(event->position.epoch, feed->epoch) &&
-           (slot->id_hash == 0 || slot->id_hash == event->id_hash);
+    bool kept = feed_keep(feed, rules, event);
+    const struct history_slot *slot = history_slot(&feed->history, event->position.seq);
+
+    bool has_page = feed->page_from != 0 && lowest_missing(feed, feed->page_from, feed->page_to) == 0;
+    if (feed->waiters &&
+        (feed->held_from <= feed->wanted_to || has_page || feed->history.bytes > rules->max_bytes))
+        feed->are_waiters_due = true;
+    return kept || (slot && slot->id_hash != 0);
 }
 
-static void on_found(struct feed *feed, struct history_slot *slot, uint64_t seq,
-                     const struct feed_event *event)
+static bool is_wanted(const struct feed *feed, uint64_t seq, const struct feed_event *event)
 {
+    return event->position.seq == seq && same_epoch(event->position.epoch, feed->epoch);
+}
+
+/* The leader has another event than we had under this number. */
+static void on_conflict(struct feed *feed, uint64_t now_ms)
+{
+    feed->has_conflict = true;
+    feed_want_head(feed, now_ms);
+    feed->retry_at_ms = now_ms + CONFIRM_MS;
+}
+
+static void on_found(struct feed *feed, const struct feed_rules *rules, struct history_slot *slot,
+                     uint64_t seq, const struct feed_event *event, uint64_t now_ms, uint32_t jitter)
+{
+    bool is_it = is_wanted(feed, seq, event);
+
     feed->read_failures = 0;
-    if (is_wanted(feed, slot, seq, event)) {
-        (void)feed_keep(feed, event);
-        feed->are_waiters_due = true;
+    if (is_it && !feed_contradicts(feed, event)) {
+        if (!take_in(feed, rules, event))
+            fail(feed, now_ms, jitter);
     } else if (!slot->any_copy_failed) {
         slot->any_copy_failed = true; /* a replica that holds something else */
+    } else if (is_it) {
+        on_conflict(feed, now_ms);
     } else {
         slot->stream_seq = 0; /* it is not there: searched for */
         slot->any_copy_failed = false;
@@ -257,7 +361,6 @@ void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed
                   enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
                   uint32_t jitter)
 {
-    (void)rules;
     assert(feed->reading > 0);
     feed->reading--;
     struct history_slot *slot = history_slot(&feed->history, ask.seq);
@@ -267,7 +370,7 @@ void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed
     if (slot->frame)
         return; /* it came live meanwhile */
     if (kind == FEED_FOUND)
-        on_found(feed, slot, ask.seq, event);
+        on_found(feed, rules, slot, ask.seq, event, now_ms, jitter);
     else if (kind == FEED_UNAVAILABLE) {
         slot->any_copy_failed = !slot->any_copy_failed; /* somebody else may answer */
         fail(feed, now_ms, jitter);
@@ -284,38 +387,33 @@ void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed
 /* The leader's first event behind the one before `seq` is number `found`, or there is none (0): what lies
  * between does not exist any more. */
 static void on_next_found(struct feed *feed, const struct feed_rules *rules, uint64_t seq,
-                          const struct feed_event *event)
+                          const struct feed_event *event, uint64_t now_ms, uint32_t jitter)
 {
     uint64_t found = event->position.seq;
 
     feed->next_absences = 0;
-    feed->next_after = event->stream_seq;
-    if (!same_epoch(event->position.epoch, feed->epoch) || found < seq)
-        return; /* an older one: on from there */
+    if (!same_epoch(event->position.epoch, feed->epoch) || found < seq) {
+        feed->next_after = event->stream_seq; /* an older one: on from there */
+        return;
+    }
+    if (feed_contradicts(feed, event)) {
+        on_conflict(feed, now_ms);
+        return;
+    }
+    if (found <= feed->position.seq + rules->max_events && !take_in(feed, rules, event))
+        fail(feed, now_ms, jitter);
     if (found > seq)
         feed_give_up(feed, found - 1, FEED_LOSS_EXPIRED);
-    if (found <= feed->position.seq + rules->max_events)
-        (void)feed_keep(feed, event);
-    feed->are_waiters_due = true;
 }
 
-static void on_next_none(struct feed *feed, const struct feed_rules *rules, uint64_t seq, uint64_t now_ms)
+static void on_next_none(struct feed *feed, uint64_t seq, uint64_t now_ms)
 {
-    uint64_t last = seq;
-
     if (++feed->next_absences < words_needed(feed, seq)) {
         feed->retry_at_ms = now_ms + CONFIRM_MS;
         return;
     }
     feed->next_absences = 0;
-    if (seq > feed->position.seq && gap_is_far(feed, rules)) {
-        last = feed->known;
-    } else {
-        const struct history_slot *above;
-        while ((above = history_slot(&feed->history, last + 1)) && !above->frame && last < feed->known)
-            last++;
-    }
-    feed_give_up(feed, last, FEED_LOSS_EXPIRED);
+    feed_give_up(feed, feed_hole_end(feed, seq), FEED_LOSS_EXPIRED);
     feed_want_head(feed, now_ms); /* what was known of its end may be wrong as well */
 }
 
@@ -332,13 +430,13 @@ void feed_on_next(struct feed *feed, const struct feed_rules *rules, struct feed
         feed->read_failures = 0;
     switch (kind) {
     case FEED_FOUND:
-        on_next_found(feed, rules, ask.seq, event);
+        on_next_found(feed, rules, ask.seq, event, now_ms, jitter);
         break;
     case FEED_UNREADABLE:
         feed->next_after = event->stream_seq;
         break;
     case FEED_NONE:
-        on_next_none(feed, rules, ask.seq, now_ms);
+        on_next_none(feed, ask.seq, now_ms);
         break;
     case FEED_UNAVAILABLE:
         fail(feed, now_ms, jitter);

@@ -4,9 +4,6 @@
 
 #include <roomcast/base/metrics.h>
 
-#define AHEAD_TRIES    3u   /* how often a leader that is behind a client is asked again */
-#define AHEAD_PAUSE_MS 200u /* before it is */
-
 #define PAGE_EVENTS 256u          /* for a session that is catching up: at most, ... */
 #define PAGE_BYTES  (256u * 1024) /* ... or until it is so large */
 
@@ -52,31 +49,36 @@ static int look_ahead(struct feed *feed, struct feed_waiter *waiter, uint64_t no
 {
     if (waiter->is_catching_up)
         return FEED_UNPROVEN;
+    feed->are_events_awaited = true;
     if (waiter->tries == 0 || feed->verified_ms > waiter->tried_ms) {
         if (waiter->tries++ == AHEAD_TRIES)
             return FEED_UNPROVEN;
         waiter->tried_ms = now_ms;
     }
-    feed_want_head(feed, now_ms + AHEAD_PAUSE_MS);
+    if (feed->head.ask_id == 0)
+        feed_want_head(feed, now_ms + AHEAD_PAUSE_MS);
     return PENDING;
 }
 
 static int look_behind(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter)
 {
-    uint64_t since = waiter->since.seq;
+    uint64_t from = waiter->since.seq + 1;
 
-    if (feed->held_from <= since + 1)
+    if (feed->held_from <= from)
         return FEED_RECOVERED;
-    if (feed->position.seq - since > rules->max_events || since < feed->gone ||
-        feed->history.bytes > rules->max_bytes || history_reach(&feed->history, since + 1) != ERR_OK)
+    if (feed->position.seq - waiter->since.seq > rules->max_events || from <= feed->gone ||
+        feed->history.bytes > rules->max_bytes || history_reach(&feed->history, from) != ERR_OK ||
+        history_reach(&feed->history, feed->position.seq) != ERR_OK)
         return FEED_UNPROVEN;
-    if (feed->wanted_from == 0 || since + 1 < feed->wanted_from)
-        feed->wanted_from = since + 1;
+    if (feed->wanted_from == 0 || from < feed->wanted_from)
+        feed->wanted_from = from;
+    if (feed->wanted_to < from)
+        feed->wanted_to = from;
     return PENDING;
 }
 
 /* One that is catching up takes in slowly anyway: a page at a time is enough. */
-static int look_at_page(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter)
+static int look_at_page(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter)
 {
     uint64_t from = waiter->since.seq + 1, left = feed->position.seq - waiter->since.seq;
     size_t bytes;
@@ -84,10 +86,9 @@ static int look_at_page(struct feed *feed, const struct feed_rules *rules, struc
 
     if (held == left || held == PAGE_EVENTS || bytes >= PAGE_BYTES)
         return FEED_RECOVERED;
-    if (left > rules->max_events || waiter->since.seq < feed->gone)
+    if (left > rules->max_events || from <= feed->gone || history_reach(&feed->history, from) != ERR_OK ||
+        history_reach(&feed->history, feed->position.seq) != ERR_OK)
         return held > 0 ? FEED_RECOVERED : FEED_UNPROVEN;
-    if (history_reach(&feed->history, from) != ERR_OK)
-        return FEED_UNPROVEN;
     struct history_slot *slot = history_slot(&feed->history, from);
     if (slot->stream_seq == 0)
         slot->stream_seq = waiter->next_stream_seq;
@@ -98,28 +99,46 @@ static int look_at_page(struct feed *feed, const struct feed_rules *rules, struc
     return PENDING;
 }
 
+/* What the leader said must be of now: the last event may have been stored and not republished. */
+static bool is_word_too_old(const struct feed *feed, const struct feed_rules *rules,
+                            const struct feed_waiter *waiter)
+{
+    return !feed->is_verified || (waiter->has_since && feed->verified_ms + rules->fresh_ms < waiter->came_ms);
+}
+
+/* One question serves all who came before it was asked, or just after. */
+static void want_word(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter,
+                      uint64_t now_ms)
+{
+    bool is_asked = feed->head.ask_id != 0 &&
+                    (!waiter->has_since || feed->head.sent_ms + rules->fresh_ms >= waiter->came_ms);
+
+    if (!is_asked && !feed->head.is_wanted)
+        feed_want_head(feed, now_ms);
+}
+
 static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                  uint64_t now_ms)
 {
     if (!feed->is_settled)
         return PENDING;
     if (!waiter->is_catching_up) {
-        /* What the leader said must be of now: the last event may have been stored and not republished. */
-        if (!feed->is_verified ||
-            (waiter->has_since && feed->verified_ms + rules->fresh_ms < waiter->came_ms)) {
-            feed_want_head(feed, feed->is_verified ? now_ms : feed->head.at_ms);
+        if (is_word_too_old(feed, rules, waiter)) {
+            want_word(feed, rules, waiter, now_ms);
             return PENDING;
         }
         if (!waiter->has_since)
             return FEED_AT_POSITION;
-        if (feed_has_gap(feed))
+        if (feed_has_gap(feed)) {
+            feed->are_events_awaited = true;
             return PENDING;
+        }
     }
     /* A session that has been in the room all the time, while its numbering began anew. */
     if (waiter->is_catching_up && feed->before.epoch[0] != '\0' &&
         position_equal(&waiter->since, &feed->before)) {
         waiter->since = feed->position;
-        waiter->since.seq = 0;
+        waiter->since.seq = feed->begins_at;
     }
     if (!same_epoch(waiter->since.epoch, feed->position.epoch))
         return FEED_UNPROVEN;
@@ -139,21 +158,32 @@ static void append(struct feed_waiter ***tail, struct feed_waiter *waiter)
     *tail = &waiter->next;
 }
 
+static void put(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+                uint64_t now_ms)
+{
+    waiter->verdict = judge(feed, rules, waiter, now_ms);
+    if (waiter->verdict == PENDING && waiter->deadline_ms <= now_ms)
+        waiter->verdict = FEED_TIMED_OUT;
+    if (waiter->verdict != PENDING) {
+        append(&feed->ready_tail, waiter);
+        return;
+    }
+    if (!feed->waiters || waiter->deadline_ms < feed->waiters_due_ms)
+        feed->waiters_due_ms = waiter->deadline_ms;
+    append(&feed->waiters_tail, waiter);
+}
+
 void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
 {
     struct feed_waiter *waiter = feed->waiters;
 
     feed->waiters = NULL;
     feed->waiters_tail = &feed->waiters;
-    feed->wanted_from = feed->page_from = feed->page_to = 0;
-    feed->are_waiters_due = false;
+    feed->wanted_from = feed->wanted_to = feed->page_from = feed->page_to = 0;
+    feed->are_waiters_due = feed->are_events_awaited = false;
     while (waiter) {
         struct feed_waiter *next = waiter->next;
-        int verdict = judge(feed, rules, waiter, now_ms);
-        if (verdict == PENDING && waiter->deadline_ms <= now_ms)
-            verdict = FEED_TIMED_OUT;
-        waiter->verdict = verdict;
-        append(verdict == PENDING ? &feed->waiters_tail : &feed->ready_tail, waiter);
+        put(feed, rules, waiter, now_ms);
         waiter = next;
     }
 }
@@ -163,8 +193,42 @@ void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_wa
     waiter->came_ms = now_ms;
     waiter->tries = 0;
     waiter->tried_ms = 0;
-    waiter->verdict = judge(feed, rules, waiter, now_ms);
-    append(waiter->verdict == PENDING ? &feed->waiters_tail : &feed->ready_tail, waiter);
+    put(feed, rules, waiter, now_ms);
+}
+
+/* Nothing has happened to the room since it was judged. */
+static bool still_holds(const struct feed *feed, const struct feed_waiter *waiter)
+{
+    size_t bytes;
+
+    if (!same_epoch(waiter->since.epoch, feed->position.epoch) || waiter->since.seq > feed->position.seq)
+        return false;
+    if (waiter->since.seq == feed->position.seq || feed->held_from <= waiter->since.seq + 1)
+        return true;
+    return waiter->is_catching_up && count_held(feed, waiter->since.seq + 1, 1, &bytes) == 1;
+}
+
+bool feed_next_answer(struct feed *feed, struct feed_action *action)
+{
+    struct feed_waiter *waiter;
+
+    while ((waiter = feed->ready)) {
+        feed->ready = waiter->next;
+        if (!feed->ready)
+            feed->ready_tail = &feed->ready;
+        waiter->next = NULL;
+        if (waiter->verdict != FEED_RECOVERED || still_holds(feed, waiter)) {
+            *action = (struct feed_action){
+                .kind = FEED_ANSWER, .waiter = waiter, .verdict = (enum feed_verdict)waiter->verdict};
+            return true;
+        }
+        /* The room has changed since it was judged: once more. */
+        if (!feed->waiters || waiter->deadline_ms < feed->waiters_due_ms)
+            feed->waiters_due_ms = waiter->deadline_ms;
+        append(&feed->waiters_tail, waiter);
+        feed->are_waiters_due = true;
+    }
+    return false;
 }
 
 struct feed_waiter *feed_take_waiters(struct feed *feed)

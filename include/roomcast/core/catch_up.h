@@ -55,7 +55,7 @@ void catch_up_failed(struct catch_up *catch_up);
 void catch_up_answer(struct catch_up *catch_up, struct replay *replay, uint32_t at, bool is_all);
 /* What is behind the cursor cannot be had; the client was told to go on from `position`. ASKING -> DONE. */
 void catch_up_lost(struct catch_up *catch_up, const struct position *position);
-/* A live event of the room passes the session by. */
+/* A live event of the room passes the session by, or its loss. */
 void catch_up_pass_by(struct catch_up *catch_up);
 
 /* Queues as much of the replay as the queue takes, at most `max_bytes` (0 is none); returns the bytes queued.

@@ -20,6 +20,8 @@
  *   - the stream may hold other events under known numbers (restored disk, diverged replica): ids are compared,
  *     and members are told that their position is lost
  *
+ *   - a leader that was deposed does not know it at once: a head behind us is asked for again before it counts
+ *
  * Owns: its history; a waiter is the caller's again with its FEED_ANSWER.   Thread: its owner's.
  * Knows nothing of the bus, clocks, sessions or encodings.  Never blocks, never calls back. */
 /* clang-format on */
@@ -30,10 +32,11 @@
 #include <roomcast/core/replay.h>
 
 struct feed_rules {
-    uint32_t max_events;        /* kept behind the position, and replayed to one client, at most */
+    uint32_t max_events;        /* kept behind the position, and replayed to one client, at most; above 0 */
     size_t max_bytes;           /* of them */
     uint64_t fresh_ms;          /* a resume trusts what the leader said at most so long ago */
-    uint64_t verify_every_ms;   /* a room is compared with the leader at least so often */
+    uint64_t verify_every_ms;   /* a room is compared with the leader at least so often; the stream keeps
+                                   events for more than twice as long */
     uint64_t repair_timeout_ms; /* a gap that cannot be repaired for so long is given up */
 };
 
@@ -98,24 +101,32 @@ struct feed {
     /* the feed's own */
     struct history history;        /* of the position's epoch, or while asking of the first event's */
     char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
-    struct position before;      /* where the room stood when `epoch` began, if it is proven that nothing lies
-                                    between; else its epoch is "" */
-    uint64_t known;              /* the highest number that was heard of */
-    uint64_t held_from;          /* every event from here to the position is in the history */
-    uint64_t gone;               /* numbers up to here cannot be had any more */
+    struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
+                               not known */
+    uint64_t begins_at;     /* ... which is this number of the epoch */
+    uint64_t known;         /* the highest number that was heard of */
+    uint64_t held_from;     /* every event from here to the position is in the history */
+    uint64_t gone;          /* numbers up to here cannot be had any more */
+    uint64_t missing_to;    /* the highest number not yet seen, or above it: where reading begins */
+    uint64_t ahead_to;      /* no number above it holds its event */
+    uint64_t wanted_from;   /* a waiter needs the events from here on; 0: none needs any */
+    uint64_t wanted_to;     /* ... and the most modest of them from here on */
     uint64_t page_from, page_to; /* one that is catching up needs these; 0: none does */
-    uint64_t wanted_from;        /* a waiter needs the events from here on; 0: none needs any */
     uint64_t gap_since_ms;       /* last step forward while something is missing; 0: nothing is */
 
     uint32_t last_ask_id;
     struct {                                   /* where does the room stand? */
         uint32_t ask_id;                       /* under way; 0: none */
-        uint64_t sent_ms, at_ms, verify_at_ms; /* at_ms: not before */
+        uint64_t sent_ms, at_ms, verify_at_ms; /* at_ms: when wanted */
+        uint64_t not_before_ms;                /* nobody answered */
         unsigned failures;
-        bool is_wanted;
+        unsigned behind; /* how often in a row the leader knew less than we */
+        bool is_wanted;  /* once more, if one is under way */
     } head;
     uint64_t verified_ms; /* the leader's word is that young; meaningful while is_verified */
     bool is_verified; /* ... and no event can have been missed unnoticed since, but by live delivery itself */
+    bool has_end;     /* nothing but what is known, or has come since, was stored before `end_ms` */
+    uint64_t end_ms;
     bool has_conflict; /* another event was seen under a known number */
 
     unsigned reading;     /* FEED_READs under way */
@@ -129,7 +140,9 @@ struct feed {
     enum feed_loss loss;
     struct feed_waiter *waiters, **waiters_tail;
     struct feed_waiter *ready, **ready_tail; /* FEED_ANSWER is due */
+    uint64_t waiters_due_ms;                 /* the earliest deadline, while any wait */
     bool are_waiters_due;                    /* something changed that may answer some */
+    bool are_events_awaited;                 /* some wait until the room has gone on, or has no gap */
 };
 
 /* `now_ms` everywhere: monotonic. */
@@ -155,8 +168,9 @@ enum feed_answer_kind {
     FEED_UNREADABLE,  /* there is something that cannot be read; only stream_seq of the event is set */
     FEED_UNAVAILABLE, /* nobody answered */
 };
-/* Answers, exactly one for each question; those to questions that do not count any more are passed over.
- * `event` when FOUND. `jitter`: any random number, spreads retries. */
+/* Answers, exactly one for each question of this feed (an earlier feed of the same room is another one);
+ * those to questions that do not count any more are passed over. `event` when FOUND. `jitter`: any random
+ * number, spreads retries. */
 void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
                   enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
                   uint32_t jitter);
