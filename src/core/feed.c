@@ -59,7 +59,7 @@ void feed_begin_epoch(struct feed *feed, const char *epoch)
 {
     history_clear(&feed->history);
     snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
-    feed->known = feed->gone = 0;
+    feed->known = feed->gone = feed->lead_seq = 0;
     feed->missing_to = feed->ahead_to = 0;
     feed->held_from = 1;
     feed->next_for = 0;
@@ -154,13 +154,24 @@ static bool make_room(struct feed *feed, const struct feed_rules *rules, uint64_
     return true;
 }
 
+bool feed_reach(struct feed *feed, uint64_t seq)
+{
+    bool is_lower = feed->history.count == 0 || seq < feed->history.first;
+
+    if (history_reach(&feed->history, seq) != ERR_OK)
+        return false;
+    if (is_lower)
+        history_locate(&feed->history, feed->lead_seq, &feed->lead);
+    return true;
+}
+
 bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event)
 {
     uint64_t seq = event->position.seq, missing_to = feed->missing_to;
     bool is_next = seq == feed->known + 1;
 
     feed_know(feed, seq);
-    if (history_reach(&feed->history, seq) != ERR_OK)
+    if (!feed_reach(feed, seq))
         return false;
     struct history_slot *slot = history_slot(&feed->history, seq);
     bool kept = slot->frame || make_room(feed, rules, seq, event->frame->len);
@@ -172,6 +183,10 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
     slot->stream_seq = event->stream_seq;
     slot->id_hash = event->id_hash;
     history_locate(&feed->history, seq, &event->trail);
+    if (feed->lead_seq == 0 || seq < feed->lead_seq || feed->lead_seq < feed->history.first) {
+        feed->lead_seq = seq;
+        feed->lead = event->trail;
+    }
     if (is_next)
         feed->missing_to = missing_to; /* as long as it stood above no hole, it does not now */
     if (feed->ahead_to < seq)

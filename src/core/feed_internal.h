@@ -51,6 +51,9 @@ void feed_know(struct feed *feed, uint64_t seq);
 /* Takes an event of the history's epoch in, unless it is there. False: it cannot be kept, for want of memory
  * or because too much waits already; its place is noted if possible. */
 bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event);
+/* The window reaches to `seq` afterwards, with the places that are known. False: out of memory, or too far.
+ */
+bool feed_reach(struct feed *feed, uint64_t seq);
 /* Another event is known under the number of this one. */
 bool feed_contradicts(const struct feed *feed, const struct feed_event *event);
 /* After anything that may have opened or closed a gap. */

@@ -143,7 +143,7 @@ static bool read_gap(struct feed *feed, uint64_t now_ms, struct feed_action *act
 {
     uint64_t from = feed->position.seq + 1, to = feed->known;
 
-    if (history_reach(&feed->history, from) != ERR_OK || history_reach(&feed->history, to) != ERR_OK) {
+    if (!feed_reach(feed, from) || !feed_reach(feed, to)) {
         feed->retry_at_ms = now_ms + RETRY_MAX_MS;
         return false;
     }

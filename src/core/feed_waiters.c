@@ -67,8 +67,8 @@ static int look_behind(struct feed *feed, const struct feed_rules *rules, const 
     if (feed->held_from <= from)
         return FEED_RECOVERED;
     if (feed->position.seq - waiter->since.seq > rules->max_events || from <= feed->gone ||
-        feed->history.bytes > rules->max_bytes || history_reach(&feed->history, from) != ERR_OK ||
-        history_reach(&feed->history, feed->position.seq) != ERR_OK)
+        feed->history.bytes > rules->max_bytes || !feed_reach(feed, from) ||
+        !feed_reach(feed, feed->position.seq))
         return FEED_UNPROVEN;
     if (feed->wanted_from == 0 || from < feed->wanted_from)
         feed->wanted_from = from;
@@ -86,8 +86,8 @@ static int look_at_page(struct feed *feed, const struct feed_rules *rules, const
 
     if (held == left || held == PAGE_EVENTS || bytes >= PAGE_BYTES)
         return FEED_RECOVERED;
-    if (left > rules->max_events || from <= feed->gone || history_reach(&feed->history, from) != ERR_OK ||
-        history_reach(&feed->history, feed->position.seq) != ERR_OK)
+    if (left > rules->max_events || from <= feed->gone || !feed_reach(feed, from) ||
+        !feed_reach(feed, feed->position.seq))
         return held > 0 ? FEED_RECOVERED : FEED_UNPROVEN;
     struct history_slot *slot = history_slot(&feed->history, from);
     if (slot->stream_seq == 0)

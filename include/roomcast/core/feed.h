@@ -104,6 +104,8 @@ struct feed {
     struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
                                not known */
     uint64_t begins_at;     /* ... which is this number of the epoch */
+    uint64_t lead_seq;      /* the lowest event that was seen, ... */
+    struct trail lead;      /* ... and what leads on from it: the window may not reach there yet */
     uint64_t known;         /* the highest number that was heard of */
     uint64_t held_from;     /* every event from here to the position is in the history */
     uint64_t gone;          /* numbers up to here cannot be had any more */
