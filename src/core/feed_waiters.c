@@ -113,8 +113,8 @@ static void want_word(struct feed *feed, const struct feed_rules *rules, const s
     bool is_asked = feed->head.ask_id != 0 &&
                     (!waiter->has_since || feed->head.sent_ms + rules->fresh_ms >= waiter->came_ms);
 
-    if (!is_asked && !feed->head.is_wanted)
-        feed_want_head(feed, now_ms);
+    if (!is_asked)
+        feed_want_head(feed, now_ms); /* now, also when it was to be asked later: somebody waits */
 }
 
 static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,

@@ -95,7 +95,7 @@ def test_an_envelope_with_fields_of_a_newer_release_is_delivered(stack, connect,
     reader.subscribe(chat)
     newer = envelope.encode(unknown=envelope.unknown_field(99, b"from the future"), **envelope.of_chat(chat, 1))
     with stack.nats_client() as nats:
-        nats.publish(f"roomcast.live.chat.{chat}", newer)
+        nats.publish(f"roomcast.ev.chat.{chat}", newer)
     assert reader.expect("chat.message.posted", id="event-1", seq=1, epoch="test1").raw_data == '{"from":"the bus"}'
 
 
@@ -106,9 +106,21 @@ def test_a_repeated_envelope_is_delivered_once_and_counted(stack, connect, chat)
     before = [node.metrics()["roomcast_events_duplicate_total"] for node in stack.nodes]
     with stack.nats_client() as nats:
         for seq in (1, 1, 2, 1, 2, 3):
-            nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**envelope.of_chat(chat, seq)))
+            nats.publish(f"roomcast.ev.chat.{chat}", envelope.encode(**envelope.of_chat(chat, seq)))
     for reader in readers:
         for seq in (1, 2, 3):
             reader.expect("chat.message.posted", seq=seq)
         reader.expect_nothing_pending()
     assert [node.metrics()["roomcast_events_duplicate_total"] for node in stack.nodes] == [b + 3 for b in before]
+
+
+def test_what_did_not_come_out_of_the_stream_begins_no_numbering(stack, connect, chat):
+    """Whoever can publish on the live subjects alone does not get a word into a room that way."""
+    reader = connect(0)
+    reader.subscribe(chat)
+    with stack.nats_client() as nats:
+        nats.publish(f"roomcast.live.chat.{chat}", envelope.encode(**envelope.of_chat(chat, 1)))
+    event = Event(chat=chat)
+    stack.xadd(event)
+    reader.expect("chat.message.posted", id=event.id, seq=1)
+    reader.expect_nothing_pending()
