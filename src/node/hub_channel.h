@@ -29,8 +29,9 @@ struct hub_channel {
     uint64_t number; /* tells a room that was left and is followed again from its earlier self */
     struct bus_subscription *live, *signals;
 
-    struct feed feed;                    /* its waiters are struct hub_request */
-    struct replay *replay;               /* the last one made: owned reference, NULL for none */
+    struct feed feed;      /* its waiters are struct hub_request */
+    struct replay *replay; /* the last one made, for others who ask now: owned reference, NULL for none */
+    uint64_t replay_until_ms;
     struct hub_channel *prev, *next;     /* in hub->by_use: the one used longest ago first */
     struct hub_channel *prev_w, *next_w; /* in hub->wanting, while is_wanting */
     bool is_wanting;                     /* wants to read from the stream, which is busy for others */

@@ -17,6 +17,7 @@
     512u /* reads of single events under way, of all rooms; heads are spread in time instead */
 #define SUSPECT_SPREAD_MS    300u /* thousands of rooms ask after a reconnect: at least so long, ... */
 #define SUSPECT_ROOMS_PER_MS 20u  /* ... and at most so many at a time */
+#define REPLAY_KEPT_MS       1000 /* for the others of a storm; longer would hold memory for nobody */
 #define PAGE_EVENTS          256u /* of one answer to a session that fell behind */
 
 /* --- decoding --- */
@@ -161,14 +162,15 @@ static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub
     /* What others have just been given will do when it ends where the room stands now. */
     if (cached && strcmp(cached->first.epoch, since->epoch) == 0 && cached->first.seq <= next &&
         cached->first.seq + cached->count == request->position.seq + 1) {
+        channel->replay_until_ms = hub->now_ms + REPLAY_KEPT_MS;
         request->replay = replay_ref(cached);
         request->replay_at = (uint32_t)(next - cached->first.seq);
         return;
     }
-    if ((uint64_t)metrics_get(METRIC_REPLAY_BYTES) > hub->config->resume_cache_bytes) {
-        request->status = ERR_BUSY; /* replays under way hold all that they may */
-        return;
-    }
+    request->is_all = false;
+    if (request->kind != HUB_CATCH_UP &&
+        (uint64_t)metrics_get(METRIC_REPLAY_BYTES) > hub->config->resume_cache_bytes)
+        return; /* replays under way hold all that they may: it is served page by page */
     struct replay *replay =
         feed_replay(&channel->feed, since, request->kind == HUB_CATCH_UP ? PAGE_EVENTS : UINT32_MAX);
     if (!replay) {
@@ -180,6 +182,7 @@ static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub
     if (request->is_all) {
         replay_unref(&channel->replay);
         channel->replay = replay_ref(replay);
+        channel->replay_until_ms = hub->now_ms + REPLAY_KEPT_MS;
     }
 }
 
@@ -338,6 +341,8 @@ static void note_use(struct hub *hub, struct hub_channel *channel)
 
 void hub_feed_run(struct hub *hub, struct hub_channel *channel)
 {
+    if (channel->replay && channel->replay_until_ms <= hub->now_ms)
+        replay_unref(&channel->replay);
     run_feed(hub, channel, channel->feed.history.bytes);
 }
 
@@ -422,7 +427,10 @@ void hub_feed_suspect(struct hub *hub, struct hub_channel *channel)
 
 uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel)
 {
-    return feed_due(&channel->feed, &hub->feed_rules);
+    uint64_t due_ms = feed_due(&channel->feed, &hub->feed_rules);
+    if (channel->replay && (due_ms == 0 || channel->replay_until_ms < due_ms))
+        due_ms = channel->replay_until_ms;
+    return due_ms;
 }
 
 void hub_feed_open(struct hub *hub, struct hub_channel *channel)

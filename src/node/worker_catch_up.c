@@ -144,11 +144,21 @@ size_t client_pump(struct worker *worker, struct client *client, size_t max_byte
     return bytes;
 }
 
+/* What its replays keep in memory: one that takes in slowly must not hold the memory of all. */
+static size_t held_bytes(const struct client *client)
+{
+    size_t bytes = 0;
+    for (const struct catch_up *catch_up = client->catch_ups; catch_up; catch_up = catch_up->next)
+        bytes += catch_up->replay ? catch_up->replay->bytes : 0;
+    return bytes;
+}
+
 void client_resume(struct worker *worker, struct client *client, struct hub_request *request)
 {
     struct client_catch_up *behind = find(worker, client, &request->room);
     const struct position *cursor = request->is_recovered ? &request->waiter.since : &request->position;
-    if (client->session.state != SESSION_OPEN || (!behind && !request->replay))
+    bool is_live = !request->replay && request->is_all;
+    if (client->session.state != SESSION_OPEN || (!behind && is_live))
         return;
     if (behind) { /* its own idea of its place counts, whatever was under way */
         struct catch_up *next = behind->catch_up.next;
@@ -160,6 +170,10 @@ void client_resume(struct worker *worker, struct client *client, struct hub_requ
     } else if (!(behind = begin(worker, client, &request->room, cursor))) {
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
+    }
+    if (request->replay && held_bytes(client) > worker->shared->config->resume_max_bytes) {
+        replay_unref(&request->replay); /* page by page, then */
+        request->is_all = false;
     }
     catch_up_asked(&behind->catch_up);
     catch_up_answer(&behind->catch_up, request->replay, request->replay_at, request->is_all);

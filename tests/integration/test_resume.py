@@ -320,3 +320,33 @@ def test_a_slow_reader_delays_nobody(stack, extra_node, open_client, chat, other
         event = message(other_chat)
         stack.xadd(event)
         bystander.expect("chat.message.posted", id=event.id)
+
+
+def test_a_resume_that_may_not_be_held_in_memory_is_served_page_by_page(stack, extra_node, connect, open_client):
+    """Six rooms of more bytes than one client's replays may hold."""
+    witness, chats = connect(0), [str(uuid.uuid4()) for _ in range(6)]
+    for chat in chats:
+        witness.subscribe(chat)
+    events = {chat: [Event(payload={"chat_id": chat, "text": "x" * 9000}) for _ in range(10)] for chat in chats}
+    for number in range(10):
+        stack.xadd_all([events[chat][number] for chat in chats])
+    frames = [witness.expect("chat.message.posted") for _ in range(60)]
+    epochs = {frame["chat_id"]: frame["epoch"] for frame in frames}
+    node = extra_node({"resume.max_bytes": 100_000, "resume.cache_bytes": 65536})
+    client = open_client(node)
+    client.send(
+        type="subscribe.chat",
+        chats=[{"chat_id": chat, "since": {"epoch": epochs[chat], "seq": 0}} for chat in chats],
+    )
+    arrived = {chat: [] for chat in chats}
+    for _ in range(66):
+        frame = client.next()
+        while frame.type == "presence.changed":
+            frame = client.next()
+        if frame.type == "ack":
+            assert frame["recovered"] is True and frame["replayed"] == 10
+        else:
+            arrived[frame["chat_id"]].append(frame["id"])
+    assert arrived == {chat: [event.id for event in events[chat]] for chat in chats}
+    client.expect_nothing_pending()
+    eventually(lambda: node.metrics()["roomcast_replay_bytes"] <= 2 * 65536 + 100_000)
