@@ -3,11 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
-#include <roomcast/base/random.h>
-#include <roomcast/wire/envelope.h>
 #include <roomcast/wire/subject.h>
 
 static void on_message(void *context, struct bus_message *message)

@@ -128,6 +128,10 @@ void hub_feed_run(struct hub *hub, struct hub_channel *channel);
 uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel);
 void hub_reading_free(struct hub_reading *reading);
 
+/* hub_resume.c: the feed has judged `request`; it is answered. */
+void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,
+                       enum feed_verdict verdict);
+
 /* hub_presence.c: who is in the chat. */
 enum err hub_presence_open(struct hub *hub, struct hub_channel *channel) MUST_CHECK;
 void hub_presence_close(struct hub *hub, struct hub_channel *channel);
