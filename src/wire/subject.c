@@ -81,6 +81,12 @@ void subject_format_all(const char *prefix, enum subject_kind kind, char *text)
     strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[kind]), ">");
 }
 
+void subject_format_lease(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_EVENT]), "relay.lease");
+}
+
 static bool take(struct slice *text, const char *token)
 {
     size_t len = strlen(token);

@@ -39,6 +39,8 @@ static void monotonic_clock_does_not_go_back(void **state)
 
     assert_true(before_us / 1000 <= ms && ms <= after_us / 1000);
     assert_true(clock_wall_ms() > 1600000000000);
+    uint64_t boot_ms = clock_boot_ms();
+    assert_true(boot_ms >= ms && clock_boot_ms() >= boot_ms);
 }
 
 int main(void)

@@ -11,10 +11,11 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <roomcast/core/lane.h>
+
+#include "seeded.h"
 
 #define EVENTS  60
 #define WRITERS 2
@@ -365,30 +366,10 @@ static void run(uint64_t seed)
     check_history(&world);
 }
 
-static uint64_t running_seed;
-
-/* At the end of the program: a failed assertion leaves the seed behind. */
-static void name_seed(void)
-{
-    if (running_seed)
-        fprintf(stderr, "failed with ROOMCAST_SEED=%llu\n", (unsigned long long)running_seed);
-}
-
 static void lanes_store_once_and_in_order(void **state)
 {
     (void)state;
-    const char *only = getenv("ROOMCAST_SEED");
-
-    (void)atexit(name_seed);
-    if (only) {
-        run(strtoull(only, NULL, 10));
-        return;
-    }
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        running_seed = seed;
-        run(seed);
-    }
-    running_seed = 0;
+    seeded_runs(SEEDS, run);
 }
 
 int main(void)

@@ -20,6 +20,8 @@ static void subjects_have_the_documented_form(void **state)
     assert_string_equal(text, "roomcast.ev.>");
     subject_format_all("roomcast", SUBJECT_LIVE, text);
     assert_string_equal(text, "roomcast.live.>");
+    subject_format_lease("roomcast", text);
+    assert_string_equal(text, "roomcast.ev.relay.lease");
 }
 
 static void no_user_id_can_reach_into_another_subject(void **state)
