@@ -19,13 +19,10 @@
 #define DEV_TOKEN_LIFETIME (30u * 24 * 3600)
 
 const char *const dev_defaults[] = {
-    "listen=127.0.0.1:8080",
-    "auth.hmac_secret=" DEV_SECRET,
-    "authorization.mode=open",
-    "allowed_origins=http://localhost:*,http://127.0.0.1:*",
-    "relay.api_key=" DEV_KEY,
-    "drain.timeout_s=5",
-    NULL,
+    "listen=127.0.0.1:8080",   "auth.hmac_secret=" DEV_SECRET,
+    "authorization.mode=open", "allowed_origins=http://localhost:*,http://127.0.0.1:*",
+    "relay.api_key=" DEV_KEY,  "relay.lease_ms=0",
+    "drain.timeout_s=5",       NULL,
 };
 
 static bool is_loopback(const char *address)

@@ -16,7 +16,8 @@
 enum event_outcome {
     EVENT_STORED,
     EVENT_REFUSED,  /* will never be stored: `problem` says why */
-    EVENT_ABANDONED /* not known to be stored, and nobody tries any more: the relay ends, or memory is short
+    EVENT_ABANDONED /* not known to be stored, and nobody tries any more: the relay ends, another one works,
+                     * or memory is short
                      */
 };
 
@@ -35,6 +36,7 @@ struct relay_event {
     void *context;                           /* the source's */
     void *entry;                             /* the source's */
     size_t index;                            /* the source's */
+    uint64_t tenure;                         /* in which it was read (tenure.h); the source's to set */
     enum event_outcome outcome;
     char problem[EVENT_PROBLEM_SIZE];
 

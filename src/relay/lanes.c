@@ -16,11 +16,12 @@
 
 struct lanes {
     struct lanes_options options;
-    struct lanes_port *port;
+    struct answer_port *port;
     struct loop_wake *wake;
     struct loop_timer *timer;
     uint64_t timer_ms; /* when it fires; 0: not started */
     struct room_lanes rooms;
+    size_t open; /* calls that the bus has */
     struct lane_list waiting;
     struct buffer envelope; /* of the event that is being stored */
     atomic_bool hurry;
@@ -46,11 +47,13 @@ static void wait_until(struct lanes *lanes, struct room_lane *room, uint64_t unt
 }
 
 /* Lends the call out; it comes back through the inbox. */
-static struct lanes_call *lend_call(struct room_lane *room)
+static struct lanes_call *lend_call(struct lanes *lanes, struct room_lane *room)
 {
     struct lanes_call *call = room->call;
 
     room->call = NULL;
+    room->lent = call;
+    lanes->open++;
     return call;
 }
 
@@ -60,7 +63,7 @@ static void ask_last(struct lanes *lanes, struct room_lane *room)
 
     subject_format(lanes->options.prefix, SUBJECT_EVENT, &room->room, subject);
     bus_last(lanes->options.bus, subject, lanes->options.store_timeout_ms, lanes_call_on_last,
-             lend_call(room));
+             lend_call(lanes, room));
 }
 
 static enum err encode(struct lanes *lanes, const struct relay_event *event, const struct lane_action *action)
@@ -105,7 +108,11 @@ static void store(struct lanes *lanes, struct room_lane *room, const struct lane
         .data = buffer_slice(&lanes->envelope),
         .timeout_ms = lanes->options.store_timeout_ms,
     };
-    bus_store(lanes->options.bus, &request, lanes_call_on_store, lend_call(room));
+    if (tenure_is_valid(lanes->options.tenure))
+        bus_store(lanes->options.bus, &request, lanes_call_on_store, lend_call(lanes, room));
+    else /* lanes_hurry() when it is valid again */
+        lane_on_store(&room->lane, LANE_STORE_UNAVAILABLE, 0, loop_now_ms(lanes->options.loop),
+                      random_below(UINT32_MAX));
 }
 
 /* Only now is the epoch real: every client of the room reloads. */
@@ -180,8 +187,13 @@ static void drive(struct lanes *lanes, struct room_lane *room)
 
 static void on_event(struct lanes *lanes, struct relay_event *event)
 {
-    struct room_lane *room = room_lanes_find(&lanes->rooms, lanes->port, &event->room);
+    struct room_lane *room = NULL;
 
+    if (event->tenure == tenure_number(lanes->options.tenure) && event->tenure) {
+        room = room_lanes_find(&lanes->rooms, lanes->port, &event->room);
+        if (!room)
+            tenure_renew(lanes->options.tenure);
+    }
     if (!room) {
         relay_event_finish(event, EVENT_ABANDONED);
         return;
@@ -234,7 +246,13 @@ static void on_answer(struct lanes *lanes, struct lanes_call *call)
 {
     struct room_lane *room = call->lane;
 
+    lanes->open--;
+    if (!room) {
+        lanes_call_free(&call);
+        return;
+    }
     room->call = call;
+    room->lent = NULL;
     if (call->item.kind == LANES_ITEM_HEAD)
         on_head(lanes, room, call);
     else
@@ -306,7 +324,17 @@ void lanes_submit(struct lanes *lanes, struct relay_event *event)
 void lanes_hurry(struct lanes *lanes)
 {
     atomic_store(&lanes->hurry, true);
-    lanes_port_wake(lanes->port);
+    answer_port_wake(lanes->port);
+}
+
+void lanes_abandon(struct lanes *lanes)
+{
+    room_lanes_drop_all(&lanes->rooms);
+}
+
+bool lanes_is_idle(const struct lanes *lanes)
+{
+    return lanes->open == 0 && lanes->waiting.count == 0;
 }
 
 /* --- life --- */
@@ -323,7 +351,7 @@ enum err lanes_new(const struct lanes_options *options, struct lanes **ret_lanes
     if (err == ERR_OK)
         err = loop_timer_new(options->loop, on_timer, lanes, &lanes->timer);
     if (err == ERR_OK) {
-        lanes->port = lanes_port_new(lanes->wake);
+        lanes->port = answer_port_new(lanes->wake);
         err = lanes->port ? ERR_OK : ERR_NO_MEMORY;
     }
     if (err != ERR_OK) {
@@ -359,12 +387,12 @@ void lanes_free(struct lanes **pointer)
     if (!lanes)
         return;
     if (lanes->port) {
-        lanes_port_close(lanes->port);
+        answer_port_close(lanes->port);
         abandon_inbox(lanes);
     }
-    room_lanes_fini(&lanes->rooms);
+    room_lanes_drop_all(&lanes->rooms);
     if (lanes->port)
-        lanes_port_unref(lanes->port);
+        answer_port_unref(lanes->port);
     loop_timer_free(&lanes->timer);
     loop_wake_free(&lanes->wake);
     buffer_fini(&lanes->envelope);

@@ -3,56 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void lanes_port_wake(struct lanes_port *port)
-{
-    pthread_mutex_lock(&port->lock);
-    if (port->wake)
-        loop_wake_send(port->wake);
-    pthread_mutex_unlock(&port->lock);
-}
-
-static void wake(void *context)
-{
-    lanes_port_wake(context);
-}
-
-struct lanes_port *lanes_port_new(struct loop_wake *loop_wake)
-{
-    struct lanes_port *port = calloc(1, sizeof *port);
-
-    if (!port)
-        return NULL;
-    inbox_init(&port->inbox, wake, port);
-    pthread_mutex_init(&port->lock, NULL);
-    port->wake = loop_wake;
-    atomic_init(&port->refs, 1);
-    return port;
-}
-
-void lanes_port_unref(struct lanes_port *port)
-{
-    if (atomic_fetch_sub(&port->refs, 1) > 1)
-        return;
-    inbox_fini(&port->inbox);
-    pthread_mutex_destroy(&port->lock);
-    free(port);
-}
-
-void lanes_port_close(struct lanes_port *port)
-{
-    inbox_close(&port->inbox);
-    pthread_mutex_lock(&port->lock);
-    port->wake = NULL;
-    pthread_mutex_unlock(&port->lock);
-}
-
-struct lanes_call *lanes_call_new(struct lanes_port *port, const struct room_key *room, void *lane)
+struct lanes_call *lanes_call_new(struct answer_port *port, const struct room_key *room, void *lane)
 {
     struct lanes_call *call = calloc(1, sizeof *call);
 
     if (!call)
         return NULL;
-    atomic_fetch_add(&port->refs, 1);
+    answer_port_ref(port);
     call->port = port;
     call->room = *room;
     call->lane = lane;
@@ -63,20 +20,15 @@ void lanes_call_free(struct lanes_call **call)
 {
     if (!*call)
         return;
-    lanes_port_unref((*call)->port);
+    answer_port_unref((*call)->port);
     free(*call);
     *call = NULL;
 }
 
-/* The port may be gone as soon as the lanes have the call: a reference of our own covers the wake-up. */
 static void hand_back(struct lanes_call *call)
 {
-    struct lanes_port *port = call->port;
-
-    atomic_fetch_add(&port->refs, 1);
-    if (!inbox_put(&port->inbox, &call->item.item))
+    if (!answer_port_put(call->port, &call->item.item))
         lanes_call_free(&call);
-    lanes_port_unref(port);
 }
 
 static void read_head(struct lanes_call *call, const struct bus_last_result *result)

@@ -5,36 +5,18 @@
 #ifndef ROOMCAST_RELAY_LANES_CALL_H
 #define ROOMCAST_RELAY_LANES_CALL_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include <roomcast/base/inbox.h>
 #include <roomcast/core/lane.h>
 #include <roomcast/io/bus.h>
-#include <roomcast/io/loop.h>
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/room_key.h>
 
+#include "answer_port.h"
 #include "event.h"
-
-/* Where answers go: shared by the lanes and the calls that the bus still holds. */
-struct lanes_port {
-    struct inbox inbox;
-    pthread_mutex_t lock;
-    struct loop_wake *wake; /* under lock; NULL once the lanes have gone */
-    atomic_uint refs;
-};
-
-struct lanes_port *lanes_port_new(struct loop_wake *wake);
-void lanes_port_unref(struct lanes_port *port);
-void lanes_port_wake(struct lanes_port *port);
-/* No wake-ups and no answers from here on. What was in the inbox can still be taken. */
-void lanes_port_close(struct lanes_port *port);
 
 struct lanes_call {
     struct lanes_item item;
-    struct lanes_port *port; /* holds a reference */
-    void *lane;              /* borrowed; only followed by the lanes */
+    struct answer_port *port; /* holds a reference */
+    void *lane;               /* borrowed; the lanes' alone; NULL: nobody waits for the answer any more */
     struct room_key room;
     struct lane_head head; /* LANES_ITEM_HEAD; event_id points to event_id below */
     char event_id[EVENT_ID_MAX + 1];
@@ -43,7 +25,7 @@ struct lanes_call {
     char problem[EVENT_PROBLEM_SIZE];
 };
 
-struct lanes_call *lanes_call_new(struct lanes_port *port, const struct room_key *room, void *lane);
+struct lanes_call *lanes_call_new(struct answer_port *port, const struct room_key *room, void *lane);
 /* Accepts NULL, nulls. */
 void lanes_call_free(struct lanes_call **call);
 

@@ -20,14 +20,6 @@ void redis_watch_fini(struct redis_watch *watch)
     pthread_mutex_destroy(&watch->lock);
 }
 
-void redis_watch_use(struct redis_watch *watch, enum redis_link link)
-{
-    pthread_mutex_lock(&watch->lock);
-    watch->links[link].used = true;
-    snprintf(watch->links[link].problem, sizeof watch->links[link].problem, "not connected yet");
-    pthread_mutex_unlock(&watch->lock);
-}
-
 static void set_gauge_locked(const struct redis_watch *watch)
 {
     bool up = false, down = false;
@@ -37,6 +29,22 @@ static void set_gauge_locked(const struct redis_watch *watch)
         down |= watch->links[link].used && !watch->links[link].up;
     }
     metrics_set(METRIC_REDIS_UP, up && !down);
+}
+
+void redis_watch_use(struct redis_watch *watch, enum redis_link link)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->links[link].used = true;
+    snprintf(watch->links[link].problem, sizeof watch->links[link].problem, "not connected yet");
+    pthread_mutex_unlock(&watch->lock);
+}
+
+void redis_watch_leave(struct redis_watch *watch, enum redis_link link)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->links[link].used = watch->links[link].up = watch->links[link].known = false;
+    set_gauge_locked(watch);
+    pthread_mutex_unlock(&watch->lock);
 }
 
 static void log_change(const struct redis_watch *watch, enum redis_link link, bool up, const char *problem)

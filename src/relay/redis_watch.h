@@ -22,8 +22,10 @@ struct redis_watch {
 
 void redis_watch_init(struct redis_watch *watch, bool optional);
 void redis_watch_fini(struct redis_watch *watch);
-/* Before the first report: this link is part of the configuration. */
+/* Before the first report: this link is wanted. */
 void redis_watch_use(struct redis_watch *watch, enum redis_link link);
+/* Not at work: neither missed nor counted until it is used again. */
+void redis_watch_leave(struct redis_watch *watch, enum redis_link link);
 /* `problem`: when down. */
 void redis_watch_report(struct redis_watch *watch, enum redis_link link, bool up, const char *problem);
 /* False, and appends why, while a link that is used and not optional is down. */

@@ -17,6 +17,7 @@
 #include "intake.h"
 #include "keeper.h"
 #include "lanes.h"
+#include "lease_driver.h"
 #include "redis_watch.h"
 #include "source_http.h"
 #include "source_pubsub.h"
@@ -25,6 +26,8 @@
 #define NAME_SIZE        65
 #define HTTP_CONNECTIONS 256
 #define HTTP_TIMEOUT_S   30
+#define LEASE_LEAST_MS   500  /* below that, ordinary delays of the network would let it lapse */
+#define RELEASE_MS       1000 /* for the last record of the lease */
 
 struct relay {
     const struct config *config; /* borrowed */
@@ -38,7 +41,9 @@ struct relay {
     struct loop_wake *end;
     pthread_t loop_thread;
     bool loop_started;
+    struct tenure tenure;
     struct lanes *lanes;
+    struct lease_driver *lease;
     struct source_http *http_source;
     struct source_stream *stream; /* NULL: not configured */
     struct source_pubsub *pubsub; /* NULL: not configured */
@@ -100,11 +105,44 @@ static enum err start_lanes(struct relay *relay)
         .loop = relay->loop,
         .bus = relay->bus,
         .prefix = relay->config->nats_prefix,
+        .tenure = &relay->tenure,
         .store_timeout_ms = relay->config->relay_store_timeout_ms,
         .on_unavailable = keeper_suspect,
         .context = relay->keeper,
     };
     return lanes_new(&options, &relay->lanes);
+}
+
+static void on_lost(void *context)
+{
+    lanes_abandon(((struct relay *)context)->lanes);
+}
+
+static void on_resumed(void *context)
+{
+    lanes_hurry(((struct relay *)context)->lanes);
+}
+
+static bool is_idle(void *context)
+{
+    return lanes_is_idle(((struct relay *)context)->lanes);
+}
+
+static enum err start_lease(struct relay *relay)
+{
+    const struct lease_driver_options options = {
+        .loop = relay->loop,
+        .bus = relay->bus,
+        .prefix = relay->config->nats_prefix,
+        .name = relay->name,
+        .ttl_ms = relay->config->relay_lease_ms,
+        .tenure = &relay->tenure,
+        .on_lost = on_lost,
+        .on_resumed = on_resumed,
+        .is_idle = is_idle,
+        .context = relay,
+    };
+    return lease_driver_new(&options, &relay->lease);
 }
 
 static bool reads_patterns(const struct config *config)
@@ -119,8 +157,9 @@ static enum err start_sources(struct relay *relay, char *problem)
         .intake = &relay->intake,
         .lanes = relay->lanes,
         .watch = &relay->watch,
+        .tenure = &relay->tenure,
     };
-    enum err err = source_http_new(&context, relay->loop, &relay->http_source);
+    enum err err = source_http_new(&context, relay->loop, relay->lease, &relay->http_source);
 
     if (err == ERR_OK && relay->config->redis_stream && relay->config->redis_stream[0])
         err = source_stream_new(&context, &relay->stream, problem);
@@ -157,6 +196,8 @@ static enum err start(struct relay *relay, char *problem)
     if (err == ERR_OK)
         err = start_lanes(relay);
     if (err == ERR_OK)
+        err = start_lease(relay);
+    if (err == ERR_OK)
         err = start_sources(relay, problem);
     if (err == ERR_OK && pthread_create(&relay->loop_thread, NULL, run_loop, relay) != 0)
         err = ERR_IO;
@@ -183,6 +224,8 @@ const char *relay_check(const struct config *config)
      * events. */
     if (strcmp(config->redis_stream, config->redis_dead_stream) == 0)
         return "redis.dead_stream is the same as redis.stream: dead letters need a stream of their own";
+    if (config->relay_lease_ms > 0 && config->relay_lease_ms < LEASE_LEAST_MS)
+        return "relay.lease_ms must be 0 (this is the only relay) or at least 500";
     return NULL;
 }
 
@@ -197,6 +240,7 @@ enum err relay_start(const struct relay_options *options, struct relay **ret_rel
     }
     relay->config = options->config;
     relay->bus = options->bus;
+    tenure_init(&relay->tenure);
     redis_watch_init(&relay->watch, options->redis_optional);
     choose_name(relay);
     enum err err = start(relay, problem);
@@ -221,6 +265,26 @@ void relay_on_bus_event(struct relay *relay, enum bus_event event)
         lanes_hurry(relay->lanes);
 }
 
+static bool lease_ready(struct relay *relay, struct buffer *missing)
+{
+    struct lease_status status;
+
+    lease_driver_status(relay->lease, &status);
+    if (status.kind == LEASE_STATUS_UNKNOWN)
+        buffer_append_text(missing, "lease: it is not known yet which relay is active\n");
+    else if (status.kind == LEASE_STATUS_PAUSED)
+        buffer_append_text(missing, "lease: it cannot be renewed\n");
+    return status.kind == LEASE_STATUS_STANDBY || status.kind == LEASE_STATUS_ACTIVE;
+}
+
+bool relay_is_standby(struct relay *relay)
+{
+    struct lease_status status;
+
+    lease_driver_status(relay->lease, &status);
+    return status.kind == LEASE_STATUS_STANDBY;
+}
+
 bool relay_ready(struct relay *relay, struct buffer *missing)
 {
     bool ready = true;
@@ -228,7 +292,7 @@ bool relay_ready(struct relay *relay, struct buffer *missing)
     if (!bus_is_up(relay->bus)) {
         buffer_append_text(missing, "nats: not connected\n");
         ready = false;
-    } else if (!keeper_ready(relay->keeper, missing)) {
+    } else if (!keeper_ready(relay->keeper, missing) || !lease_ready(relay, missing)) {
         ready = false;
     }
     return redis_watch_ready(&relay->watch, missing) && ready;
@@ -281,7 +345,10 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
     if (relay->keeper)
         keeper_stop(relay->keeper);
     wait_for_sources(relay, deadline);
+    if (relay->loop_started)
+        lease_driver_release(relay->lease, timeout_ms < RELEASE_MS ? timeout_ms : RELEASE_MS);
     stop_loop(relay);
+    lease_driver_free(&relay->lease);
     lanes_free(&relay->lanes);        /* gives what is left back to the sources */
     http_server_free(&relay->server); /* so that every open request is answered */
     source_stream_free(&relay->stream);

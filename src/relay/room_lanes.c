@@ -18,12 +18,14 @@ static void drop(struct room_lanes *lanes, struct room_lane *room)
     }
     lane_list_remove(&room->links);
     HASH_DEL(lanes->table, room);
+    if (room->lent)
+        room->lent->lane = NULL;
     lanes_call_free(&room->call);
     free(room);
     metrics_change(METRIC_RELAY_LANES, -1);
 }
 
-static struct room_lane *add(struct room_lanes *lanes, struct lanes_port *port, const struct room_key *key)
+static struct room_lane *add(struct room_lanes *lanes, struct answer_port *port, const struct room_key *key)
 {
     struct room_lane *room = calloc(1, sizeof *room);
 
@@ -43,7 +45,7 @@ static struct room_lane *add(struct room_lanes *lanes, struct lanes_port *port, 
     return room;
 }
 
-struct room_lane *room_lanes_find(struct room_lanes *lanes, struct lanes_port *port,
+struct room_lane *room_lanes_find(struct room_lanes *lanes, struct answer_port *port,
                                   const struct room_key *key)
 {
     struct room_lane *room;
@@ -59,7 +61,7 @@ void room_lanes_rest(struct room_lanes *lanes, struct room_lane *room)
         drop(lanes, (struct room_lane *)(void *)lanes->idle.first);
 }
 
-void room_lanes_fini(struct room_lanes *lanes)
+void room_lanes_drop_all(struct room_lanes *lanes)
 {
     struct room_lane *room, *next;
 

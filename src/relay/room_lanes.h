@@ -19,6 +19,7 @@ struct room_lane {
     struct lane lane;
     struct room_key room;
     struct lanes_call *call; /* owned; NULL while the bus has it */
+    struct lanes_call *lent; /* borrowed; while the bus has it, and until its answer is read */
     uint64_t wait_until_ms;  /* in `waiting` */
     UT_hash_handle hh;
 };
@@ -29,11 +30,12 @@ struct room_lanes {
 };
 
 /* Finds the lane of room `key` or makes it, with a call that answers to `port`. NULL when out of memory. */
-struct room_lane *room_lanes_find(struct room_lanes *lanes, struct lanes_port *port,
+struct room_lane *room_lanes_find(struct room_lanes *lanes, struct answer_port *port,
                                   const struct room_key *key);
 /* The lane, which is in no list, has no work. Beyond LANES_IDLE_MAX the oldest such lane is dropped. */
 void room_lanes_rest(struct room_lanes *lanes, struct room_lane *room);
-/* Drops all lanes, out of whichever list they are in. */
-void room_lanes_fini(struct room_lanes *lanes);
+/* Drops all lanes, out of whichever list they are in: their events are abandoned, what is known of their
+ * rooms is forgotten. Answers that are still to come have no lane. */
+void room_lanes_drop_all(struct room_lanes *lanes);
 
 #endif

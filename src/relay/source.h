@@ -9,6 +9,7 @@
 #include "intake.h"
 #include "lanes.h"
 #include "redis_watch.h"
+#include "tenure.h"
 
 #define SOURCE_CONNECT_TIMEOUT_MS 2000u
 #define SOURCE_COMMAND_TIMEOUT_MS 5000u
@@ -20,6 +21,7 @@ struct source_context {
     const struct intake *intake;
     struct lanes *lanes;
     struct redis_watch *watch;
+    struct tenure *tenure; /* only while it is valid anything is read */
 };
 
 #endif

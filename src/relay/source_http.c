@@ -26,11 +26,13 @@ struct batch {
     size_t stored, skipped;
     bool abandoned, refused;
     uint64_t deadline_ms;
+    uint64_t tenure;            /* in which the request came */
     char message[MESSAGE_SIZE]; /* when refused */
 };
 
 struct source_http {
     struct source_context context; /* immutable */
+    struct lease_driver *lease;    /* borrowed */
     struct loop_timer *timer;
     struct wakeup idle;
     pthread_mutex_t lock;
@@ -185,9 +187,23 @@ static bool authorize(const struct config *config, struct http_exchange *exchang
     return false;
 }
 
+static void answer_standby(struct source_http *source, struct http_exchange *exchange)
+{
+    struct lease_status status;
+    char message[MESSAGE_SIZE];
+
+    lease_driver_status(source->lease, &status);
+    if (status.kind == LEASE_STATUS_STANDBY)
+        snprintf(message, sizeof message, "standby: the active relay is %s",
+                 status.name[0] ? status.name : "another one");
+    else
+        snprintf(message, sizeof message, "standby: no relay is active yet");
+    answer_unavailable(exchange, ERROR_CODE_UNAVAILABLE, message);
+}
+
 /* Reserves the events' places, all or none. */
 static struct batch *open_batch(struct source_http *source, const struct http_parcel *parcel,
-                                struct http_exchange *exchange, enum error_code *ret_code)
+                                struct http_exchange *exchange, uint64_t tenure, enum error_code *ret_code)
 {
     struct batch *batch = calloc(1, sizeof *batch);
     const struct config *config = source->context.config;
@@ -199,6 +215,7 @@ static struct batch *open_batch(struct source_http *source, const struct http_pa
     batch->exchange = exchange;
     batch->waiting = parcel->count;
     batch->skipped = parcel->skipped;
+    batch->tenure = tenure;
     batch->deadline_ms = clock_monotonic_ms() + 2 * config->relay_store_timeout_ms;
     pthread_mutex_lock(&source->lock);
     bool full = source->in_flight > 0 && (source->in_flight + parcel->count > config->relay_max_in_flight ||
@@ -225,6 +242,7 @@ static void submit(struct source_http *source, struct http_parcel *parcel, struc
         struct relay_event *event = parcel->events[i];
 
         parcel->events[i] = NULL;
+        event->tenure = batch->tenure;
         event->context = batch;
         event->done = on_done;
         lanes_submit(source->context.lanes, event);
@@ -244,9 +262,14 @@ void source_http_post(struct source_http *source, struct http_exchange *exchange
 {
     struct http_parcel parcel;
     enum error_code code;
+    uint64_t tenure = tenure_number(source->context.tenure);
 
     if (!authorize(source->context.config, exchange))
         return;
+    if (tenure == 0) {
+        answer_standby(source, exchange);
+        return;
+    }
     http_parcel_read(source->context.intake, http_body(exchange), parcel_max(source->context.config),
                      &parcel);
     if (parcel.status) {
@@ -256,7 +279,7 @@ void source_http_post(struct source_http *source, struct http_exchange *exchange
     } else if (parcel.count == 0) {
         answer_accepted(exchange, 0, parcel.skipped);
     } else {
-        struct batch *batch = open_batch(source, &parcel, exchange, &code);
+        struct batch *batch = open_batch(source, &parcel, exchange, tenure, &code);
         if (batch)
             submit(source, &parcel, batch);
         else
@@ -274,7 +297,7 @@ size_t source_http_max_body(const struct config *config)
     return one > BODY_MIN ? one : BODY_MIN;
 }
 
-enum err source_http_new(const struct source_context *context, struct loop *loop,
+enum err source_http_new(const struct source_context *context, struct loop *loop, struct lease_driver *lease,
                          struct source_http **ret_source)
 {
     struct source_http *source = calloc(1, sizeof *source);
@@ -282,6 +305,7 @@ enum err source_http_new(const struct source_context *context, struct loop *loop
     if (!source)
         return ERR_NO_MEMORY;
     source->context = *context;
+    source->lease = lease;
     pthread_mutex_init(&source->lock, NULL);
     wakeup_init(&source->idle);
     enum err err = loop_timer_new(loop, answer_late, source, &source->timer);

@@ -7,18 +7,19 @@
 #include <roomcast/io/http_server.h>
 #include <roomcast/io/loop.h>
 
+#include "lease_driver.h"
 #include "source.h"
 
 #define HTTP_BATCH_MAX 1000u /* events of one request, and at most relay.max_in_flight */
 
 struct source_http;
 
-/* While the loop does not run. */
-enum err source_http_new(const struct source_context *context, struct loop *loop,
+/* While the loop does not run. `lease` is borrowed. */
+enum err source_http_new(const struct source_context *context, struct loop *loop, struct lease_driver *lease,
                          struct source_http **ret_source) MUST_CHECK;
 /* Largest body that can hold something useful. */
 size_t source_http_max_body(const struct config *config);
-/* Answers the exchange, now or later. */
+/* Answers the exchange, now or later; with 503 while another relay is the active one. */
 void source_http_post(struct source_http *source, struct http_exchange *exchange);
 /* New requests are answered with 503; those that are open may finish. Any thread. */
 void source_http_stop(struct source_http *source);

@@ -16,6 +16,7 @@
 
 #define WAIT_MS       100u /* for a message, when nothing waits to be taken in */
 #define WAIT_SHORT_MS 10u
+#define STANDBY_MS    50u
 #define DRAIN_MS      100u /* at the end, for what has arrived: publishers may never pause */
 
 struct source_pubsub {
@@ -31,7 +32,19 @@ struct source_pubsub {
     struct redis_client *subscriber, *writer; /* a subscribed connection cannot write dead letters */
     struct backoff backoff, writer_backoff;
     struct backlog backlog;
+    uint64_t tenure; /* as this thread last saw it; 0: standby */
 };
+
+static void count_dropped(const char *reason)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+
+    metrics_inc(METRIC_RELAY_DROPPED);
+    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_warn("event_dropped", LOG_TEXT("source", "pubsub"), LOG_TEXT("reason", reason),
+                 LOG_U64("suppressed", suppressed));
+}
 
 /* --- finished events --- */
 
@@ -41,6 +54,8 @@ static void on_done(struct relay_event *event)
     struct source_pubsub *source = event->context;
     size_t bytes = event->text.len;
 
+    if (event->outcome == EVENT_ABANDONED)
+        count_dropped("another relay works, or memory is short");
     if (event->outcome != EVENT_REFUSED)
         relay_event_free(&event);
     else if (!inbox_put(&source->refused, &event->item.item))
@@ -64,17 +79,6 @@ static bool writer_connected(struct source_pubsub *source)
     }
     backoff_fail(&source->writer_backoff, clock_monotonic_ms());
     return false;
-}
-
-static void count_dropped(const char *reason)
-{
-    static struct log_limit limit = LOG_LIMIT(1000);
-    uint64_t suppressed;
-
-    metrics_inc(METRIC_RELAY_DROPPED);
-    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
-        log_warn("event_dropped", LOG_TEXT("source", "pubsub"), LOG_TEXT("reason", reason),
-                 LOG_U64("suppressed", suppressed));
 }
 
 /* Nobody sends it again: without a dead letter it is lost, and counted as that. */
@@ -105,6 +109,7 @@ static void bury_refused(struct source_pubsub *source)
 
 static void submit(struct source_pubsub *source, struct relay_event *event)
 {
+    event->tenure = source->tenure;
     event->context = source;
     event->done = on_done;
     atomic_fetch_add(&source->in_flight, 1);
@@ -218,8 +223,39 @@ static bool is_over(struct source_pubsub *source)
            (source->backlog.count == 0 && atomic_load(&source->in_flight) == 0);
 }
 
+/* A standby does not listen: the active relay hears the same. */
+static void stand_by(struct source_pubsub *source)
+{
+    struct backlog_item *item;
+
+    redis_client_disconnect(source->subscriber);
+    redis_watch_leave(source->context.watch, REDIS_LINK_PUBSUB);
+    while ((item = backlog_take(&source->backlog)) != NULL) {
+        count_dropped("another relay works");
+        free(item);
+    }
+}
+
+static void follow_tenure(struct source_pubsub *source)
+{
+    uint64_t number = tenure_number(source->context.tenure);
+
+    if (number == source->tenure)
+        return;
+    if (number == 0)
+        stand_by(source);
+    else if (source->tenure == 0)
+        redis_watch_use(source->context.watch, REDIS_LINK_PUBSUB);
+    source->tenure = number;
+}
+
 static void turn(struct source_pubsub *source)
 {
+    follow_tenure(source);
+    if (source->tenure == 0) {
+        wakeup_wait(&source->wakeup, STANDBY_MS);
+        return;
+    }
     if (redis_client_is_connected(source->subscriber)) {
         read_message(source);
         return;
@@ -267,7 +303,6 @@ enum err source_pubsub_new(const struct source_context *context, struct source_p
     backlog_init(&source->backlog, PUBSUB_BACKLOG_EVENTS, PUBSUB_BACKLOG_BYTES);
     wakeup_init(&source->wakeup);
     inbox_init(&source->refused, wakeup_raise, &source->wakeup);
-    redis_watch_use(context->watch, REDIS_LINK_PUBSUB);
     enum err err = redis_client_new(&options, &source->subscriber, problem);
     if (err == ERR_OK)
         err = redis_client_new(&options, &source->writer, problem);

@@ -14,12 +14,18 @@
 #include "stream_table.h"
 #include "wakeup.h"
 
-#define BATCH          100u   /* entries of one read; each may be as large as Redis allows */
-#define ACK_BATCH      1000u  /* entries acknowledged at once */
-#define BLOCK_MS       200u   /* a blocking read, when nothing is in flight */
+#define BATCH_FIRST    8u                     /* entries of one read */
+#define BATCH_MAX      32u                    /* after many small ones */
+#define READ_BYTES     (SOURCE_BYTES_MAX / 4) /* of one read, by what the last ones weighed */
+#define ACK_BATCH      1000u                  /* entries acknowledged at once */
+#define BLOCK_MS       200u   /* a blocking read, when nothing is in flight; far below the lease */
 #define BLOCK_SHORT_MS 10u    /* while acknowledgements may become due */
 #define CLAIM_EVERY_MS 10000u /* looks for entries nobody works on */
 #define CLAIM_IDLE_MS  30000u
+#define PAUSE_MS       20u /* until the next look, while nothing may be read */
+#define STANDBY_MS     50u
+#define PROBE_MS       1000u /* a standby asks Redis so often whether it is there */
+#define REREAD_MS      5000u /* after an entry could not be finished off, whose order does not matter */
 
 /* The same for every relay, whatever its host is called: a successor then reads as its own pending entries
  * what its predecessor left, in order and before anything new. Under a name of its own it would only claim
@@ -39,12 +45,65 @@ struct source_stream {
     struct redis_client *client;
     struct backoff backoff;
     struct stream_table table;
+    uint64_t tenure;           /* as this thread last saw it; 0: standby */
     bool reading_pending;      /* what this or an earlier relay left unacknowledged comes first */
     char after[REDIS_ID_SIZE]; /* while reading_pending */
+    bool halted;               /* nothing is read until the table is empty; then from the first pending one */
+    uint64_t reread_ms;        /* when to halt for that reason; 0: no reason */
+    struct backoff halt;       /* while memory is short */
+    unsigned batch;            /* entries of the next read, at most */
+    size_t weight;             /* bytes of an entry, as the last reads had them */
+    uint64_t probe_ms;         /* standby: when to ask for Redis */
     char claim_cursor[REDIS_ID_SIZE];
     uint64_t claim_next_ms;
     const char *ids[ACK_BATCH];
 };
+
+/* --- reading again --- */
+
+/* What was read and could not be taken on stays pending in Redis. What came after it must not pass it:
+ * nothing more is read until all that is in hand has come to its end, and then again from the first pending
+ * entry. */
+static void halt(struct source_stream *source)
+{
+    source->halted = true;
+}
+
+static void halt_for_memory(struct source_stream *source)
+{
+    backoff_fail(&source->halt, clock_monotonic_ms());
+    halt(source);
+}
+
+/* For an entry that no order matters for. */
+static void reread_later(struct source_stream *source)
+{
+    if (!source->reread_ms)
+        source->reread_ms = clock_monotonic_ms() + REREAD_MS;
+}
+
+static void begin_pending(struct source_stream *source)
+{
+    source->reading_pending = true;
+    snprintf(source->after, sizeof source->after, "0");
+}
+
+/* False while it has to wait. */
+static bool come_to_the_start(struct source_stream *source)
+{
+    uint64_t now = clock_monotonic_ms();
+
+    if (source->reread_ms && now >= source->reread_ms)
+        halt(source);
+    if (!source->halted)
+        return true;
+    if (source->table.count > 0 || backoff_left(&source->halt, now) > 0)
+        return false;
+    source->halted = false;
+    source->reread_ms = 0;
+    begin_pending(source);
+    return true;
+}
 
 /* --- finished events --- */
 
@@ -67,6 +126,8 @@ static void settle_event(struct source_stream *source, struct relay_event *event
     struct stream_entry *entry = event->entry;
 
     stream_table_settle(&source->table, entry, states[event->outcome]);
+    if (event->outcome == EVENT_ABANDONED)
+        halt(source);
     if (event->outcome == EVENT_REFUSED)
         entry->event = event;
     else
@@ -120,15 +181,14 @@ static bool connect_now(struct source_stream *source)
 
     if (err == ERR_OK)
         err = redis_group_ensure(source->client, &source->group);
-    if (err == ERR_OK)
+    if (err == ERR_OK && source->tenure)
         err = prove(source);
     if (err != ERR_OK) {
         lost(source);
         return false;
     }
     backoff_succeed(&source->backoff);
-    source->reading_pending = true;
-    snprintf(source->after, sizeof source->after, "0");
+    begin_pending(source);
     redis_watch_report(source->context.watch, REDIS_LINK_STREAM, true, NULL);
     return true;
 }
@@ -155,6 +215,8 @@ static bool bury_refused(struct source_stream *source)
             return false;
         relay_event_free(&entry->event);
         entry->state = err == ERR_OK ? ENTRY_FINISHED : ENTRY_FORGOTTEN;
+        if (err != ERR_OK)
+            reread_later(source);
     }
     return true;
 }
@@ -183,8 +245,8 @@ static bool flush(struct source_stream *source)
 /* Nothing more is to be done with this entry but to acknowledge it. */
 static void finish_entry(struct source_stream *source, const char *id)
 {
-    /* Out of memory: it stays unacknowledged and is claimed later. */
-    (void)stream_table_add(&source->table, id, ENTRY_FINISHED, 0);
+    if (!stream_table_add(&source->table, id, ENTRY_FINISHED, 0))
+        reread_later(source);
 }
 
 /* It may have been stored before; nobody can tell. */
@@ -205,6 +267,8 @@ static void reject_entry(struct source_stream *source, const struct redis_entry 
 {
     if (bury(source, reason, entry->id, entry->event) == ERR_OK)
         finish_entry(source, entry->id);
+    else
+        reread_later(source);
 }
 
 static void submit_entry(struct source_stream *source, const char *id, struct relay_event *event)
@@ -212,8 +276,10 @@ static void submit_entry(struct source_stream *source, const char *id, struct re
     event->entry = stream_table_add(&source->table, id, ENTRY_IN_LANES, event->text.len);
     if (!event->entry) {
         relay_event_free(&event);
+        halt_for_memory(source);
         return;
     }
+    event->tenure = source->tenure;
     event->context = source;
     event->done = on_done;
     lanes_submit(source->context.lanes, event);
@@ -241,13 +307,14 @@ static void take_event(struct source_stream *source, const struct redis_entry *e
         reject_entry(source, entry, reason);
         break;
     case INTAKE_NO_MEMORY:
+        halt_for_memory(source);
         break;
     }
 }
 
 static void take_entries(struct source_stream *source, const struct redis_entries *entries)
 {
-    for (size_t i = 0; i < entries->count; i++) {
+    for (size_t i = 0; i < entries->count && !source->halted; i++) {
         const struct redis_entry *entry = &entries->items[i];
 
         if (stream_table_has(&source->table, entry->id))
@@ -263,6 +330,23 @@ static void take_entries(struct source_stream *source, const struct redis_entrie
     }
 }
 
+/* What a read weighed decides how many entries the next one asks for: Redis gives that many, whatever their
+ * size. More at once only step by step, fewer at once. */
+static void weigh(struct source_stream *source, const struct redis_entries *entries)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < entries->count; i++)
+        bytes += entries->items[i].event.len;
+    if (entries->count == 0)
+        return;
+    bytes /= entries->count;
+    source->weight = bytes > source->weight ? bytes : (3 * source->weight + bytes) / 4;
+    source->batch = source->batch * 2 < BATCH_MAX ? source->batch * 2 : BATCH_MAX;
+    if (source->weight > READ_BYTES / source->batch)
+        source->batch = source->weight < READ_BYTES ? (unsigned)(READ_BYTES / source->weight) : 1;
+}
+
 /* How many more entries may be taken in. */
 static unsigned room_left(const struct source_stream *source)
 {
@@ -270,7 +354,8 @@ static unsigned room_left(const struct source_stream *source)
 
     if (source->table.count >= limit || source->table.bytes_in_lanes >= SOURCE_BYTES_MAX)
         return 0;
-    return limit - source->table.count < BATCH ? (unsigned)(limit - source->table.count) : BATCH;
+    return limit - source->table.count < source->batch ? (unsigned)(limit - source->table.count)
+                                                       : source->batch;
 }
 
 static enum err read_pending(struct source_stream *source, unsigned count, struct redis_entries *entries)
@@ -281,6 +366,8 @@ static enum err read_pending(struct source_stream *source, unsigned count, struc
         snprintf(source->after, sizeof source->after, "%s", entries->items[entries->count - 1].id);
     else if (err == ERR_OK)
         source->reading_pending = false;
+    if (err == ERR_OK && !source->reading_pending)
+        backoff_succeed(&source->halt);
     return err;
 }
 
@@ -295,6 +382,17 @@ static enum err claim(struct source_stream *source, unsigned count, uint64_t now
     return err;
 }
 
+/* So short that a read of a relay whose lease has lapsed is over before another one takes over, which reads
+ * the pending entries. */
+static unsigned block_ms(const struct source_stream *source)
+{
+    uint64_t lease_ms = source->context.config->relay_lease_ms;
+
+    if (source->table.count)
+        return BLOCK_SHORT_MS;
+    return lease_ms && lease_ms / 8 < BLOCK_MS ? (unsigned)lease_ms / 8 : BLOCK_MS;
+}
+
 static void read_entries(struct source_stream *source, unsigned count)
 {
     struct redis_entries entries = {.items = NULL};
@@ -306,12 +404,12 @@ static void read_entries(struct source_stream *source, unsigned count)
     else if (now >= source->claim_next_ms)
         err = claim(source, count, now, &entries);
     else
-        err = redis_read_new(source->client, &source->group, count,
-                             source->table.count ? BLOCK_SHORT_MS : BLOCK_MS, &entries);
+        err = redis_read_new(source->client, &source->group, count, block_ms(source), &entries);
     if (err != ERR_OK) {
         failed(source, err);
         return;
     }
+    weigh(source, &entries);
     take_entries(source, &entries);
     redis_entries_release(&entries);
     if (!redis_client_is_connected(source->client)) /* while writing a dead letter */
@@ -328,9 +426,33 @@ static bool is_over(struct source_stream *source)
            (source->table.in_lanes == 0 && !redis_client_is_connected(source->client));
 }
 
+/* What an earlier tenure, ours or another relay's, left pending comes first in a new one. */
+static void follow_tenure(struct source_stream *source)
+{
+    uint64_t number = tenure_number(source->context.tenure);
+
+    if (number != source->tenure && number != 0)
+        halt(source);
+    source->tenure = number;
+}
+
+static void stand_by(struct source_stream *source)
+{
+    uint64_t now = clock_monotonic_ms();
+
+    wakeup_wait(&source->wakeup, STANDBY_MS);
+    if (now < source->probe_ms)
+        return;
+    source->probe_ms = now + PROBE_MS;
+    if (redis_ping(source->client) != ERR_OK && !redis_client_is_connected(source->client))
+        lost(source);
+}
+
 static void turn(struct source_stream *source)
 {
     bool stopping = atomic_load(&source->stopping);
+
+    follow_tenure(source);
 
     if (!redis_client_is_connected(source->client)) {
         uint64_t left = backoff_left(&source->backoff, clock_monotonic_ms());
@@ -343,8 +465,12 @@ static void turn(struct source_stream *source)
     if (!flush(source))
         return;
     unsigned room = room_left(source);
-    if (stopping || room == 0)
+    if (stopping)
         wakeup_wait(&source->wakeup, 50);
+    else if (source->tenure == 0)
+        stand_by(source);
+    else if (room == 0 || !come_to_the_start(source) || !tenure_is_valid(source->context.tenure))
+        wakeup_wait(&source->wakeup, PAUSE_MS);
     else
         read_entries(source, room);
 }
@@ -376,6 +502,7 @@ enum err source_stream_new(const struct source_context *context, struct source_s
         return ERR_NO_MEMORY;
     source->context = *context;
     source->group = (struct redis_group){config->redis_stream, config->redis_group, CONSUMER};
+    source->batch = BATCH_FIRST;
     snprintf(source->claim_cursor, sizeof source->claim_cursor, "0-0");
     wakeup_init(&source->wakeup);
     inbox_init(&source->finished, wakeup_raise, &source->wakeup);

@@ -1,12 +1,22 @@
-/* Reads the Redis stream as a member of its consumer group (PROTOCOL 2).
+/* Reads the Redis stream as a member of its consumer group (PROTOCOL 2), while its relay's tenure is valid.
  *
  * An entry is acknowledged only when it was stored, skipped, or written to the dead letters. All relays of a
- * group are one consumer, "relay": on every connection its unacknowledged entries come first, in order, also
- * those of a relay that died on another host. Entries of other consumers (relays of old, which had names of
- * their own) are claimed after 30 s. Two relays at once on one group are not supported for order; each may
- * then take in what the other is storing, and the event's id keeps it stored once. At relay.max_in_flight
- * reading stops and Redis keeps the backlog. Thread: has one of its own, which owns the client and the table
- * of entries; finished events reach it by inbox. */
+ * group are one consumer, "relay": on every connection and at the beginning of a tenure its unacknowledged
+ * entries come first, in order, also those of a relay that died on another host. When an entry has to be
+ * forgotten (another relay works, memory is short), nothing more is read until all that is in hand has ended,
+ * and then from the first pending entry again: no later event of its room passes it.
+ *
+ * Entries of other consumers (relays of old, which had names of their own) are claimed after 30 s, and so is
+ * what a relay read after its tenure was over (tenure.h); newer events of their rooms may have been stored
+ * meanwhile.
+ *
+ * At relay.max_in_flight or SOURCE_BYTES_MAX reading stops and Redis keeps the backlog. How many entries a
+ * read asks for follows from what the last ones weighed, 8 at first and 32 at most: beside the events in
+ * flight it takes about a quarter of SOURCE_BYTES_MAX, twice while it is taken in; a sudden change from small
+ * entries to huge ones takes 32 of those once.
+ *
+ * Thread: has one of its own, which owns the client and the table of entries; finished events reach it by
+ * inbox. */
 #ifndef ROOMCAST_RELAY_SOURCE_STREAM_H
 #define ROOMCAST_RELAY_SOURCE_STREAM_H
 

@@ -16,7 +16,7 @@ enum entry_state {
     ENTRY_IN_LANES,  /* the event is the lanes' */
     ENTRY_REFUSED,   /* to be written to the dead letters */
     ENTRY_FINISHED,  /* to be acknowledged */
-    ENTRY_FORGOTTEN, /* left to a later claim: removed at the next flush */
+    ENTRY_FORGOTTEN, /* stays pending, to be read again: removed at the next flush */
 };
 
 /*   IN_LANES -> FINISHED -> (acknowledged, removed)      IN_LANES -> REFUSED -> FINISHED or FORGOTTEN

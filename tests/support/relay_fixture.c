@@ -260,7 +260,8 @@ static struct config *load(const struct relay_fixture *fixture, const char *cons
 {
     char redis_url[192];
     const char *const own[] = {redis_url, "ROOMCAST_RELAY_LISTEN=127.0.0.1:0",
-                               "ROOMCAST_RELAY_API_KEY=" FIXTURE_KEY, "ROOMCAST_NODE_NAME=relay-under-test"};
+                               "ROOMCAST_RELAY_API_KEY=" FIXTURE_KEY, "ROOMCAST_NODE_NAME=relay-under-test",
+                               "ROOMCAST_RELAY_LEASE_MS=0"};
     char *environment[32] = {NULL}; /* the first of a name counts */
     char *arguments[] = {NULL};
     size_t count = 0;

@@ -77,6 +77,8 @@ METRIC_ROW(RELAY_EPOCHS_EMPTY, COUNTER, RELAY, "roomcast_relay_epochs_total", "r
 METRIC_ROW(RELAY_EPOCHS_UNREADABLE, COUNTER, RELAY, "roomcast_relay_epochs_total", "reason=\"unreadable\"", "")
 METRIC_ROW(RELAY_EPOCHS_ROLLBACK, COUNTER, RELAY, "roomcast_relay_epochs_total", "reason=\"rollback\"", "")
 METRIC_ROW(RELAY_EPOCHS_FULL, COUNTER, RELAY, "roomcast_relay_epochs_total", "reason=\"full\"", "")
+METRIC_ROW(RELAY_ACTIVE, GAUGE, RELAY, "roomcast_relay_active", "", "1 while this relay reads and stores, 0 while another one does or the lease cannot be renewed")
+METRIC_ROW(RELAY_TAKEOVERS, COUNTER, RELAY, "roomcast_relay_takeovers_total", "", "Times this relay became the active one by the lease")
 METRIC_ROW(RELAY_IN_FLIGHT, GAUGE, RELAY, "roomcast_relay_in_flight", "", "Events taken in and not yet finished")
 METRIC_ROW(RELAY_LANES, GAUGE, RELAY, "roomcast_relay_rooms", "", "Rooms whose position the relay holds in memory")
 METRIC_ROW(REDIS_UP, GAUGE, RELAY, "roomcast_redis_up", "", "1 while the Redis connection works")

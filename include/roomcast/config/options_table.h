@@ -43,6 +43,7 @@ OPTION(relay_listen, ADDRESS, "relay.listen", "127.0.0.1:9091", 0, 0, "", RELAY,
 OPTION(relay_api_key, SECRET, "relay.api_key", "", 0, 1024, "", RELAY, "bearer key of POST /v1/events; without one that endpoint refuses everybody")
 OPTION(relay_max_event_bytes, INT, "relay.max_event_bytes", "524288", 1024, 8388608, "bytes", RELAY, "largest domain event")
 OPTION(relay_max_in_flight, INT, "relay.max_in_flight", "1024", 1, 65536, "events", RELAY, "events taken in and not yet stored; then reading stops")
+OPTION(relay_lease_ms, INT, "relay.lease_ms", "3000", 0, 30000, "ms", RELAY, "how long a relay that fell silent keeps others from taking over, at least 500; 0: this is the only relay, and there must be no other")
 OPTION(relay_store_timeout_ms, INT, "relay.store_timeout_ms", "5000", 100, 60000, "ms", RELAY, "wait for NATS to confirm a stored event before asking again")
 
 OPTION(auth_hmac_secret, SECRET, "auth.hmac_secret", "", 0, 4096, "", NODE, "secret of HS256/384/512 tokens, at least 32 bytes")

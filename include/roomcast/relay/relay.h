@@ -5,8 +5,9 @@
  *   HTTP ----------/         \--> dead letters
  *
  * An event is acknowledged to its source only after the bus has stored it. Order within a room is the order
- * of arrival, through faults too. Memory is bounded: above relay.max_in_flight reading stops. Thread: start
- * and stop on the main thread; the relay has threads of its own. */
+ * of arrival, through faults too. Of several relays one works, by a lease on the bus, and the others stand
+ * by. Memory is bounded: above relay.max_in_flight reading stops. Thread: start and stop on the main thread;
+ * the relay has threads of its own. */
 #ifndef ROOMCAST_RELAY_RELAY_H
 #define ROOMCAST_RELAY_RELAY_H
 
@@ -38,9 +39,11 @@ void relay_on_bus_event(struct relay *relay, enum bus_event event);
 /* True when it can do its work now; otherwise appends what is missing: "redis: connection refused". Any
  * thread. */
 bool relay_ready(struct relay *relay, struct buffer *missing);
+/* It could work, and waits while another relay does. Any thread. */
+bool relay_is_standby(struct relay *relay);
 uint16_t relay_http_port(const struct relay *relay);
-/* Stops reading, lets what is in flight finish for at most `timeout_ms`, ends its threads. Events not stored
- * by then stay unacknowledged in Redis. Accepts NULL, nulls. */
+/* Stops reading, lets what is in flight finish for at most `timeout_ms`, gives the lease up, ends its
+ * threads. Events not stored by then stay unacknowledged in Redis. Accepts NULL, nulls. */
 void relay_stop(struct relay **relay, uint64_t timeout_ms);
 
 #endif

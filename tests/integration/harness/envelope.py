@@ -73,6 +73,15 @@ def decode(data):
     return members
 
 
+def trail(members):
+    """The stream sequences of the events before, newest first, of a decoded envelope."""
+    data, at, seqs = members.get("trail", b""), 0, []
+    while at < len(data):
+        value, at = _read_varint(data, at)
+        seqs.append(seqs[-1] - value if seqs else value)
+    return seqs
+
+
 def of_chat(chat, seq, changes=None):
     """A valid envelope for this chat, with the changes given."""
     members = {

@@ -10,6 +10,7 @@ from .waiting import seconds
 class NatsClient:
     def __init__(self, port):
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds())
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
         self._next_sid = 1
         self._messages = collections.deque()

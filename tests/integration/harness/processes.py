@@ -334,6 +334,21 @@ class Relay(Program):
     def choose_ports(self):
         self.options["relay.listen"] = f"127.0.0.1:{free_port()}"
 
+    def is_ready(self):
+        """At work. A relay beside an active one is ready too, but see is_standby."""
+        return self.readyz_is("ready")
+
+    def is_standby(self):
+        return self.readyz_is("standby")
+
+    def readyz_is(self, text):
+        answer = self.readyz()
+        return answer.status == 200 and answer.body.decode().strip() == text
+
+    def wait_standby(self, timeout=30):
+        eventually(self.is_standby, timeout, f"{self.name} stands by; its log ends with:\n{self.log_tail()}")
+        return self
+
 
 class Node(Program):
     executable = "roomcast"

@@ -30,6 +30,7 @@ struct bench {
     struct bus *bus;
     struct loop *loop;
     struct loop_wake *end;
+    struct tenure tenure;
     struct lanes *lanes;
     pthread_t thread;
     atomic_uint outcomes[3];
@@ -48,8 +49,11 @@ static void *run_loop(void *context)
 
 static void start_lanes(struct bench *bench)
 {
-    const struct lanes_options options = {
-        .loop = bench->loop, .bus = bench->bus, .prefix = "t", .store_timeout_ms = 1000};
+    const struct lanes_options options = {.loop = bench->loop,
+                                          .bus = bench->bus,
+                                          .prefix = "t",
+                                          .tenure = &bench->tenure,
+                                          .store_timeout_ms = 1000};
 
     assert_int_equal(lanes_new(&options, &bench->lanes), ERR_OK);
     assert_int_equal(pthread_create(&bench->thread, NULL, run_loop, bench->loop), 0);
@@ -72,6 +76,9 @@ static int setup(void **state)
     assert_non_null(bench);
     assert_int_equal(bus_memory_new(&memory, &callbacks, &inner), ERR_OK);
     bench->bus = faulty_bus_new(inner);
+    tenure_init(&bench->tenure);
+    tenure_begin(&bench->tenure);
+    tenure_extend(&bench->tenure, UINT64_MAX);
     assert_int_equal(loop_new(&bench->loop), ERR_OK);
     assert_int_equal(loop_wake_new(bench->loop, end_loop, bench, &bench->end), ERR_OK);
     start_lanes(bench);
@@ -111,6 +118,7 @@ static void submit(struct bench *bench, unsigned room, const char *id)
     assert_int_equal(room_key_for_user((struct slice){user, (size_t)len}, &domain.room), ERR_OK);
     struct relay_event *event = relay_event_new(&domain, text, slice_of(id), slice_of("test"));
     assert_non_null(event);
+    event->tenure = 1;
     event->context = bench;
     event->done = on_done;
     lanes_submit(bench->lanes, event);
