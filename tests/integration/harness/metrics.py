@@ -19,6 +19,10 @@ class Metrics:
         name, *labels = (key,) if isinstance(key, str) else key
         return (name, tuple(labels)) in self._samples
 
+    def items(self):
+        """((name, label values), value) of every sample."""
+        return self._samples.items()
+
     def total(self, name):
         """Over all labels."""
         values = [value for (sample, _), value in self._samples.items() if sample == name]

@@ -54,6 +54,8 @@ class Process:
     """One child process. `start` may be called again after `stop` or `kill`: same directory, same ports."""
 
     stop_seconds = 15
+    command_prefix = ()  # words before the command, as nsenter's, for a network namespace of its own
+    host = "127.0.0.1"  # where it listens
 
     def __init__(self, name, directory):
         self.name = name
@@ -80,7 +82,7 @@ class Process:
         """Starts it without waiting until it is ready."""
         assert not self.is_running(), f"{self.name} runs already"
         self._signals_sent = set()
-        command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, self.command())]
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *self.command_prefix, *map(str, self.command())]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -189,17 +191,21 @@ class NatsServer(Process):
 
     @property
     def url(self):
-        return f"nats://127.0.0.1:{self.port}"
+        return f"nats://{self.host}:{self.port}"
 
     def command(self):
-        command = ["nats-server", "--name", self.name, "--addr", "127.0.0.1", "--port", self.port]
+        command = ["nats-server", "--name", self.name, "--addr", self.host, "--port", self.port]
         command += ["--http_port", self.monitor_port, "--jetstream", "--store_dir", self.directory / "store"]
         if self.cluster:
             command += self.cluster.flags(self.index)
         return command
 
     def is_ready(self):
-        return get(f"http://127.0.0.1:{self.monitor_port}/healthz").status == 200
+        return get(f"{self.monitor_url}/healthz").status == 200
+
+    @property
+    def monitor_url(self):
+        return f"http://{self.host}:{self.monitor_port}"
 
 
 class NatsCluster:
@@ -207,14 +213,14 @@ class NatsCluster:
 
     def __init__(self, directory, size=3):
         self.route_ports = [free_port() for _ in range(size)]
+        self.route_hosts = ["127.0.0.1"] * size
         self.servers = [
             NatsServer(pathlib.Path(directory) / f"nats-{i}", f"nats-{i}", cluster=self, index=i) for i in range(size)
         ]
 
     def flags(self, index):
-        routes = ",".join(f"nats://127.0.0.1:{port}" for port in self.route_ports)
-        own = f"nats://127.0.0.1:{self.route_ports[index]}"
-        return ["--cluster_name", "tests", "--cluster", own, "--routes", routes]
+        addresses = [f"nats://{host}:{port}" for host, port in zip(self.route_hosts, self.route_ports)]
+        return ["--cluster_name", "tests", "--cluster", addresses[index], "--routes", ",".join(addresses)]
 
     @property
     def url(self):
@@ -356,12 +362,12 @@ class Node(Program):
 
     def choose_ports(self):
         self.port = free_port()
-        self.options["listen"] = f"127.0.0.1:{self.port}"
-        self.options["admin.listen"] = f"127.0.0.1:{free_port()}"
+        self.options["listen"] = f"{self.host}:{self.port}"
+        self.options["admin.listen"] = f"{self.host}:{free_port()}"
 
     @property
     def url(self):
-        return f"ws://127.0.0.1:{self.port}/ws"
+        return f"ws://{self.host}:{self.port}/ws"
 
 
 class Dev(Node):
