@@ -16,6 +16,7 @@ from networks import Host, Network  # noqa: E402
 
 STREAM = "roomcast_events_1"
 NODES = 3
+RELAY_OPTIONS = {"stream.replicas": 3, "relay.lease_ms": 3000}
 
 
 class DrillStack(Stack):
@@ -25,10 +26,15 @@ class DrillStack(Stack):
     def __init__(self, directory, relays, node_options):
         directory = pathlib.Path(directory)
         cluster = NatsCluster(directory)
-        super().__init__(directory, NODES, cluster, node_options, {"stream.replicas": len(cluster.servers)})
+        super().__init__(directory, NODES, cluster, node_options, RELAY_OPTIONS)
         self.relays = [self.relay, *(self.new_relay(f"relay-{i}") for i in range(1, relays))]
         self.hosts = {}  # process name -> its host, with `build_networks`
         self._earlier = []  # counters of processes that were killed
+
+    def new_relay(self, name):
+        relay = super().new_relay(name)
+        relay.is_ready = lambda: relay.readyz().status == 200  # at work or standing by
+        return relay
 
     def start(self):
         super().start()
@@ -131,15 +137,12 @@ class DrillStack(Stack):
         return replicas.compare([replicas.read_copy(server.directory / "store", STREAM) for server in self.nats.servers])
 
     def active_relay(self):
-        """The relay that has just stored something."""
         running = [relay for relay in self.relays if relay.is_running()]
-        before = [stored(relay) for relay in running]
 
-        def busy():
-            grown = [(stored(relay) - was, relay) for relay, was in zip(running, before)]
-            return max(grown, key=lambda pair: pair[0]) if any(more for more, _ in grown) else None
+        def active():
+            return next((relay for relay in running if relay.metrics()["roomcast_relay_active"] == 1), None)
 
-        return eventually(busy, 30, "a relay stores events")[1]
+        return eventually(active, 30, "a relay is at work")
 
     # -- counters
 
@@ -155,7 +158,3 @@ class DrillStack(Stack):
             for key, value in scraped.items():
                 sums[key] += int(value)
         return sums
-
-
-def stored(relay):
-    return relay.metrics()["roomcast_relay_events_total", "result", "stored"]
