@@ -66,6 +66,7 @@ void feed_begin_epoch(struct feed *feed, const char *epoch)
     feed->page_from = feed->page_to = 0;
     feed->has_conflict = false;
     feed->before = (struct position){.seq = 0};
+    feed->begin = FEED_BEGIN_UNKNOWN;
 }
 
 void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
@@ -183,6 +184,8 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
     slot->stream_seq = event->stream_seq;
     slot->id_hash = event->id_hash;
     history_locate(&feed->history, seq, &event->trail);
+    if (seq == 1)
+        feed->begin = event->trail.count == 0 ? FEED_BEGIN_EMPTY : FEED_BEGIN_OTHER;
     if (feed->lead_seq == 0 || seq < feed->lead_seq || feed->lead_seq < feed->history.first) {
         feed->lead_seq = seq;
         feed->lead = event->trail;
@@ -328,8 +331,8 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
         return action;
     if (feed->waiters && (feed->are_waiters_due || feed->waiters_due_ms <= now_ms))
         feed_look_at_waiters(feed, rules, now_ms);
-    if (feed_next_answer(feed, &action) || feed_next_head(feed, now_ms, &action) ||
-        feed_next_read(feed, rules, now_ms, may_read > 0, &action))
+    if (feed_next_answer(feed, &action) || feed_next_extent(feed, &action) ||
+        feed_next_head(feed, now_ms, &action) || feed_next_read(feed, rules, now_ms, may_read > 0, &action))
         return action;
     if (feed->history.bytes > rules->max_bytes) /* what was read for waiters who are gone */
         feed_trim(feed, rules);

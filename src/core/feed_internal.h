@@ -11,11 +11,12 @@
 
 #include <string.h>
 
-#define RETRY_FIRST_MS 50u
-#define RETRY_MAX_MS   2000u
-#define CONFIRM_MS     250u /* between the leader's words that it does not hold an event */
-#define AHEAD_TRIES    3u   /* how often a leader that knows less than others is asked again */
-#define AHEAD_PAUSE_MS 200u /* before it is */
+#define RETRY_FIRST_MS  50u
+#define RETRY_MAX_MS    2000u
+#define CONFIRM_MS      250u  /* between the leader's words that it does not hold an event */
+#define AHEAD_TRIES     3u    /* how often a leader that knows less than others is asked again */
+#define AHEAD_PAUSE_MS  200u  /* before it is */
+#define EXTENT_FRESH_MS 2000u /* an empty room's position may be so old: nothing expires that soon */
 
 static inline bool same_epoch(const char *a, const char *b)
 {
@@ -82,6 +83,7 @@ void feed_step_over_gone(struct feed *feed);
 
 /* feed_waiters.c */
 void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms);
+bool feed_next_extent(struct feed *feed, struct feed_action *ret_action);
 /* The next one that can be answered. */
 bool feed_next_answer(struct feed *feed, struct feed_action *ret_action);
 /* All waiters of both lists, linked by `next`. */

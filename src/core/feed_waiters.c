@@ -117,6 +117,51 @@ static void want_word(struct feed *feed, const struct feed_rules *rules, const s
         feed_want_head(feed, now_ms); /* now, also when it was to be asked later: somebody waits */
 }
 
+/* --- rooms that hold nothing --- */
+
+static bool knows_extent(struct feed *feed, const struct feed_rules *rules, uint64_t since_ms)
+{
+    if (!rules->extent || rules->extent->asked_ms >= since_ms)
+        return true;
+    feed->wants_extent = true;
+    return false;
+}
+
+/* Whatever was stored since the room was seen empty is still in the stream, or was taken away by the room's
+ * own limit, which takes the oldest first. */
+static bool holds_all_since(const struct feed_rules *rules, const struct position *since)
+{
+    const struct feed_extent *extent = rules->extent;
+    struct position_empty empty;
+
+    return extent && extent->is_known && position_parse_empty(since, &empty) &&
+           extent->created_s == empty.created_s && extent->last_seq >= empty.last_seq &&
+           extent->first_seq <= empty.last_seq + 1;
+}
+
+/* The client saw the room empty. Then it has missed all of the present epoch, if that was the first since:
+ * nothing stood before its first event. */
+static int look_from_empty(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter)
+{
+    bool is_empty = position_is_empty(&feed->position);
+
+    if (waiter->is_catching_up) { /* it has been here all the time */
+        if (!is_empty && !position_is_empty(&feed->before))
+            return FEED_UNPROVEN;
+        waiter->since = feed->position;
+        waiter->since.seq = is_empty ? 0 : feed->begins_at;
+        return is_empty ? FEED_RECOVERED : PENDING;
+    }
+    if (!knows_extent(feed, rules, waiter->came_ms))
+        return PENDING;
+    if (!holds_all_since(rules, &waiter->since))
+        return FEED_UNPROVEN;
+    waiter->is_from_empty = true;
+    waiter->since = feed->position;
+    waiter->since.seq = 0;
+    return is_empty ? FEED_RECOVERED : PENDING;
+}
+
 static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                  uint64_t now_ms)
 {
@@ -127,12 +172,21 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
             want_word(feed, rules, waiter, now_ms);
             return PENDING;
         }
+        if (position_is_empty(&feed->position) &&
+            !knows_extent(feed, rules,
+                          waiter->came_ms > EXTENT_FRESH_MS ? waiter->came_ms - EXTENT_FRESH_MS : 0))
+            return PENDING;
         if (!waiter->has_since)
             return FEED_AT_POSITION;
         if (feed_has_gap(feed)) {
             feed->are_events_awaited = true;
             return PENDING;
         }
+    }
+    if (!waiter->is_from_empty && position_is_empty(&waiter->since)) {
+        int verdict = look_from_empty(feed, rules, waiter);
+        if (verdict != PENDING || feed->wants_extent)
+            return verdict;
     }
     /* A session that has been in the room all the time, while its numbering began anew. */
     if (waiter->is_catching_up && feed->before.epoch[0] != '\0' &&
@@ -146,7 +200,12 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
         return look_ahead(feed, waiter, now_ms);
     if (waiter->since.seq == feed->position.seq)
         return FEED_RECOVERED;
-    return waiter->is_catching_up ? look_at_page(feed, rules, waiter) : look_behind(feed, rules, waiter);
+    if (waiter->is_catching_up)
+        return look_at_page(feed, rules, waiter);
+    int verdict = look_behind(feed, rules, waiter);
+    return verdict == FEED_RECOVERED && waiter->is_from_empty && feed->begin != FEED_BEGIN_EMPTY
+               ? FEED_UNPROVEN
+               : verdict;
 }
 
 /* --- all of them --- */
@@ -191,9 +250,26 @@ void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uin
 void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter, uint64_t now_ms)
 {
     waiter->came_ms = now_ms;
+    waiter->is_from_empty = false;
     waiter->tries = 0;
     waiter->tried_ms = 0;
     put(feed, rules, waiter, now_ms);
+}
+
+bool feed_next_extent(struct feed *feed, struct feed_action *action)
+{
+    if (!feed->wants_extent || feed->is_extent_asked)
+        return false;
+    feed->wants_extent = false;
+    feed->is_extent_asked = true;
+    *action = (struct feed_action){.kind = FEED_ASK_EXTENT};
+    return true;
+}
+
+void feed_on_extent(struct feed *feed)
+{
+    feed->is_extent_asked = false;
+    feed->are_waiters_due = feed->waiters != NULL;
 }
 
 /* Nothing has happened to the room since it was judged. */

@@ -101,6 +101,13 @@ void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bu
     bus->ops->get(bus, &request, done, context);
 }
 
+void bus_ask_extent(struct bus *bus, uint64_t timeout_ms, bus_last_done done, void *context)
+{
+    const struct bus_get_request request = {.kind = BUS_GET_EXTENT, .subject = "", .timeout_ms = timeout_ms};
+
+    bus->ops->get(bus, &request, done, context);
+}
+
 enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options, char *problem)
 {
     return bus->ops->ensure_stream(bus, options, problem);

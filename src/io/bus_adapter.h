@@ -11,6 +11,7 @@ enum bus_get_kind {
     BUS_GET_NEXT,      /* bus_next(): the first one behind `seq` */
     BUS_GET_AT_ANY,    /* bus_read(): the one at `seq`, from any copy */
     BUS_GET_AT_LEADER, /* the same from the leader's */
+    BUS_GET_EXTENT,    /* bus_ask_extent(): no message, and the subject is empty */
 };
 struct bus_get_request {
     enum bus_get_kind kind;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <roomcast/base/buffer.h>
+#include <roomcast/base/clock.h>
 
 struct event_task {
     struct task task;
@@ -145,6 +146,7 @@ enum err bus_memory_new(const struct bus_memory_options *options, const struct b
     bus->base.ops = &memory_ops;
     if (callbacks)
         bus->callbacks = *callbacks;
+    bus->created_s = clock_wall_ms() / 1000;
     memory_store_init(&bus->store, options->max_bytes);
     pthread_mutex_init(&bus->lock, NULL);
     sem_init(&bus->work, 0, 0);

@@ -32,6 +32,7 @@ struct task {
 struct bus_memory {
     struct bus base;
     struct bus_callbacks callbacks; /* immutable */
+    uint64_t created_s;             /* immutable: Unix seconds */
     char *ev, *live;                /* immutable: "<prefix>.ev." and "<prefix>.live." */
     pthread_t thread;
     struct inbox queue;

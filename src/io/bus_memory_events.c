@@ -98,6 +98,8 @@ static const struct memory_event *find_locked(const struct bus_memory *bus,
     case BUS_GET_AT_ANY: /* there is one copy */
     case BUS_GET_AT_LEADER:
         return memory_store_at(&bus->store, request->subject, request->seq);
+    case BUS_GET_EXTENT:
+        return NULL;
     }
     return NULL;
 }
@@ -110,9 +112,17 @@ static struct last_answer *look_up_locked(struct bus_memory *bus, const struct b
     if (!answer)
         return NULL;
     answer->result.status = bus->stopping ? BUS_LAST_UNAVAILABLE : BUS_LAST_NONE;
+    if (request->kind == BUS_GET_EXTENT && !bus->stopping) {
+        const struct memory_event *first = bus->store.events;
+        answer->result.status = BUS_LAST_FOUND;
+        answer->result.extent = (struct bus_extent){.first_seq = first ? first->seq : bus->store.last_seq + 1,
+                                                    .last_seq = bus->store.last_seq,
+                                                    .created_s = bus->created_s};
+    }
     if (event) {
         memcpy(answer->data, event->data, event->len);
-        answer->result = (struct bus_last_result){BUS_LAST_FOUND, event->seq, {answer->data, event->len}};
+        answer->result = (struct bus_last_result){
+            .status = BUS_LAST_FOUND, .stream_seq = event->seq, .data = {answer->data, event->len}};
     }
     return answer;
 }

@@ -27,11 +27,19 @@ static void answer_get(struct request *request, struct slice data)
 {
     struct jetstream_last_answer answer;
 
+    if (request->get.kind == BUS_GET_EXTENT) {
+        struct bus_last_result extent = {.status = BUS_LAST_UNAVAILABLE};
+        if (jetstream_decode_extent(data, &extent.extent))
+            extent.status = BUS_LAST_FOUND;
+        request->done.get(request->context, &extent);
+        return;
+    }
     if (request->get.kind == BUS_GET_AT_LEADER)
         jetstream_decode_at(data, request->get.subject, request->get.seq, &answer);
     else
         jetstream_decode_last(data, request->get.subject, &answer);
-    struct bus_last_result result = {answer.status, answer.stream_seq, {answer.data, answer.data_len}};
+    struct bus_last_result result = {
+        .status = answer.status, .stream_seq = answer.stream_seq, .data = {answer.data, answer.data_len}};
     request->done.get(request->context, &result);
     free(answer.data);
 }
@@ -189,18 +197,24 @@ static void encode_get(const struct bus_get_request *what, struct buffer *body)
     case BUS_GET_AT_LEADER:
         jetstream_encode_at(what->seq, body);
         break;
+    case BUS_GET_EXTENT:
+        break;
     }
 }
 
 static natsStatus publish_get(struct bus_nats *bus, natsConnection *connection,
                               const struct bus_get_request *what, uint64_t token)
 {
+    static const char *const apis[] = {
+        [BUS_GET_LAST] = "STREAM.MSG.GET", [BUS_GET_NEXT] = "STREAM.MSG.GET",
+        [BUS_GET_AT_ANY] = "DIRECT.GET",   [BUS_GET_AT_LEADER] = "STREAM.MSG.GET",
+        [BUS_GET_EXTENT] = "STREAM.INFO",
+    };
     char api[128], reply[REPLY_SIZE];
     struct buffer body;
     natsStatus s = NATS_NO_MEMORY;
 
-    snprintf(api, sizeof api, "$JS.API.%s.GET.%s", what->kind == BUS_GET_AT_ANY ? "DIRECT" : "STREAM.MSG",
-             bus->stream);
+    snprintf(api, sizeof api, "$JS.API.%s.%s", apis[what->kind], bus->stream);
     format_reply(bus, token, reply);
     buffer_init(&body, GET_BODY_MAX);
     encode_get(what, &body);

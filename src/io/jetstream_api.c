@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* A message of the server's default max_payload (1 MiB, up to 64 MiB) in base64, and room for its headers. */
 #define ANSWER_MAX (96u * 1024 * 1024)
@@ -227,4 +228,40 @@ enum bus_last_status jetstream_judge_direct(const struct jetstream_direct_header
     if (strcmp(headers->stream, stream) != 0 || strcmp(headers->sequence, wanted) != 0)
         return BUS_LAST_UNAVAILABLE;
     return strcmp(headers->subject, subject) == 0 ? BUS_LAST_FOUND : BUS_LAST_NONE;
+}
+
+/* Go writes times as RFC 3339: "2026-11-25T14:00:00.123456789Z". */
+static bool read_second(const char *text, uint64_t *ret_second)
+{
+    struct tm tm = {.tm_year = 0};
+
+    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+                        &tm.tm_min, &tm.tm_sec) != 6)
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    time_t second = timegm(&tm);
+    if (second <= 0)
+        return false;
+    *ret_second = (uint64_t)second;
+    return true;
+}
+
+bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent)
+{
+    json_t *root = parse(json);
+    const json_t *state = json_object_get(root, "state");
+    const json_t *first = json_object_get(state, "first_seq"), *last = json_object_get(state, "last_seq");
+    struct bus_extent extent;
+    bool good = !json_object_get(root, "error") && json_is_integer(first) && json_is_integer(last) &&
+                json_integer_value(first) >= 0 && json_integer_value(last) >= 0 &&
+                read_second(json_string_value(json_object_get(root, "created")), &extent.created_s);
+
+    if (good) {
+        extent.first_seq = (uint64_t)json_integer_value(first);
+        extent.last_seq = (uint64_t)json_integer_value(last);
+        *ret_extent = extent;
+    }
+    json_decref(root);
+    return good;
 }

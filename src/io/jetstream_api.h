@@ -54,4 +54,7 @@ struct jetstream_direct_headers {
 enum bus_last_status jetstream_judge_direct(const struct jetstream_direct_headers *headers,
                                             const char *stream, const char *subject, uint64_t seq);
 
+/* The answer to $JS.API.STREAM.INFO. False: it cannot be understood, or is an error. */
+bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent);
+
 #endif

@@ -222,6 +222,7 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     snprintf(hub->instance, sizeof hub->instance, "%s.%s", hub->config->node_name, random);
     hub->now_ms = clock_monotonic_ms();
     hub->feed_rules = (struct feed_rules){
+        .extent = &hub->extent,
         .max_events = (uint32_t)hub->config->resume_max_events,
         .max_bytes = hub->config->resume_max_bytes,
         .fresh_ms = FRESH_MS,

@@ -34,7 +34,10 @@ struct hub_channel {
     uint64_t replay_until_ms;
     struct hub_channel *prev, *next;     /* in hub->by_use: the one used longest ago first */
     struct hub_channel *prev_w, *next_w; /* in hub->wanting, while is_wanting */
-    bool is_wanting;                     /* wants to read from the stream, which is busy for others */
+    struct hub_channel *prev_x, *next_x; /* in hub->asking_extent, while wants_extent */
+    bool wants_extent;
+    bool is_wanting;      /* wants to read from the stream, which is busy for others */
+    bool has_gap;         /* a gap was counted, and not yet its end */
     bool presence_is_due; /* signals may have been missed: the others are asked once the bus answers */
 
     struct typing_limit typing;
@@ -73,9 +76,12 @@ struct hub {
     uint64_t now_ms;
     unsigned bus_changes_seen; /* of *bus_changes */
     struct feed_rules feed_rules;
-    size_t history_bytes;        /* of all feeds */
-    struct hub_channel *by_use;  /* all, utlist */
-    struct hub_channel *wanting; /* utlist */
+    struct feed_extent extent;         /* what the stream holds, as last heard */
+    uint64_t extent_sent_ms;           /* of the question under way; 0: none */
+    struct hub_channel *asking_extent; /* utlist: they wait for its answer */
+    size_t history_bytes;              /* of all feeds */
+    struct hub_channel *by_use;        /* all, utlist */
+    struct hub_channel *wanting;       /* utlist */
     uint64_t last_channel_number;
     unsigned reading; /* FEED_READ and FEED_ASK_NEXT under way */
 };
@@ -89,8 +95,9 @@ struct hub_reading {
     enum feed_action_kind kind; /* FEED_ASK_HEAD, FEED_READ, FEED_ASK_NEXT */
     struct feed_ask ask;
     enum bus_last_status status;
-    uint64_t stream_seq; /* FOUND */
-    char *data;          /* FOUND: the envelope; owned */
+    struct bus_extent extent; /* FOUND, FEED_ASK_EXTENT */
+    uint64_t stream_seq;      /* FOUND */
+    char *data;               /* FOUND: the envelope; owned */
     size_t len;
 };
 

@@ -63,6 +63,7 @@ static void on_answer(void *context, const struct bus_last_result *result)
 {
     struct hub_reading *reading = context;
     reading->status = result->status;
+    reading->extent = result->extent;
     if (result->status == BUS_LAST_FOUND) {
         reading->stream_seq = result->stream_seq;
         reading->len = result->data.len;
@@ -74,6 +75,28 @@ static void on_answer(void *context, const struct bus_last_result *result)
     }
     if (!inbox_put(&reading->hub->readings, &reading->item))
         hub_reading_free(reading);
+}
+
+/* One question for all rooms. */
+static void ask_extent(struct hub *hub, struct hub_channel *channel)
+{
+    channel->wants_extent = true;
+    DL_APPEND2(hub->asking_extent, channel, prev_x, next_x);
+    struct hub_reading *reading = hub->extent_sent_ms == 0 ? calloc(1, sizeof *reading) : NULL;
+    if (!reading) /* it is under way; or without memory, then who waits times out */
+        return;
+    hub->extent_sent_ms = hub->now_ms;
+    reading->hub = hub;
+    reading->kind = FEED_ASK_EXTENT;
+    metrics_inc(METRIC_READS_EXTENT);
+    bus_ask_extent(hub->bus, ASK_TIMEOUT_MS, on_answer, reading);
+}
+
+static void stop_asking_extent(struct hub *hub, struct hub_channel *channel)
+{
+    if (channel->wants_extent)
+        DL_DELETE2(hub->asking_extent, channel, prev_x, next_x);
+    channel->wants_extent = false;
 }
 
 static void tell_feed(struct hub *hub, struct hub_channel *channel, enum feed_action_kind kind,
@@ -161,6 +184,12 @@ static const struct {
     [FEED_LOSS_TIMEOUT] = {"the stream could not be asked in time", METRIC_LOST_TIMEOUT},
 };
 
+static void note_gap(struct hub_channel *channel)
+{
+    metrics_inc(METRIC_GAPS_DETECTED);
+    channel->has_gap = true;
+}
+
 static void log_gap(struct hub *hub, const struct hub_channel *channel, uint64_t seq)
 {
     static struct log_limit limit = LOG_LIMIT(1000);
@@ -174,7 +203,6 @@ static void tell_loss(struct hub *hub, struct hub_channel *channel, enum feed_lo
 {
     static struct log_limit limit = LOG_LIMIT(1000);
     uint64_t suppressed;
-    metrics_inc(METRIC_GAPS_LOST);
     metrics_inc(losses[loss].metric);
     if (log_limit_pass(&limit, hub->now_ms, &suppressed))
         log_warn("position_lost", LOG_SLICE("room", room_key_name(&channel->key)),
@@ -198,6 +226,9 @@ static void act(struct hub *hub, struct hub_channel *channel, const struct feed_
     case FEED_READ:
     case FEED_ASK_NEXT:
         read_stream(hub, channel, action);
+        return;
+    case FEED_ASK_EXTENT:
+        ask_extent(hub, channel);
         return;
     case FEED_DELIVER:
         hub_channel_send(hub, channel, action->frame, HUB_EVENT, NULL);
@@ -251,7 +282,7 @@ static void set_wanting(struct hub *hub, struct hub_channel *channel, bool is_wa
 /* Everything that the feed wants now. `bytes_before`: of its history, before whatever has happened to it. */
 static void run_feed(struct hub *hub, struct hub_channel *channel, size_t bytes_before)
 {
-    bool had_gap = feed_has_gap(&channel->feed), lost = false;
+    bool lost = false;
     for (;;) {
         unsigned may_read = hub->reading < READING_MAX ? READING_MAX - hub->reading : 0;
         struct feed_action action = feed_next(&channel->feed, &hub->feed_rules, hub->now_ms, may_read);
@@ -260,8 +291,10 @@ static void run_feed(struct hub *hub, struct hub_channel *channel, size_t bytes_
         lost |= action.kind == FEED_LOST;
         act(hub, channel, &action);
     }
-    if (had_gap && !lost && !feed_has_gap(&channel->feed))
-        metrics_inc(METRIC_GAPS_REPAIRED);
+    if (channel->has_gap && (lost || !feed_has_gap(&channel->feed))) {
+        channel->has_gap = false;
+        metrics_inc(lost ? METRIC_GAPS_LOST : METRIC_GAPS_REPAIRED);
+    }
     set_wanting(hub, channel, hub->reading >= READING_MAX && feed_wants_reads(&channel->feed, hub->now_ms));
     hub->history_bytes += channel->feed.history.bytes - bytes_before;
     keep_history_small(hub);
@@ -290,7 +323,7 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
     size_t before = channel->feed.history.bytes;
     switch (feed_on_live(&channel->feed, &hub->feed_rules, &event, hub->now_ms)) {
     case FEED_GAP:
-        metrics_inc(METRIC_GAPS_DETECTED);
+        note_gap(channel);
         log_gap(hub, channel, event.position.seq);
         break;
     case FEED_DUPLICATE:
@@ -316,24 +349,55 @@ static void run_wanting(struct hub *hub)
     }
 }
 
+/* Without an answer nothing can be proven by it, and nobody has to wait for that. */
+static void on_extent(struct hub *hub, const struct hub_reading *reading)
+{
+    hub->extent = (struct feed_extent){
+        .is_known = reading->status == BUS_LAST_FOUND,
+        .asked_ms = hub->extent_sent_ms,
+        .first_seq = reading->extent.first_seq,
+        .last_seq = reading->extent.last_seq,
+        .created_s = reading->extent.created_s,
+    };
+    hub->extent_sent_ms = 0;
+    struct hub_channel *channel = hub->asking_extent;
+    hub->asking_extent = NULL;
+    while (channel) {
+        struct hub_channel *next = channel->next_x;
+        channel->wants_extent = false;
+        feed_on_extent(&channel->feed);
+        run_feed(hub, channel, channel->feed.history.bytes); /* may ask again, for who has come meanwhile */
+        hub_channel_arm(hub, channel);
+        channel = next;
+    }
+}
+
+static void on_room_reading(struct hub *hub, const struct hub_reading *reading)
+{
+    if (reading->kind != FEED_ASK_HEAD)
+        hub->reading--;
+    struct hub_channel *channel = hub_find(hub, &reading->room);
+    if (!channel || channel->number != reading->channel_number)
+        return;
+    bool had_gap = feed_has_gap(&channel->feed);
+    size_t before = channel->feed.history.bytes;
+    on_reading(hub, channel, reading);
+    if (!had_gap && feed_has_gap(&channel->feed) && reading->kind == FEED_ASK_HEAD)
+        note_gap(channel);
+    run_feed(hub, channel, before);
+    hub_channel_arm(hub, channel);
+}
+
 void hub_feed_on_readings(struct hub *hub)
 {
     struct inbox_item *item = inbox_take(&hub->readings);
     while (item) {
         struct inbox_item *next = item->next;
         struct hub_reading *reading = (struct hub_reading *)item;
-        if (reading->kind != FEED_ASK_HEAD)
-            hub->reading--;
-        struct hub_channel *channel = hub_find(hub, &reading->room);
-        if (channel && channel->number == reading->channel_number) {
-            bool had_gap = feed_has_gap(&channel->feed);
-            size_t before = channel->feed.history.bytes;
-            on_reading(hub, channel, reading);
-            if (!had_gap && feed_has_gap(&channel->feed) && reading->kind == FEED_ASK_HEAD)
-                metrics_inc(METRIC_GAPS_DETECTED);
-            run_feed(hub, channel, before);
-            hub_channel_arm(hub, channel);
-        }
+        if (reading->kind == FEED_ASK_EXTENT)
+            on_extent(hub, reading);
+        else
+            on_room_reading(hub, reading);
         hub_reading_free(reading);
         item = next;
     }
@@ -379,6 +443,7 @@ void hub_feed_open(struct hub *hub, struct hub_channel *channel)
 void hub_feed_close(struct hub *hub, struct hub_channel *channel)
 {
     set_wanting(hub, channel, false);
+    stop_asking_extent(hub, channel);
     DL_DELETE(hub->by_use, channel);
     replay_unref(&channel->replay);
     hub->history_bytes -= channel->feed.history.bytes;

@@ -30,12 +30,14 @@ struct keeper {
 
 static enum err ensure(const struct keeper *keeper, char *problem)
 {
+    /* JetStream takes no duplicate window beyond the age of the messages. */
+    uint64_t dedup_s = keeper->config->stream_dedup_s, max_age_s = keeper->config->stream_max_age_s;
     const struct bus_stream_options options = {
         .replicas = (unsigned)keeper->config->stream_replicas,
         .max_age_s = keeper->config->stream_max_age_s,
         .max_bytes = keeper->config->stream_max_bytes,
         .max_per_subject = keeper->config->stream_max_per_room,
-        .dedup_s = keeper->config->stream_dedup_s,
+        .dedup_s = dedup_s < max_age_s ? dedup_s : max_age_s,
     };
 
     return bus_ensure_stream(keeper->bus, &options, problem);

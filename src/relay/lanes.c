@@ -209,6 +209,8 @@ static void on_head(struct lanes *lanes, struct room_lane *room, const struct la
     uint64_t now = loop_now_ms(lanes->options.loop), suppressed;
 
     random_text(epoch, EPOCH_LEN);
+    if (epoch[0] == '0') /* those are the positions of empty rooms: wire/position.h */
+        epoch[0] = 'z';
     if (call->head.kind == LANE_HEAD_FOREIGN && log_limit_pass(&limit, now, &suppressed))
         log_warn("head_unreadable", LOG_SLICE("room", room_key_name(&room->room)),
                  LOG_U64("stream_seq", call->head.stream_seq), LOG_TEXT("reason", call->problem),

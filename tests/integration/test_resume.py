@@ -108,6 +108,31 @@ def test_a_hundred_rooms_are_resumed_in_one_frame(stack, connect):
     again.expect_nothing_pending()
 
 
+def test_a_room_that_was_empty_is_resumed_from_its_beginning(stack, connect, open_client, extra_node, chat):
+    client, witness = connect(0), connect(1)
+    empty = client.subscribe(chat).position
+    assert empty["seq"] == 0
+    client.drop()
+    resumed(connect(1), chat, empty, [])  # still empty
+    witness.subscribe(chat)
+    missed = published(stack, witness, chat, 3)
+    for again in connect(0), connect(1), open_client(extra_node()):
+        resumed(again, chat, empty, missed)
+
+
+def test_a_room_whose_history_expired_meanwhile_is_not_resumed_from_its_emptiness(make_stack, open_client, chat):
+    """What came and went while the client was away is not passed off as nothing."""
+    stack = make_stack(nodes=1, relay_options={"stream.max_age_s": 60, "stream.max_bytes": 1 << 20}).start()
+    witness = open_client(stack.nodes[0])
+    empty = witness.subscribe(chat).position
+    published(stack, witness, chat, 2)
+    crowd_out = [Event(payload={"chat_id": str(uuid.uuid4()), "text": "x" * 100_000}) for _ in range(20)]
+    stack.xadd_all(crowd_out)  # the stream holds a megabyte: ours are gone
+    eventually(lambda: stack.pending_entries() == 0)
+    ack = open_client(stack.nodes[0]).subscribe(chat, since=empty)
+    assert ack["recovered"] is False and ack["replayed"] == 0
+
+
 # -- notifications
 
 
@@ -134,6 +159,23 @@ def test_missed_notifications_are_replayed_before_those_that_come_meanwhile(stac
     for event in events[1:]:
         again.expect("notification.new", id=event.id)
     again.expect_nothing_pending()
+
+
+def test_a_user_without_notifications_misses_none_either(stack, connect, user):
+    client = connect(0, user)
+    empty = client.connected["notifications"]
+    assert empty["seq"] == 0
+    client.drop()
+    witness = connect(1, user)
+    events = [Event("notification.created", payload={"user_id": user, "n": number}) for number in range(2)]
+    stack.xadd_all(events)
+    for event in events:
+        witness.expect("notification.new", id=event.id)
+    again = connect(0, user)
+    again.send(type="notifications.resume", since=empty)
+    assert again.expect("ack", action="notifications")["replayed"] == 2
+    for event in events:
+        again.expect("notification.new", id=event.id)
 
 
 def test_a_client_that_never_resumes_its_notifications_gets_the_new_ones_all_the_same(stack, connect, user):

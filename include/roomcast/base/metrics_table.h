@@ -28,6 +28,7 @@ METRIC_ROW(EVENTS_FETCHED, COUNTER, NODE, "roomcast_events_fetched_total", "", "
 METRIC_ROW(READS_HEAD, COUNTER, NODE, "roomcast_stream_reads_total", "of=\"head\"", "Questions to the stream, by what was asked for")
 METRIC_ROW(READS_EVENT, COUNTER, NODE, "roomcast_stream_reads_total", "of=\"event\"", "")
 METRIC_ROW(READS_NEXT, COUNTER, NODE, "roomcast_stream_reads_total", "of=\"next\"", "")
+METRIC_ROW(READS_EXTENT, COUNTER, NODE, "roomcast_stream_reads_total", "of=\"extent\"", "")
 METRIC_ROW(LOST_EXPIRED, COUNTER, NODE, "roomcast_positions_lost_total", "reason=\"expired\"", "POSITION_LOST told to a room, or to one client that lagged, by reason")
 METRIC_ROW(LOST_CONFLICT, COUNTER, NODE, "roomcast_positions_lost_total", "reason=\"conflict\"", "")
 METRIC_ROW(LOST_EPOCH, COUNTER, NODE, "roomcast_positions_lost_total", "reason=\"epoch\"", "")

@@ -30,7 +30,7 @@ OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "co
 OPTION(stream_max_age_s, INT, "stream.max_age_s", "3600", 60, 31536000, "s", RELAY, "how long an event can be resumed")
 OPTION(stream_max_bytes, INT, "stream.max_bytes", "1073741824", 1048576, 1099511627776, "bytes", RELAY, "size of the stream; the oldest events go first")
 OPTION(stream_max_per_room, INT, "stream.max_per_room", "1000", 1, 1000000, "events", RELAY, "events kept per room")
-OPTION(stream_dedup_s, INT, "stream.dedup_s", "300", 1, 3600, "s", RELAY, "how long a repeated event id is recognised")
+OPTION(stream_dedup_s, INT, "stream.dedup_s", "300", 1, 3600, "s", RELAY, "how long a repeated event id is recognised; never longer than stream.max_age_s")
 
 OPTION(redis_url, TEXT, "redis.url", "redis://127.0.0.1:6379/0", 1, 1024, "", RELAY, "redis://[user:password@]host:port/db")
 OPTION(redis_stream, TEXT, "redis.stream", "roomcast:events", 0, 256, "", RELAY, "stream to read; empty reads none")

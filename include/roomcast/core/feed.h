@@ -31,7 +31,15 @@
 #include <roomcast/core/history.h>
 #include <roomcast/core/replay.h>
 
+/* What the stream holds, of all rooms; the owner's, and the same for all feeds. */
+struct feed_extent {
+    bool is_known;     /* else nothing can be proven by it */
+    uint64_t asked_ms; /* it was so then */
+    uint64_t first_seq, last_seq, created_s;
+};
+
 struct feed_rules {
+    const struct feed_extent *extent; /* borrowed; NULL: never known */
     uint32_t max_events;        /* kept behind the position, and replayed to one client, at most; above 0 */
     size_t max_bytes;           /* of them */
     uint64_t fresh_ms;          /* a resume trusts what the leader said at most so long ago */
@@ -50,8 +58,9 @@ struct feed_waiter {
     uint64_t deadline_ms;     /* monotonic */
     /* the feed's own */
     uint64_t came_ms;
-    uint64_t tried_ms; /* `since` was ahead of what the leader said then */
-    unsigned tries;    /* so often */
+    bool is_from_empty; /* `since` was the position of an empty room, and is now the beginning of the epoch */
+    uint64_t tried_ms;  /* `since` was ahead of what the leader said then */
+    unsigned tries;     /* so often */
     int verdict;
 };
 
@@ -67,8 +76,9 @@ enum feed_loss { FEED_LOSS_EXPIRED, FEED_LOSS_CONFLICT, FEED_LOSS_EPOCH, FEED_LO
 
 enum feed_action_kind {
     FEED_NOTHING,
-    FEED_ASK_HEAD, /* read the room's last stored event from the leader, then feed_on_head() */
-    FEED_READ,     /* read what stands at `stream_seq`, then feed_on_read() */
+    FEED_ASK_HEAD,   /* read the room's last stored event from the leader, then feed_on_head() */
+    FEED_READ,       /* read what stands at `stream_seq`, then feed_on_read() */
+    FEED_ASK_EXTENT, /* learn what the stream holds, then feed_on_extent() */
     FEED_ASK_NEXT, /* read the room's first event behind `stream_seq` from the leader, then feed_on_next() */
     FEED_DELIVER,  /* `frame`, which is at feed->position, goes to all who are live. Borrowed until the next
                       call */
@@ -103,16 +113,21 @@ struct feed {
     char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
     struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
                                not known */
-    uint64_t begins_at;     /* ... which is this number of the epoch */
-    uint64_t lead_seq;      /* the lowest event that was seen, ... */
-    struct trail lead;      /* ... and what leads on from it: the window may not reach there yet */
-    uint64_t known;         /* the highest number that was heard of */
-    uint64_t held_from;     /* every event from here to the position is in the history */
-    uint64_t gone;          /* numbers up to here cannot be had any more */
-    uint64_t missing_to;    /* the highest number not yet seen, or above it: where reading begins */
-    uint64_t ahead_to;      /* no number above it holds its event */
-    uint64_t wanted_from;   /* a waiter needs the events from here on; 0: none needs any */
-    uint64_t wanted_to;     /* ... and the most modest of them from here on */
+    enum {
+        FEED_BEGIN_UNKNOWN,
+        FEED_BEGIN_EMPTY,
+        FEED_BEGIN_OTHER
+    } begin;                     /* what the room held before event 1 */
+    uint64_t begins_at;          /* ... which is this number of the epoch */
+    uint64_t lead_seq;           /* the lowest event that was seen, ... */
+    struct trail lead;           /* ... and what leads on from it: the window may not reach there yet */
+    uint64_t known;              /* the highest number that was heard of */
+    uint64_t held_from;          /* every event from here to the position is in the history */
+    uint64_t gone;               /* numbers up to here cannot be had any more */
+    uint64_t missing_to;         /* the highest number not yet seen, or above it: where reading begins */
+    uint64_t ahead_to;           /* no number above it holds its event */
+    uint64_t wanted_from;        /* a waiter needs the events from here on; 0: none needs any */
+    uint64_t wanted_to;          /* ... and the most modest of them from here on */
     uint64_t page_from, page_to; /* one that is catching up needs these; 0: none does */
     uint64_t gap_since_ms;       /* last step forward while something is missing; 0: nothing is */
 
@@ -143,8 +158,9 @@ struct feed {
     struct feed_waiter *waiters, **waiters_tail;
     struct feed_waiter *ready, **ready_tail; /* FEED_ANSWER is due */
     uint64_t waiters_due_ms;                 /* the earliest deadline, while any wait */
-    bool are_waiters_due;                    /* something changed that may answer some */
-    bool are_events_awaited;                 /* some wait until the room has gone on, or has no gap */
+    bool wants_extent, is_extent_asked;
+    bool are_waiters_due;    /* something changed that may answer some */
+    bool are_events_awaited; /* some wait until the room has gone on, or has no gap */
 };
 
 /* `now_ms` everywhere: monotonic. */
@@ -182,6 +198,9 @@ void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed
 void feed_on_next(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
                   enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
                   uint32_t jitter);
+
+/* rules->extent was asked for again, successfully or not. */
+void feed_on_extent(struct feed *feed);
 
 /* Events may have been missed (a lost link, dropped messages, a new leader): the leader is asked after
  * `delay_ms`, by which callers spread thousands of rooms. */

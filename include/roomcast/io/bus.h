@@ -108,10 +108,17 @@ struct bus_store_request {
 void bus_store(struct bus *bus, const struct bus_store_request *request, bus_store_done done, void *context);
 
 enum bus_last_status { BUS_LAST_FOUND, BUS_LAST_NONE, BUS_LAST_UNAVAILABLE };
+/* What the stream holds, of all subjects: everything that was stored from `first_seq` on, but for what each
+ * subject's own limit has taken away. */
+struct bus_extent {
+    uint64_t first_seq, last_seq; /* last_seq 0: nothing was ever stored */
+    uint64_t created_s;           /* when the stream was made, Unix seconds */
+};
 struct bus_last_result {
     enum bus_last_status status;
-    uint64_t stream_seq; /* FOUND */
-    struct slice data;   /* FOUND; borrowed for the call */
+    uint64_t stream_seq;      /* FOUND */
+    struct slice data;        /* FOUND; borrowed for the call */
+    struct bus_extent extent; /* bus_extent(): FOUND */
 };
 typedef void (*bus_last_done)(void *context, const struct bus_last_result *result);
 /* The last stored message of an event subject, from the stream's leader, never from a replica (ARCHITECTURE
@@ -134,6 +141,9 @@ enum bus_copy { BUS_ANY_COPY, BUS_LEADER_COPY };
  * message up for good asks once more. `done` as in bus_store. */
 void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bus_copy copy,
               uint64_t timeout_ms, bus_last_done done, void *context);
+
+/* What the stream holds, as its leader says: FOUND with `extent`, or UNAVAILABLE. `done` as in bus_store. */
+void bus_ask_extent(struct bus *bus, uint64_t timeout_ms, bus_last_done done, void *context);
 
 struct bus_stream_options {
     unsigned replicas;

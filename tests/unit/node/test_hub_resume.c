@@ -39,6 +39,57 @@ static void a_resume_is_answered_with_what_was_missed(void **state)
     hub_request_free(&at_end);
 }
 
+/* Asks with any cursor; the answer is the caller's. */
+static struct hub_request *resume_from(unsigned room, const struct position *since)
+{
+    struct room_key room_key = chat(room), user_key = user("anna");
+    struct hub_request *request = hub_request_new(HUB_JOIN, 0, &room_key, &user_key);
+    assert_non_null(request);
+    request->waiter.has_since = true;
+    request->waiter.since = *since;
+    hub_ask(world.hub, request);
+    return next_answer(0);
+}
+
+static void who_saw_the_room_empty_gets_all_that_came_since(void **state)
+{
+    (void)state;
+    struct position empty = join(0, 15, "anna");
+    struct hub_request *answer = resume_from(15, &empty); /* it still is */
+    assert_true(answer->is_recovered);
+    assert_null(answer->replay);
+    hub_request_free(&answer);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        publish(15, seq);
+    expect_frame(0, "\"seq\":3,");
+    answer = resume_from(15, &empty);
+    assert_true(answer->is_recovered && answer->is_all);
+    assert_int_equal(answer->replay->first.seq + answer->replay_at, 1);
+    assert_int_equal(answer->replay->count - answer->replay_at, 3);
+    hub_request_free(&answer);
+}
+
+static void an_empty_position_that_proves_nothing_is_not_recovered(void **state)
+{
+    (void)state;
+    struct position empty = join(0, 16, "anna"), plain = {.epoch = EPOCH_EMPTY};
+    publish(16, 1);
+    expect_frame(0, "\"seq\":1,");
+    struct position_empty parsed;
+    assert_true(position_parse_empty(&empty, &parsed));
+    parsed.created_s++; /* of another stream */
+    struct position elsewhere;
+    position_format_empty(&parsed, &elsewhere);
+    const struct position *const cursors[] = {&plain, &elsewhere};
+    for (int i = 0; i < 2; i++) {
+        struct hub_request *answer = resume_from(16, cursors[i]);
+        assert_int_equal(answer->status, ERR_OK);
+        assert_false(answer->is_recovered);
+        assert_int_equal(answer->position.seq, 1);
+        hub_request_free(&answer);
+    }
+}
+
 static void what_cannot_be_proven_is_answered_with_the_position_alone(void **state)
 {
     (void)state;
@@ -106,6 +157,8 @@ int main(void)
     if (random_init() != ERR_OK)
         return 1;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_saw_the_room_empty_gets_all_that_came_since, start, stop),
+        cmocka_unit_test_setup_teardown(an_empty_position_that_proves_nothing_is_not_recovered, start, stop),
         cmocka_unit_test_setup_teardown(a_resume_is_answered_with_what_was_missed, start, stop),
         cmocka_unit_test_setup_teardown(what_cannot_be_proven_is_answered_with_the_position_alone, start,
                                         stop),
