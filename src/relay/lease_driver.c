@@ -192,7 +192,7 @@ static void publish(struct lease_driver *driver)
     if (!driver->lease.holds)
         return;
     set_status(driver, LEASE_STATUS_PAUSED, "");
-    log_warn("relay_paused", LOG_TEXT("reason", "the lease could not be renewed in time"));
+    log_warn("relay_paused", LOG_TEXT("reason", "the lease could not be renewed"));
 }
 
 /* --- driving --- */

@@ -1,8 +1,10 @@
 #include "faulty_bus.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <roomcast/base/random.h>
 
@@ -14,6 +16,18 @@ struct faulty_bus {
     atomic_bool down, refuse;
     atomic_uint percent, stores;
     _Atomic(enum err) stream;
+    pthread_mutex_t lock;
+    bool holding;             /* under lock */
+    struct held_answer *held; /* under lock: the newest first */
+};
+
+/* Stands between the caller and the inner bus to keep an answer back. */
+struct held_answer {
+    struct held_answer *next;
+    struct faulty_bus *bus;
+    bus_store_done done;
+    void *context;
+    struct bus_store_result result;
 };
 
 /* Stands between the caller and the inner bus to turn an answer into none. */
@@ -71,6 +85,53 @@ static void store_and_lose_answer(struct faulty_bus *bus, const struct bus_store
     bus_store(bus->inner, request, lose_answer, lost);
 }
 
+static bool is_holding(struct faulty_bus *bus)
+{
+    pthread_mutex_lock(&bus->lock);
+    bool holding = bus->holding;
+    pthread_mutex_unlock(&bus->lock);
+    return holding;
+}
+
+static void answer_held(struct held_answer *held)
+{
+    while (held) {
+        struct held_answer *next = held->next;
+        held->done(held->context, &held->result);
+        free(held);
+        held = next;
+    }
+}
+
+static void hold_answer(void *context, const struct bus_store_result *result)
+{
+    struct held_answer *held = context;
+    struct faulty_bus *bus = held->bus;
+
+    held->result = *result;
+    held->result.problem = "";
+    pthread_mutex_lock(&bus->lock);
+    bool holding = bus->holding;
+    if (holding) {
+        held->next = bus->held;
+        bus->held = held;
+    }
+    pthread_mutex_unlock(&bus->lock);
+    if (!holding)
+        answer_held(held);
+}
+
+static void store_and_hold_answer(struct faulty_bus *bus, const struct bus_store_request *request,
+                                  bus_store_done done, void *context)
+{
+    struct held_answer *held = calloc(1, sizeof *held);
+
+    if (!held)
+        abort();
+    *held = (struct held_answer){.bus = bus, .done = done, .context = context};
+    bus_store(bus->inner, request, hold_answer, held);
+}
+
 static void store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
                   void *context)
 {
@@ -81,6 +142,8 @@ static void store(struct bus *base, const struct bus_store_request *request, bus
         answer(done, context, BUS_UNAVAILABLE);
     } else if (atomic_load(&bus->refuse)) {
         answer(done, context, BUS_REFUSED);
+    } else if (!strstr(request->subject, ".relay.lease") && is_holding(bus)) {
+        store_and_hold_answer(bus, request, done, context);
     } else if (random_below(100) >= atomic_load(&bus->percent)) {
         bus_store(bus->inner, request, done, context);
     } else if (random_below(3) == 0) {
@@ -119,6 +182,8 @@ static bool is_up(struct bus *bus)
 static void free_bus(struct bus *bus)
 {
     bus_free(&of(bus)->inner);
+    answer_held(of(bus)->held);
+    pthread_mutex_destroy(&of(bus)->lock);
     free(bus);
 }
 
@@ -132,6 +197,7 @@ struct bus *faulty_bus_new(struct bus *inner)
         abort();
     bus->base.ops = &ops;
     bus->inner = inner;
+    pthread_mutex_init(&bus->lock, NULL);
     return &bus->base;
 }
 
@@ -158,4 +224,15 @@ void faulty_bus_set_stream(struct bus *bus, enum err err)
 unsigned faulty_bus_stores(struct bus *bus)
 {
     return atomic_load(&of(bus)->stores);
+}
+
+void faulty_bus_hold(struct bus *bus, bool hold)
+{
+    pthread_mutex_lock(&of(bus)->lock);
+    struct held_answer *held = hold ? NULL : of(bus)->held;
+    of(bus)->holding = hold;
+    if (!hold)
+        of(bus)->held = NULL;
+    pthread_mutex_unlock(&of(bus)->lock);
+    answer_held(held);
 }

@@ -17,6 +17,8 @@ void faulty_bus_set_faults(struct bus *bus, unsigned percent);
 void faulty_bus_refuse(struct bus *bus, bool refuse);
 /* What bus_ensure_stream answers. */
 void faulty_bus_set_stream(struct bus *bus, enum err err);
+/* Answers to stores of events (not of the lease) are kept back; ended, they all come at once. */
+void faulty_bus_hold(struct bus *bus, bool hold);
 /* Stores asked for. */
 unsigned faulty_bus_stores(struct bus *bus);
 
