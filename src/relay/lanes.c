@@ -388,13 +388,12 @@ void lanes_free(struct lanes **pointer)
 
     if (!lanes)
         return;
+    room_lanes_drop_all(&lanes->rooms); /* before the port: calls that find it closed free themselves */
     if (lanes->port) {
         answer_port_close(lanes->port);
         abandon_inbox(lanes);
-    }
-    room_lanes_drop_all(&lanes->rooms);
-    if (lanes->port)
         answer_port_unref(lanes->port);
+    }
     loop_timer_free(&lanes->timer);
     loop_wake_free(&lanes->wake);
     buffer_fini(&lanes->envelope);
