@@ -119,3 +119,15 @@ def test_dead_letters_are_bounded(make_stack):
     eventually(lambda: stack.relay.metrics()[dead] == 1500)
     # XADD MAXLEN ~ keeps whole nodes of about 100 entries.
     assert 100 <= len(stack.dead_letters()) <= 300
+
+
+@pytest.mark.heavy
+def test_many_huge_entries_cost_no_more_memory_than_a_few(make_stack):
+    stack = make_stack(nodes=0)
+    stack.nats.start(), stack.redis_server.start()
+    for _ in range(40):
+        stack.redis.xadd("roomcast:events", {"event": "x" * (10 << 20)})
+    stack.relay.start()
+    dead = ("roomcast_relay_events_total", "result", "dead_letter")
+    eventually(lambda: stack.relay.metrics()[dead] == 40, timeout=30)
+    assert stack.relay.peak_memory() < 256 << 20

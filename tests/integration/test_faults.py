@@ -1,11 +1,13 @@
 """NATS and Redis that are absent, killed, restarted: everything comes back by itself, and what was accepted is
 delivered."""
+import shutil
 import socket
 
 import pytest
 
 from harness.events import message
 from harness.nats_wire import NatsClient
+from harness.stored import read_stream
 from harness.waiting import eventually
 
 
@@ -226,6 +228,34 @@ def test_nodes_and_relay_hear_of_an_election(make_stack, open_client, chat):
         client.expect("chat.message.posted", timeout=30, seq=1)
     for program in programs:
         assert program.metrics()["roomcast_nats_reconnects_total"] == 0
+
+
+def test_a_nats_that_lost_what_it_had_acknowledged_begins_a_new_epoch(make_stack, chat):
+    stack = make_stack(nodes=0).start()
+    store, backup = stack.nats.directory / "store", stack.nats.directory / "backup"
+    epochs = lambda: stack.relay.metrics()["roomcast_relay_epochs_total", "reason", "rollback"]
+    stored = lambda: stack.relay.metrics()["roomcast_relay_events_total", "result", "stored"]
+    stack.xadd_all([message(chat, number) for number in range(5)])
+    eventually(lambda: stored() == 5)
+    stack.nats.stop()
+    shutil.copytree(store, backup)
+    stack.nats.start()
+    lost = [message(chat, number) for number in range(5, 10)]
+    stack.xadd_all(lost)
+    eventually(lambda: stored() == 10)
+    stack.nats.stop()
+    shutil.rmtree(store)
+    shutil.copytree(backup, store)
+    stack.nats.start()
+    stack.xadd_all([message(chat, number) for number in range(10, 13)])
+    eventually(lambda: stored() == 13 and stack.pending_entries() == 0, timeout=20)
+    assert epochs() == 1
+    with stack.nats_client() as nats:
+        events = read_stream(nats)
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5, 1, 2, 3]
+    assert events[4].epoch == events[0].epoch != events[5].epoch == events[7].epoch
+    places = [event.stream_seq for event in events]
+    assert [event.trail for event in events] == [places[:index][::-1] for index in range(8)]
 
 
 def test_a_stream_of_another_shape_is_a_clear_error_and_stays_as_it_is(make_stack):

@@ -148,6 +148,11 @@ class Process:
             self.kill()
             raise AssertionError(f"{self.name} did not end:\n{self.log_tail()}") from None
 
+    def peak_memory(self):
+        """Bytes that were resident at most."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024
+
     def kill(self):
         """kill -9."""
         if self.is_running():

@@ -255,7 +255,7 @@ static void relay_counts_what_redis_trimmed(void **state)
     assert_int_equal(metrics_get(METRIC_RELAY_DROPPED), dropped + 2);
 }
 
-/* Not supported for order, but nothing is lost, doubled or left behind. */
+/* With the lease off that is not supported, but nothing is lost, doubled or left behind. */
 static void two_relays_store_every_event_once(void **state)
 {
     (void)state;
