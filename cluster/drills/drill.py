@@ -100,7 +100,7 @@ class Drill:
             self.stack.build_networks()
         users = options.clients if traits["notifications"] else 0
         self.plan = Plan(options.events, options.rooms, users, options.seed)
-        self.swarm = Swarm([node.url for node in self.stack.nodes], self.plan, options.careless)
+        self.swarm = Swarm([node.url for node in self.stack.nodes], self.plan, options.careless, traits["typing"])
         self.publisher = Publisher(self.plan, self.stack.redis_server.port, options.rate)
         self.ledgers = []
 
@@ -322,7 +322,8 @@ class Drill:
             self.failures.append(f"{times} x {complaint}")
 
     def finish(self, result):
-        """After the servers have ended."""
+        """Ends the clients, then the servers; what is left of those completes the result."""
+        self.swarm.stop()
         self.failures += self.stack.close()
         if result is not None:
             result["replicas"] = self.stack.compare_replicas()
@@ -413,12 +414,13 @@ def allow_descriptors(clients):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def run(doc, make_faults, *, use_networks=False, may_report=False, notifications=True, offline_s=0.1, **defaults):
+def run(doc, make_faults, *, use_networks=False, may_report=False, notifications=True, typing=True, offline_s=0.1, **defaults):
     """The main program of a drill's script. `make_faults(drill)` runs while events are published. `defaults`: of the
     options. `may_report`: NATS itself may lose what it had acknowledged, which clients are to be told."""
     usual = {"clients": 200, "events": 20000, "rate": 400, "rooms": 40, "cut_every": 15}
     options = parse_arguments(doc, {**usual, **defaults})
-    traits = {"networks": use_networks, "may_report": may_report, "notifications": notifications, "offline_s": offline_s}
+    traits = {"networks": use_networks, "may_report": may_report, "notifications": notifications}
+    traits |= {"typing": typing, "offline_s": offline_s}
     if use_networks:
         networks.enter()
     name = pathlib.Path(sys.argv[0]).name

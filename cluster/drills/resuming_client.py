@@ -134,7 +134,7 @@ class ResumingClient:
         elif not connection.pinged_at and now - connection.heard_at > SILENCE_SECONDS:
             self._send(connection, type="ping")
             connection.pinged_at = now
-        elif random.random() < self.swarm.sweep_s / TYPING_SECONDS:
+        elif self.swarm.does_type and random.random() < self.swarm.sweep_s / TYPING_SECONDS:
             chat = random.choice(self.chats)
             if self.subscriptions[chat].is_acked:
                 self._send(connection, type="chat.typing", chat_id=chat)

@@ -16,11 +16,12 @@ OFFLINE_EXTRA_SECONDS = 0.5
 class Swarm:
     sweep_s = 0.5
 
-    def __init__(self, node_urls, plan, is_careless):
+    def __init__(self, node_urls, plan, is_careless, does_type):
         self.loop = asyncio.new_event_loop()
         self.plan = plan
         self.is_careless = is_careless  # clients forget their positions with the connection
         self.nodes = [(url.hostname, url.port, url.path) for url in map(urllib.parse.urlsplit, node_urls)]
+        self.does_type = does_type
         self.clients = []
         self.counts = collections.Counter()
         self.complaints = collections.Counter()  # what must not happen -> how often
@@ -56,14 +57,19 @@ class Swarm:
         self.call(begin)
 
     def stop(self):
+        """All connections end, without a word. May be called again."""
         if not self._thread.is_alive():
             return
 
-        def end():
+        async def end():
             for client in self.clients:
                 client.end()
+            connecting = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in connecting:
+                task.cancel()
+            await asyncio.gather(*connecting, return_exceptions=True)
 
-        self.call(end)
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(60)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
 
