@@ -85,8 +85,9 @@ void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
 }
 
 /* The trail of an epoch's first events reaches back to what stood before it. That is what we delivered last;
- * or nothing stood there any more, and nothing can have been stored and expired since the leader said that we
- * are at the end. Not so for a stream that was made anew: its numbers are low again. */
+ * or nothing stood there any more, because all has expired, and nothing can have been stored and expired
+ * since the leader said that we are at the end. Not so when what we delivered is too young to have expired,
+ * and in a stream that was made anew: its numbers are low again. */
 bool feed_follows_on(const struct feed *feed, const struct feed_rules *rules, const struct feed_event *event,
                      uint64_t now_ms, uint64_t *ret_before)
 {
@@ -103,8 +104,10 @@ bool feed_follows_on(const struct feed *feed, const struct feed_rules *rules, co
     }
     if (reaches_back)
         return place != 0 && trail->seqs[seq - 1] == place;
-    return (is_empty || trail->count == seq - 1) && event->stream_seq > place && feed->has_end &&
-           now_ms <= feed->end_ms + 2 * rules->verify_every_ms;
+    if (!feed->has_end || now_ms > feed->end_ms + 2 * rules->verify_every_ms)
+        return false;
+    return is_empty || (trail->count == seq - 1 && event->stream_seq > place &&
+                        now_ms > feed->moved_ms + 2 * rules->verify_every_ms);
 }
 
 /* --- what is kept --- */
@@ -262,8 +265,10 @@ void feed_trim(struct feed *feed, const struct feed_rules *rules)
 {
     uint64_t keep = feed->position.seq > rules->max_events ? feed->position.seq - rules->max_events + 1 : 1;
 
-    if (feed->wanted_from != 0 && feed->wanted_from < keep)
+    if (feed->wanted_from != 0 && feed->wanted_from < keep) {
         keep = feed->wanted_from;
+        feed->are_waiters_due = true; /* who needs it waits for too much by now */
+    }
     if (feed->page_from != 0 && feed->page_from < keep)
         keep = feed->page_from;
     history_forget_below(&feed->history, keep);
@@ -282,6 +287,7 @@ static bool deliver(struct feed *feed, const struct feed_rules *rules, uint64_t 
     if (!slot || !slot->frame || feed->has_conflict)
         return false;
     feed->position.seq++;
+    feed->moved_ms = now_ms;
     feed->position_stream_seq = slot->stream_seq;
     feed->gap_since_ms = 0; /* a step forward */
     feed_note_gap(feed, now_ms);
@@ -294,11 +300,12 @@ static bool deliver(struct feed *feed, const struct feed_rules *rules, uint64_t 
     return true;
 }
 
-static bool tell_loss(struct feed *feed, struct feed_action *action)
+static bool tell_loss(struct feed *feed, const struct feed_rules *rules, struct feed_action *action)
 {
     if (!feed->has_loss)
         return false;
     feed->has_loss = false;
+    feed_trim(feed, rules);
     *action = (struct feed_action){.kind = FEED_LOST, .loss = feed->loss};
     return true;
 }
@@ -322,19 +329,20 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
     struct feed_action action = {.kind = FEED_NOTHING};
 
     /* A loss goes first, so that those who are answered are not told of what was before. */
-    if (tell_loss(feed, &action) || feed_next_answer(feed, &action))
+    if (tell_loss(feed, rules, &action) || feed_next_answer(feed, &action))
         return action;
     give_up_in_time(feed, rules, now_ms);
     feed_step_over_gone(feed);
     feed_note_gap(feed, now_ms);
-    if (tell_loss(feed, &action) || deliver(feed, rules, now_ms, &action))
+    if (tell_loss(feed, rules, &action) || deliver(feed, rules, now_ms, &action))
         return action;
     if (feed->waiters && (feed->are_waiters_due || feed->waiters_due_ms <= now_ms))
         feed_look_at_waiters(feed, rules, now_ms);
     if (feed_next_answer(feed, &action) || feed_next_extent(feed, &action) ||
         feed_next_head(feed, now_ms, &action) || feed_next_read(feed, rules, now_ms, may_read > 0, &action))
         return action;
-    if (feed->history.bytes > rules->max_bytes) /* what was read for waiters who are gone */
+    /* What was read for waiters who are gone. */
+    if (feed->history.bytes > rules->max_bytes || feed->history.count > 2 * rules->max_events + TRAIL_MAX)
         feed_trim(feed, rules);
     assert(feed_is_valid(feed));
     return action;

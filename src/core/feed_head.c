@@ -153,6 +153,7 @@ void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed
     feed->head.failures = 0;
     feed->head.not_before_ms = 0;
     bool is_end = true;
+    struct position before = feed->position;
     if (!feed->is_settled) {
         is_end = settle(feed, rules, kind, event);
     } else if (kind == FEED_FOUND && !is_behind(feed, event)) {
@@ -163,6 +164,8 @@ void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed
     } else if (kind == FEED_FOUND) {
         compare(feed, rules, event, now_ms);
     }
+    if (!position_equal(&before, &feed->position))
+        feed->moved_ms = now_ms;
     feed_note_gap(feed, now_ms);
     feed->head.verify_at_ms =
         now_ms + rules->verify_every_ms * 3 / 4 + jitter % (rules->verify_every_ms / 2 + 1);

@@ -220,9 +220,14 @@ static void append(struct feed_waiter ***tail, struct feed_waiter *waiter)
 static void put(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                 uint64_t now_ms)
 {
+    uint64_t wanted_from = feed->wanted_from, wanted_to = feed->wanted_to;
+
     waiter->verdict = judge(feed, rules, waiter, now_ms);
-    if (waiter->verdict == PENDING && waiter->deadline_ms <= now_ms)
+    if (waiter->verdict == PENDING && waiter->deadline_ms <= now_ms) {
         waiter->verdict = FEED_TIMED_OUT;
+        feed->wanted_from = wanted_from; /* nothing is read for it any more */
+        feed->wanted_to = wanted_to;
+    }
     if (waiter->verdict != PENDING) {
         append(&feed->ready_tail, waiter);
         return;

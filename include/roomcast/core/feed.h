@@ -144,6 +144,7 @@ struct feed {
     bool is_verified; /* ... and no event can have been missed unnoticed since, but by live delivery itself */
     bool has_end;     /* nothing but what is known, or has come since, was stored before `end_ms` */
     uint64_t end_ms;
+    uint64_t moved_ms; /* the position is that young */
     bool has_conflict; /* another event was seen under a known number */
 
     unsigned reading;     /* FEED_READs under way */
