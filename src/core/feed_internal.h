@@ -13,7 +13,7 @@
 
 #define RETRY_FIRST_MS  50u
 #define RETRY_MAX_MS    2000u
-#define CONFIRM_MS      250u  /* between the leader's words that it does not hold an event */
+#define CONFIRM_MS      250u  /* between the leader's words that nothing follows */
 #define AHEAD_TRIES     3u    /* how often a leader that knows less than others is asked again */
 #define AHEAD_PAUSE_MS  200u  /* before it is */
 #define EXTENT_FRESH_MS 2000u /* an empty room's position may be so old: nothing expires that soon */

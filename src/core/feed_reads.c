@@ -2,8 +2,11 @@
 
 #include <assert.h>
 
-#define READS_MAX  (2 * TRAIL_MAX) /* under way for one room */
-#define SEARCH_MAX (4 * TRAIL_MAX) /* slots that are looked at below those that are held */
+#define READS_MAX (2 * TRAIL_MAX) /* under way for one room */
+/* How often the leader has to say, CONFIRM_MS apart, that nothing follows: a deposed one that does not know
+ * it yet lacks the newest. That something else follows is enough: whoever has that has what is before it. */
+#define WORDS_NEEDED 4u
+#define SEARCH_MAX   (4 * TRAIL_MAX) /* slots that are looked at below those that are held */
 
 /* --- what is missing --- */
 
@@ -289,20 +292,11 @@ static void fail(struct feed *feed, uint64_t now_ms, uint32_t jitter)
     feed->retry_at_ms = now_ms + retry_delay_ms(feed->read_failures++, jitter);
 }
 
-/* How often the leader has to say, CONFIRM_MS apart, that an event is not there: a deposed one that does not
- * know it yet lacks the newest. */
-static unsigned words_needed(const struct feed *feed, uint64_t seq)
+/* It is not there; whether it is elsewhere, or at all, is asked. */
+static void search_later(struct history_slot *slot)
 {
-    return seq + TRAIL_MAX < feed->known ? 2 : 4;
-}
-
-static void on_absence(struct feed *feed, struct history_slot *slot, uint64_t seq, uint64_t now_ms)
-{
-    if (++slot->asked_leader < words_needed(feed, seq)) {
-        feed->retry_at_ms = now_ms + CONFIRM_MS;
-        return;
-    }
-    feed_give_up(feed, seq, FEED_LOSS_EXPIRED);
+    slot->stream_seq = 0;
+    slot->any_copy_failed = false;
 }
 
 /* For good, and it alone: those before it may be fine. */
@@ -352,8 +346,7 @@ static void on_found(struct feed *feed, const struct feed_rules *rules, struct h
     } else if (is_it) {
         on_conflict(feed, now_ms);
     } else {
-        slot->stream_seq = 0; /* it is not there: searched for */
-        slot->any_copy_failed = false;
+        search_later(slot);
     }
 }
 
@@ -377,7 +370,7 @@ void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed
     } else if (!slot->any_copy_failed)
         slot->any_copy_failed = true;
     else if (kind == FEED_NONE)
-        on_absence(feed, slot, ask.seq, now_ms);
+        search_later(slot);
     else
         on_unreadable(feed, slot, ask.seq);
     feed_note_gap(feed, now_ms);
@@ -408,7 +401,7 @@ static void on_next_found(struct feed *feed, const struct feed_rules *rules, uin
 
 static void on_next_none(struct feed *feed, uint64_t seq, uint64_t now_ms)
 {
-    if (++feed->next_absences < words_needed(feed, seq)) {
+    if (++feed->next_absences < WORDS_NEEDED) {
         feed->retry_at_ms = now_ms + CONFIRM_MS;
         return;
     }

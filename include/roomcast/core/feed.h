@@ -16,7 +16,8 @@
  * Who may be wrong, and what is done about it:
  *   - live delivery is at most once: jumps are repaired; the tail is compared with the leader's head after every
  *     trouble (feed_suspect) and from time to time (PROTOCOL 3)
- *   - a replica may lag: only the leader's "no" counts, and only when it has said so several times
+ *   - a replica may lag: only the leader's "no" counts, and only when it names what follows instead, or has said
+ *     several times that nothing does
  *   - the stream may hold other events under known numbers (restored disk, diverged replica): ids are compared,
  *     and members are told that their position is lost
  *

@@ -37,7 +37,6 @@ struct history_slot {
     uint64_t stream_seq;  /* 0: not known */
     uint64_t id_hash;     /* 0: not known */
     uint32_t reading;     /* id of the read under way for it; 0: none */
-    uint8_t asked_leader; /* how often the leader has said that it is not there */
     bool any_copy_failed; /* the next read of it goes to the leader */
     bool is_gone;         /* the stream does not hold it any more */
 };
