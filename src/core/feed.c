@@ -123,7 +123,12 @@ void feed_know(struct feed *feed, uint64_t seq)
 bool feed_contradicts(const struct feed *feed, const struct feed_event *event)
 {
     const struct history_slot *slot = history_slot(&feed->history, event->position.seq);
-    return slot && slot->id_hash != 0 && slot->id_hash != event->id_hash;
+
+    if (slot && slot->id_hash != 0)
+        return slot->id_hash != event->id_hash;
+    /* Its number is before our position, and its place behind it. */
+    return feed->is_settled && event->position.seq < feed->position.seq && feed->position_stream_seq != 0 &&
+           event->stream_seq > feed->position_stream_seq;
 }
 
 /* The highest number whose event is held though its turn has not come; 0: none is. */
@@ -164,8 +169,8 @@ bool feed_reach(struct feed *feed, uint64_t seq)
 
     if (history_reach(&feed->history, seq) != ERR_OK)
         return false;
-    if (is_lower)
-        history_locate(&feed->history, feed->lead_seq, &feed->lead);
+    if (is_lower && !history_locate(&feed->history, feed->lead_seq, &feed->lead))
+        feed->has_conflict = true;
     return true;
 }
 
@@ -186,9 +191,12 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
         history_put(&feed->history, event);
     slot->stream_seq = event->stream_seq;
     slot->id_hash = event->id_hash;
-    history_locate(&feed->history, seq, &event->trail);
-    if (seq == 1)
+    if (!history_locate(&feed->history, seq, &event->trail))
+        feed->has_conflict = true;
+    if (seq == 1) {
         feed->begin = event->trail.count == 0 ? FEED_BEGIN_EMPTY : FEED_BEGIN_OTHER;
+        feed->begin_stream_seq = event->stream_seq;
+    }
     if (feed->lead_seq == 0 || seq < feed->lead_seq || feed->lead_seq < feed->history.first) {
         feed->lead_seq = seq;
         feed->lead = event->trail;
@@ -249,6 +257,7 @@ enum feed_offer feed_on_live(struct feed *feed, const struct feed_rules *rules,
         if (seq > rules->max_events)
             history_forget_below(&feed->history, seq - rules->max_events);
     }
+    feed->is_in_stream = true;
     bool is_far = feed->is_settled && seq > feed->position.seq + rules->max_events;
     if (is_far)
         feed_know(feed, seq);
@@ -336,10 +345,13 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
     feed_note_gap(feed, now_ms);
     if (tell_loss(feed, rules, &action) || deliver(feed, rules, now_ms, &action))
         return action;
+    if (feed->has_conflict && feed->head.ask_id == 0 && !feed->head.is_wanted)
+        feed_want_head(feed, now_ms);
     if (feed->waiters && (feed->are_waiters_due || feed->waiters_due_ms <= now_ms))
         feed_look_at_waiters(feed, rules, now_ms);
-    if (feed_next_answer(feed, &action) || feed_next_extent(feed, &action) ||
-        feed_next_head(feed, now_ms, &action) || feed_next_read(feed, rules, now_ms, may_read > 0, &action))
+    if (feed_next_answer(feed, &action) || feed_next_extent(feed, now_ms, &action) ||
+        feed_next_head(feed, rules, now_ms, &action) ||
+        feed_next_read(feed, rules, now_ms, may_read > 0, &action))
         return action;
     /* What was read for waiters who are gone. */
     if (feed->history.bytes > rules->max_bytes || feed->history.count > 2 * rules->max_events + TRAIL_MAX)
@@ -359,6 +371,8 @@ uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules)
     uint64_t due_ms = feed->retry_at_ms;
 
     sooner(&due_ms, feed_head_due(feed));
+    if (feed->wants_extent && !feed->is_extent_asked)
+        sooner(&due_ms, feed->extent_at_ms ? feed->extent_at_ms : 1);
     if (feed->waiters)
         sooner(&due_ms, feed->waiters_due_ms);
     if (feed->gap_since_ms)

@@ -45,7 +45,8 @@ static bool settle(struct feed *feed, const struct feed_rules *rules, enum feed_
     if (kind == FEED_FOUND) {
         bool is_other = !same_epoch(feed->epoch, event->position.epoch);
         bool is_old = is_other && feed->epoch[0] != '\0';
-        if (is_other)
+        is_old = is_old || feed->has_conflict;
+        if (is_other || feed->has_conflict)
             feed_begin_epoch(feed, event->position.epoch);
         fit_window(feed, rules, event->position.seq);
         (void)feed_keep(feed, rules, event);
@@ -91,7 +92,7 @@ static void start_over(struct feed *feed, const struct feed_rules *rules, const 
 static bool is_behind(const struct feed *feed, const struct feed_event *event)
 {
     if (same_epoch(feed->epoch, event->position.epoch))
-        return event->position.seq < feed->position.seq;
+        return event->position.seq < feed->position.seq && !feed_contradicts(feed, event);
     return event->stream_seq < feed->position_stream_seq;
 }
 
@@ -166,6 +167,9 @@ void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed
     }
     if (!position_equal(&before, &feed->position))
         feed->moved_ms = now_ms;
+    feed->is_in_stream = kind != FEED_NONE;
+    if (kind == FEED_NONE)
+        feed->empty_extent = feed->head_extent;
     feed_note_gap(feed, now_ms);
     feed->head.verify_at_ms =
         now_ms + rules->verify_every_ms * 3 / 4 + jitter % (rules->verify_every_ms / 2 + 1);
@@ -183,13 +187,15 @@ void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed
 
 /* --- asking --- */
 
-bool feed_next_head(struct feed *feed, uint64_t now_ms, struct feed_action *action)
+bool feed_next_head(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms,
+                    struct feed_action *action)
 {
     uint64_t due_ms = feed_head_due(feed);
 
     if (due_ms == 0 || due_ms > now_ms)
         return false;
     feed->head.is_wanted = false;
+    feed->head_extent = rules->extent ? *rules->extent : (struct feed_extent){.is_known = false};
     feed->head.ask_id = feed_new_ask_id(feed);
     feed->head.sent_ms = now_ms;
     *action = (struct feed_action){.kind = FEED_ASK_HEAD, .ask = {.id = feed->head.ask_id}};

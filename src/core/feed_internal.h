@@ -16,6 +16,7 @@
 #define CONFIRM_MS      250u  /* between the leader's words that nothing follows */
 #define AHEAD_TRIES     3u    /* how often a leader that knows less than others is asked again */
 #define AHEAD_PAUSE_MS  200u  /* before it is */
+#define EXTENT_PAUSE_MS 500u  /* after nobody could say what the stream holds */
 #define EXTENT_FRESH_MS 2000u /* an empty room's position may be so old: nothing expires that soon */
 
 static inline bool same_epoch(const char *a, const char *b)
@@ -55,7 +56,7 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
 /* The window reaches to `seq` afterwards, with the places that are known. False: out of memory, or too far.
  */
 bool feed_reach(struct feed *feed, uint64_t seq);
-/* Another event is known under the number of this one. */
+/* Another event is known under the number of this one, or must have been. */
 bool feed_contradicts(const struct feed *feed, const struct feed_event *event);
 /* After anything that may have opened or closed a gap. */
 void feed_note_gap(struct feed *feed, uint64_t now_ms);
@@ -66,7 +67,8 @@ uint32_t feed_new_ask_id(struct feed *feed);
 
 /* feed_head.c */
 void feed_want_head(struct feed *feed, uint64_t at_ms);
-bool feed_next_head(struct feed *feed, uint64_t now_ms, struct feed_action *ret_action);
+bool feed_next_head(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms,
+                    struct feed_action *ret_action);
 /* When it will have something to ask; 0: when an answer comes. */
 uint64_t feed_head_due(const struct feed *feed);
 
@@ -83,7 +85,7 @@ void feed_step_over_gone(struct feed *feed);
 
 /* feed_waiters.c */
 void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms);
-bool feed_next_extent(struct feed *feed, struct feed_action *ret_action);
+bool feed_next_extent(struct feed *feed, uint64_t now_ms, struct feed_action *ret_action);
 /* The next one that can be answered. */
 bool feed_next_answer(struct feed *feed, struct feed_action *ret_action);
 /* All waiters of both lists, linked by `next`. */

@@ -127,6 +127,27 @@ static bool knows_extent(struct feed *feed, const struct feed_rules *rules, uint
     return false;
 }
 
+/* What the room's emptiness is told by must have been known before the leader was asked for the room: an
+ * event that was stored in between would be taken for an old one. */
+static bool knows_how_empty(struct feed *feed, const struct feed_rules *rules,
+                            const struct feed_waiter *waiter)
+{
+    uint64_t fresh_ms = waiter->came_ms > EXTENT_FRESH_MS ? waiter->came_ms - EXTENT_FRESH_MS : 1;
+
+    bool may_be_unknown = !waiter->has_since; /* who resumes must not be left with less than it had */
+
+    if (!position_is_empty(&feed->position) || !rules->extent ||
+        (feed->empty_extent.asked_ms >= fresh_ms && (feed->empty_extent.is_known || may_be_unknown)))
+        return true;
+    if (!knows_extent(feed, rules, fresh_ms))
+        return false;
+    if (rules->extent->is_known || may_be_unknown)
+        feed_want_head(feed, 0); /* now it is known: the leader is asked once more */
+    else
+        feed->wants_extent = true;
+    return false;
+}
+
 /* Whatever was stored since the room was seen empty is still in the stream, or was taken away by the room's
  * own limit, which takes the oldest first. */
 static bool holds_all_since(const struct feed_rules *rules, const struct position *since)
@@ -145,6 +166,9 @@ static int look_from_empty(struct feed *feed, const struct feed_rules *rules, st
 {
     bool is_empty = position_is_empty(&feed->position);
 
+    /* Not before the leader was asked for the room: else what expired in between would not show. */
+    uint64_t asked_ms = feed->verified_ms > waiter->came_ms ? feed->verified_ms : waiter->came_ms;
+
     if (waiter->is_catching_up) { /* it has been here all the time */
         if (!is_empty && !position_is_empty(&feed->before))
             return FEED_UNPROVEN;
@@ -152,14 +176,28 @@ static int look_from_empty(struct feed *feed, const struct feed_rules *rules, st
         waiter->since.seq = is_empty ? 0 : feed->begins_at;
         return is_empty ? FEED_RECOVERED : PENDING;
     }
-    if (!knows_extent(feed, rules, waiter->came_ms))
+    if (!knows_extent(feed, rules, asked_ms))
         return PENDING;
+    if (rules->extent &&
+        !rules->extent->is_known) { /* nobody could say: again, as long as the waiter has time */
+        feed->wants_extent = true;
+        return PENDING;
+    }
     if (!holds_all_since(rules, &waiter->since))
         return FEED_UNPROVEN;
+    struct position_empty empty = {.last_seq = 0};
+    (void)position_parse_empty(&waiter->since, &empty);
+    waiter->empty_at = empty.last_seq;
     waiter->is_from_empty = true;
     waiter->since = feed->position;
     waiter->since.seq = 0;
     return is_empty ? FEED_RECOVERED : PENDING;
+}
+
+/* The epoch is the first that the room has had since the client saw it empty. */
+static bool begins_behind(const struct feed *feed, const struct feed_waiter *waiter)
+{
+    return feed->is_in_stream && feed->begin == FEED_BEGIN_EMPTY && feed->begin_stream_seq > waiter->empty_at;
 }
 
 static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
@@ -172,9 +210,7 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
             want_word(feed, rules, waiter, now_ms);
             return PENDING;
         }
-        if (position_is_empty(&feed->position) &&
-            !knows_extent(feed, rules,
-                          waiter->came_ms > EXTENT_FRESH_MS ? waiter->came_ms - EXTENT_FRESH_MS : 0))
+        if (!knows_how_empty(feed, rules, waiter))
             return PENDING;
         if (!waiter->has_since)
             return FEED_AT_POSITION;
@@ -203,9 +239,8 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
     if (waiter->is_catching_up)
         return look_at_page(feed, rules, waiter);
     int verdict = look_behind(feed, rules, waiter);
-    return verdict == FEED_RECOVERED && waiter->is_from_empty && feed->begin != FEED_BEGIN_EMPTY
-               ? FEED_UNPROVEN
-               : verdict;
+    return verdict == FEED_RECOVERED && waiter->is_from_empty && !begins_behind(feed, waiter) ? FEED_UNPROVEN
+                                                                                              : verdict;
 }
 
 /* --- all of them --- */
@@ -261,9 +296,22 @@ void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_wa
     put(feed, rules, waiter, now_ms);
 }
 
-bool feed_next_extent(struct feed *feed, struct feed_action *action)
+struct position feed_told_position(const struct feed *feed)
 {
-    if (!feed->wants_extent || feed->is_extent_asked)
+    struct position position = feed->position;
+
+    if (position_is_empty(&position))
+        position_format_empty(&(struct position_empty){.created_s = feed->empty_extent.is_known
+                                                                        ? feed->empty_extent.created_s
+                                                                        : 0,
+                                                       .last_seq = feed->empty_extent.last_seq},
+                              &position);
+    return position;
+}
+
+bool feed_next_extent(struct feed *feed, uint64_t now_ms, struct feed_action *action)
+{
+    if (!feed->wants_extent || feed->is_extent_asked || now_ms < feed->extent_at_ms)
         return false;
     feed->wants_extent = false;
     feed->is_extent_asked = true;
@@ -271,9 +319,10 @@ bool feed_next_extent(struct feed *feed, struct feed_action *action)
     return true;
 }
 
-void feed_on_extent(struct feed *feed)
+void feed_on_extent(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
 {
     feed->is_extent_asked = false;
+    feed->extent_at_ms = rules->extent->is_known ? 0 : now_ms + EXTENT_PAUSE_MS;
     feed->are_waiters_due = feed->waiters != NULL;
 }
 

@@ -115,13 +115,18 @@ void history_put(struct history *history, const struct feed_event *event)
     history->bytes += event->frame->len;
 }
 
-void history_locate(struct history *history, uint64_t seq, const struct trail *trail)
+bool history_locate(struct history *history, uint64_t seq, const struct trail *trail)
 {
+    bool agrees = true;
+
     for (uint32_t i = 0; i < trail->count && seq > 1 + i; i++) {
         struct history_slot *slot = history_slot(history, seq - 1 - i);
         if (slot && slot->stream_seq == 0)
             slot->stream_seq = trail->seqs[i];
+        else if (slot && slot->id_hash != 0 && slot->stream_seq != 0 && slot->stream_seq != trail->seqs[i])
+            agrees = false;
     }
+    return agrees;
 }
 
 void history_drop_frame(struct history *history, uint64_t seq)

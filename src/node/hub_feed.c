@@ -360,12 +360,20 @@ static void on_extent(struct hub *hub, const struct hub_reading *reading)
         .created_s = reading->extent.created_s,
     };
     hub->extent_sent_ms = 0;
+    static struct log_limit limit = LOG_LIMIT(60000);
+    uint64_t suppressed;
+    if (!hub->extent.is_known && bus_is_up(hub->bus) && log_limit_pass(&limit, hub->now_ms, &suppressed))
+        log_warn("stream_info_unavailable", LOG_TEXT("stream", hub->config->stream_name),
+                 LOG_TEXT("effect",
+                          "clients that saw a room empty cannot resume it until the stream's leader answers; "
+                          "the node's NATS user needs $JS.API.STREAM.INFO of the stream"),
+                 LOG_U64("suppressed", suppressed));
     struct hub_channel *channel = hub->asking_extent;
     hub->asking_extent = NULL;
     while (channel) {
         struct hub_channel *next = channel->next_x;
         channel->wants_extent = false;
-        feed_on_extent(&channel->feed);
+        feed_on_extent(&channel->feed, &hub->feed_rules, hub->now_ms);
         run_feed(hub, channel, channel->feed.history.bytes); /* may ask again, for who has come meanwhile */
         hub_channel_arm(hub, channel);
         channel = next;

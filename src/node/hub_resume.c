@@ -53,12 +53,7 @@ static void count_resume(const struct hub_request *request)
 void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,
                        enum feed_verdict verdict)
 {
-    request->position = channel->feed.position;
-    if (position_is_empty(&request->position))
-        position_format_empty(
-            &(struct position_empty){.created_s = hub->extent.is_known ? hub->extent.created_s : 0,
-                                     .last_seq = hub->extent.last_seq},
-            &request->position);
+    request->position = feed_told_position(&channel->feed);
     request->status = verdict == FEED_TIMED_OUT ? ERR_TIMEOUT : ERR_OK;
     request->is_recovered = verdict == FEED_RECOVERED;
     request->is_all = true;

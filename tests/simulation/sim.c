@@ -229,10 +229,15 @@ static void make_plan(struct sim *sim)
     }
     if (kind == 3) {
         plan->rolls_back = sim_roll(sim, 2);
+        plan->forgets = plan->rolls_back && sim_roll(sim, 2);
         plan->is_recreated = sim_roll(sim, 3) == 0;
         plan->diverges = sim_roll(sim, 2);
         plan->is_stale = sim_roll(sim, 2);
         plan->is_unreadable = sim_roll(sim, 2);
+        /* A leader that is deposed for about as long as events live can hide one for good: it vouches for a room's
+         * end that is not, until what was behind it has expired. Real ones live a hundred times longer. */
+        if (plan->is_stale)
+            plan->max_age_ms = 0;
     }
 }
 

@@ -47,6 +47,7 @@ struct sim_plan {
     unsigned trouble;               /* how often something breaks, relative */
     /* Faults of the stream that lose events or hide them. Nobody may be told that they were recovered. */
     bool rolls_back;    /* acknowledged events vanish from its end */
+    bool forgets;       /* ... and the relay does not remember them: numbers are given twice */
     bool is_recreated;  /* all of them vanish, and its numbers begin anew */
     bool diverges;      /* a replica holds other messages under known numbers */
     bool is_stale;      /* a leader that was deposed answers for long */
@@ -66,12 +67,12 @@ bool sim_plan_loses(const struct sim_plan *plan);
 
 /* An event as the stream stored it. Kept for the whole run, also when the stream holds it no more. */
 struct sim_record {
-    struct feed_event event; /* owns its frame */
-    unsigned room, number;   /* the event's */
-    uint64_t stored_ms;
-    bool is_deleted;    /* by retention */
-    bool is_vanished;   /* by a fault */
-    bool is_unreadable; /* for nodes */
+    struct feed_event event;       /* owns its frame */
+    unsigned room, number;         /* the event's */
+    uint64_t stored_ms, created_s; /* the stream's */
+    bool is_deleted;               /* by retention */
+    bool is_vanished;              /* by a fault */
+    bool is_unreadable;            /* for nodes */
 };
 struct sim_list {
     struct sim_record **at;
@@ -89,7 +90,7 @@ struct sim_stream {
     struct sim_list log, by_room[ROOMS];
     struct sim_list truth[ROOMS]; /* everything that was ever stored, in order */
     struct sim_record *of_event[EVENTS_MAX];
-    uint64_t last_seq, apply_ms;
+    uint64_t last_seq, apply_ms, created_s;
     uint64_t term, dead_term; /* of the leaders; what those up to the dead one proposed is lost */
     bool has_leader;
     uint64_t lag_ms[COPIES];             /* 0 is the leader's */
@@ -104,6 +105,8 @@ enum sim_found sim_stream_next(struct sim *sim, unsigned room, uint64_t after,
                                struct sim_record **ret_record);
 enum sim_found sim_stream_get(struct sim *sim, uint64_t stream_seq, bool from_leader,
                               struct sim_record **ret_record);
+/* What it holds of all rooms. False: nobody leads. */
+bool sim_stream_extent(struct sim *sim, struct feed_extent *ret_extent);
 /* A store request arrives. */
 void sim_stream_store(struct sim *sim, const struct sim_store *store);
 void sim_stream_crash(struct sim *sim, uint64_t without_leader_ms);
@@ -124,8 +127,7 @@ struct sim_relay {
     struct sim_relay_event *events; /* one for each of the run */
     unsigned read;                  /* of the list */
 };
-/* What the relays know of a room's end; survives a take-over here. A rollback that no relay remembers goes on
- * with the same numbers: see the README. */
+/* What the relays know of a room's end; survives a take-over, unless the plan says that it is forgotten. */
 struct sim_confirmed {
     struct position position;
     uint64_t stream_seq;
@@ -183,7 +185,10 @@ struct sim_worker {
 struct sim_node {
     unsigned number;
     bool is_alive, is_linked;
-    uint64_t life, link; /* change when it dies, or when its link breaks */
+    uint64_t life, link;     /* change when it dies, or when its link breaks */
+    struct feed_rules rules; /* the plan's, with ... */
+    struct feed_extent extent;
+    bool is_extent_asked;
     struct sim_feed *feeds[ROOMS];
     struct sim_request *requests, **requests_tail;
     struct sim_worker workers[WORKERS];
@@ -288,6 +293,8 @@ void sim_faults_end(struct sim *sim);
     ROW(replayed)                                                                                            \
     ROW(subscribes)                                                                                          \
     ROW(resumes)                                                                                             \
+    ROW(recovered_from_empty)                                                                                \
+    ROW(extents)                                                                                             \
     ROW(recovered)                                                                                           \
     ROW(unproven)                                                                                            \
     ROW(timed_out)                                                                                           \
@@ -321,6 +328,7 @@ void sim_faults_end(struct sim *sim);
     ROW(stores_repeated)                                                                                     \
     ROW(expired)                                                                                             \
     ROW(rollbacks)                                                                                           \
+    ROW(numbers_given_twice)                                                                                 \
     ROW(recreations)                                                                                         \
     ROW(divergences)                                                                                         \
     ROW(other_messages_read)                                                                                 \

@@ -40,21 +40,28 @@ static int index_of(struct sim *sim, unsigned room, const struct position *posit
 {
     const struct sim_list *truth = &sim->stream.truth[room];
 
-    if (strcmp(position->epoch, EPOCH_EMPTY) == 0)
-        return ANYWHERE;
-    for (unsigned i = truth->count; i > 0; i--) {
-        const struct position *at = &truth->at[i - 1]->event.position;
-        if (is_of(truth->at[i - 1], position->epoch) && at->seq <= position->seq + (position->seq == 0)) {
-            SIM_CHECK(sim, at->seq == position->seq + (position->seq == 0));
-            return (int)i - 1 - (position->seq == 0);
-        }
+    struct position_empty empty;
+    if (position_parse_empty(position, &empty)) { /* behind what the stream held then */
+        unsigned i = truth->count;
+        while (i > 0 && (truth->at[i - 1]->created_s > empty.created_s ||
+                         (truth->at[i - 1]->created_s == empty.created_s &&
+                          truth->at[i - 1]->event.stream_seq > empty.last_seq)))
+            i--;
+        return (int)i - 1;
     }
+    if (position_is_empty(position))
+        return ANYWHERE;
+    uint64_t seq = position->seq + (position->seq == 0);
+    for (unsigned i = truth->count; i > 0; i--)
+        if (truth->at[i - 1]->event.position.seq == seq && is_of(truth->at[i - 1], position->epoch))
+            return (int)i - 1 - (position->seq == 0);
     sim_fail(sim, "nothing was ever stored as %s:%llu of room %u", position->epoch,
              (unsigned long long)position->seq, room);
 }
 
 /* Where the client is. What a rollback took away may have been stored again under the same number, by a relay
- * that had no answer yet: that is the same event. */
+ * that had no answer yet: that is the same event. A relay that does not remember gives the number to another
+ * one, and nobody who only knows a number can tell. */
 static int index_of_cursor(struct sim *sim, unsigned room, const struct sim_cursor *cursor)
 {
     const struct sim_list *truth = &sim->stream.truth[room];
@@ -62,7 +69,8 @@ static int index_of_cursor(struct sim *sim, unsigned room, const struct sim_curs
     if (cursor->index < 0 || !truth->at[cursor->index]->is_vanished)
         return cursor->index;
     int again = index_of(sim, room, &cursor->position);
-    return truth->at[again]->number == truth->at[cursor->index]->number ? again : cursor->index;
+    bool is_same = truth->at[again]->number == truth->at[cursor->index]->number;
+    return is_same || sim->plan.forgets ? again : cursor->index;
 }
 
 /* No event between the two may be missed; those that a rollback took away cannot be had. */
@@ -81,17 +89,21 @@ static void check_between(struct sim *sim, unsigned room, int from, int to)
 void sim_check_event(struct sim *sim, struct sim_client *client, const struct sim_frame *frame)
 {
     struct sim_cursor *cursor = &client->cursors[frame->room];
+    const struct sim_list *truth = &sim->stream.truth[frame->room];
     int index = index_of(sim, frame->room, &frame->position);
 
     SIM_CHECK(sim, cursor->is_known && cursor->is_subscribed);
-    SIM_CHECK(sim, index >= 0 && sim->stream.truth[frame->room].at[index]->number == frame->number);
+    SIM_CHECK(sim, index >= 0);
+    while (sim->plan.forgets && index > 0 && truth->at[index]->number != frame->number)
+        index--; /* what a node still had when its number was given again */
+    SIM_CHECK(sim, truth->at[index]->number == frame->number);
     if (strcmp(cursor->position.epoch, frame->position.epoch) == 0 &&
         frame->position.seq != cursor->position.seq + 1)
         sim_fail(sim, "client %u room %u: %s:%llu after %llu", client->number, frame->room,
                  frame->position.epoch, (unsigned long long)frame->position.seq,
                  (unsigned long long)cursor->position.seq);
     int from = index_of_cursor(sim, frame->room, cursor);
-    if (from != ANYWHERE) {
+    if (from != ANYWHERE && !sim->plan.forgets) {
         SIM_CHECK(sim, index > from);
         check_between(sim, frame->room, from, index);
     }
@@ -105,8 +117,11 @@ void sim_check_loss(struct sim *sim, struct sim_client *client, const struct sim
     int index = index_of(sim, frame->room, &frame->position);
     bool is_told = frame->kind == SIM_POSITION_LOST || (frame->had_since && cursor->is_known);
 
-    /* Whoever was there before the room's first event cannot know that nothing came and went since. */
-    if (is_told && !sim_plan_loses(&sim->plan) && strcmp(cursor->position.epoch, EPOCH_EMPTY) != 0)
+    /* Whoever is in a room before its first event, on a node that could not ask for long, cannot know that
+     * nothing came and went; who was told nothing of the stream cannot know it either. */
+    bool cannot_know = position_is_empty(&cursor->position) &&
+                       (frame->kind == SIM_POSITION_LOST || strcmp(cursor->position.epoch, EPOCH_EMPTY) == 0);
+    if (is_told && !sim_plan_loses(&sim->plan) && !cannot_know)
         sim_fail(sim, "client %u room %u: a loss is told, and nothing is lost: %s:%llu, now %s:%llu",
                  client->number, frame->room, cursor->position.epoch,
                  (unsigned long long)cursor->position.seq, frame->position.epoch,

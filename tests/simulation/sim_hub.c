@@ -40,7 +40,7 @@ static void take_answer(struct sim *sim, struct question *question, enum feed_an
         event = &place;
     }
     struct feed *core = &feed->feed;
-    const struct feed_rules *rules = &sim->plan.rules;
+    const struct feed_rules *rules = &feed->node->rules;
     if (question->action.kind == FEED_ASK_HEAD)
         feed_on_head(core, rules, question->action.ask, kind, event, sim->now_ms, jitter);
     else if (question->action.kind == FEED_READ)
@@ -112,6 +112,75 @@ static void ask(struct sim *sim, struct sim_feed *feed, const struct feed_action
     sim_in(sim, ASK_TIMEOUT_MS, no_answer, question, 0);
 }
 
+/* --- what the stream holds: one question for all rooms of a node --- */
+
+struct extent_question {
+    struct sim_node *node;
+    uint64_t life, link, asked_ms;
+    struct feed_extent extent;
+    bool is_answered;
+};
+
+static void take_extent(struct sim *sim, struct extent_question *question)
+{
+    struct sim_node *node = question->node;
+
+    if (question->is_answered || node->life != question->life)
+        return;
+    question->is_answered = true;
+    node->is_extent_asked = false;
+    node->extent = question->extent;
+    node->extent.asked_ms = question->asked_ms;
+    sim->counts->extents++;
+    for (unsigned room = 0; room < ROOMS; room++) {
+        if (!node->feeds[room])
+            continue;
+        feed_on_extent(&node->feeds[room]->feed, &node->rules, sim->now_ms);
+        drive(sim, node->feeds[room]);
+    }
+}
+
+static void no_extent(struct sim *sim, void *object, uint64_t unused)
+{
+    struct extent_question *question = object;
+    (void)unused;
+
+    question->extent.is_known = false;
+    take_extent(sim, question);
+}
+
+static void extent_arrives(struct sim *sim, void *object, uint64_t unused)
+{
+    struct extent_question *question = object;
+    (void)unused;
+
+    if (question->node->link == question->link)
+        take_extent(sim, question);
+}
+
+static void look_at_extent(struct sim *sim, void *object, uint64_t unused)
+{
+    struct extent_question *question = object;
+    (void)unused;
+
+    if (question->node->link == question->link && sim_stream_extent(sim, &question->extent) &&
+        !sim_chance(sim, sim->plan.answer_loss))
+        sim_in(sim, 1 + sim_roll(sim, 6), extent_arrives, question, 0);
+}
+
+static void ask_extent(struct sim *sim, struct sim_node *node)
+{
+    if (node->is_extent_asked)
+        return;
+    struct extent_question *question = sim_alloc(sim, sizeof *question);
+    *question = (struct extent_question){
+        .node = node, .life = node->life, .link = node->link, .asked_ms = sim->now_ms};
+    node->is_extent_asked = true;
+    if (node->is_linked)
+        sim_in(sim, 1 + sim_roll(sim, 6), look_at_extent, question, 0);
+    sim_in(sim, node->is_linked ? ASK_TIMEOUT_MS : 1, no_extent, question, 0);
+}
+
 /* --- to the workers --- */
 
 static void put(struct sim *sim, struct sim_feed *feed, unsigned worker, struct sim_output output)
@@ -141,7 +210,8 @@ static void put_answer(struct sim *sim, struct sim_feed *feed, struct sim_reques
     uint32_t max = request->kind == REQUEST_CATCH_UP ? PAGE : UINT32_MAX;
 
     request->verdict = verdict;
-    request->position = feed->feed.position;
+    request->position = feed_told_position(&feed->feed);
+    sim->counts->recovered_from_empty += verdict == FEED_RECOVERED && request->waiter.is_from_empty;
     if (verdict == FEED_RECOVERED) {
         request->replay = feed_replay(&feed->feed, since, max);
         SIM_CHECK(sim, request->replay);
@@ -173,7 +243,8 @@ static void on_timer(struct sim *sim, void *object, uint64_t at_ms)
 static void act(struct sim *sim, struct sim_feed *feed, const struct feed_action *action)
 {
     static const char *const names[] = {
-        "nothing", "asks for the head", "reads", "searches behind", "delivers", "loses", "answers"};
+        "nothing",         "asks for the head", "reads", "asks for the extent",
+        "searches behind", "delivers",          "loses", "answers"};
     const struct feed *core = &feed->feed;
 
     sim_say(sim, "node %u  room %u at %s:%llu %s %llu at %llu", feed->node->number, feed->room,
@@ -181,6 +252,9 @@ static void act(struct sim *sim, struct sim_feed *feed, const struct feed_action
             (unsigned long long)action->ask.seq, (unsigned long long)action->stream_seq);
     switch (action->kind) {
     case FEED_NOTHING:
+        break;
+    case FEED_ASK_EXTENT:
+        ask_extent(sim, feed->node);
         break;
     case FEED_ASK_HEAD:
     case FEED_READ:
@@ -206,7 +280,7 @@ static void act(struct sim *sim, struct sim_feed *feed, const struct feed_action
 
 static void drive(struct sim *sim, struct sim_feed *feed)
 {
-    const struct feed_rules *rules = &sim->plan.rules;
+    const struct feed_rules *rules = &feed->node->rules;
     struct feed *core = &feed->feed;
     unsigned actions = 0;
 
@@ -287,7 +361,7 @@ static void work_on_request(struct sim *sim, struct sim_node *node, struct sim_r
         feed->interest[request->worker]++;
     request->waiter.is_catching_up = is_catch_up;
     request->waiter.deadline_ms = sim->now_ms + (is_catch_up ? CATCH_UP_LIMIT_MS : SUBSCRIBE_LIMIT_MS);
-    feed_wait(&feed->feed, &sim->plan.rules, &request->waiter, sim->now_ms);
+    feed_wait(&feed->feed, &node->rules, &request->waiter, sim->now_ms);
     drive(sim, feed);
 }
 
@@ -332,7 +406,7 @@ static void arrive(struct sim *sim, void *object, uint64_t unused)
         return;
     char epoch[EPOCH_LEN_MAX + 1];
     memcpy(epoch, feed->feed.epoch, sizeof epoch);
-    enum feed_offer offer = feed_on_live(&feed->feed, &sim->plan.rules, &live->record->event, sim->now_ms);
+    enum feed_offer offer = feed_on_live(&feed->feed, &node->rules, &live->record->event, sim->now_ms);
     sim->counts->gaps += offer == FEED_GAP;
     sim->counts->live_duplicates += offer == FEED_DUPLICATE;
     sim->counts->epochs_followed +=
@@ -374,10 +448,13 @@ void sim_node_republish(struct sim *sim, struct sim_node *node, struct sim_recor
 
 void sim_node_start(struct sim *sim, struct sim_node *node)
 {
-    (void)sim;
     node->is_alive = node->is_linked = true;
     node->life++;
     node->reads = 0;
+    node->rules = sim->plan.rules;
+    node->rules.extent = &node->extent;
+    node->extent = (struct feed_extent){.is_known = false};
+    node->is_extent_asked = false;
     node->requests_tail = &node->requests;
     for (unsigned i = 0; i < WORKERS; i++) {
         SIM_CHECK(sim, rooms_new(&node->workers[i].rooms) == ERR_OK);

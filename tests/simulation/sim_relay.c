@@ -255,6 +255,8 @@ static void take_over(struct sim *sim, void *object, uint64_t unused)
     (void)object;
     (void)unused;
     sim_say(sim, "relay   takes over");
+    if (sim->plan.forgets)
+        memset(sim->confirmed, 0, sizeof sim->confirmed);
     sim_relay_start(sim);
 }
 

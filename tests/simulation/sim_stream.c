@@ -22,6 +22,7 @@ void sim_stream_init(struct sim *sim)
     struct sim_stream *stream = &sim->stream;
 
     stream->last_seq = FIRST_SEQ;
+    stream->created_s = 1700000000;
     stream->has_leader = true;
     stream->term = 1;
     stream->lag_ms[1] = sim_roll(sim, 20);
@@ -137,6 +138,30 @@ enum sim_found sim_stream_get(struct sim *sim, uint64_t stream_seq, bool from_le
     return SIM_FOUND;
 }
 
+/* Other rooms' messages, older than all of ours, are there as long as they are not too old: the limit of a
+ * room takes nothing away from them. */
+bool sim_stream_extent(struct sim *sim, struct feed_extent *ret_extent)
+{
+    const struct sim_stream *stream = &sim->stream;
+    uint64_t age_ms = sim->plan.max_age_ms, first_seq = stream->last_seq + 1, last_seq = stream->last_seq;
+
+    if (!stream->has_leader)
+        return false;
+    uint64_t until_ms = leader_view(sim);
+    for (unsigned i = stream->log.count; i > 0 && stream->log.at[i - 1]->stored_ms > until_ms; i--)
+        last_seq = stream->log.at[i - 1]->event.stream_seq - 1;
+    for (unsigned i = stream->log.count; i > 0 && stream->log.at[i - 1]->stored_ms + age_ms > sim->now_ms;
+         i--)
+        first_seq = stream->log.at[i - 1]->event.stream_seq;
+    *ret_extent = (struct feed_extent){
+        .is_known = true,
+        .first_seq = age_ms == 0 || sim->now_ms < age_ms ? 1 : first_seq,
+        .last_seq = last_seq,
+        .created_s = stream->created_s,
+    };
+    return true;
+}
+
 /* --- storing --- */
 
 static struct frame *event_frame(struct sim *sim, const struct sim_store *store)
@@ -183,6 +208,7 @@ static void put(struct sim *sim, const struct sim_store *store, uint64_t republi
     record->room = store->room;
     record->number = store->number;
     record->stored_ms = sim->now_ms;
+    record->created_s = stream->created_s;
     record->event = (struct feed_event){.position = store->position,
                                         .stream_seq = stream->last_seq,
                                         .id_hash = store->number + 1,
@@ -193,6 +219,8 @@ static void put(struct sim *sim, const struct sim_store *store, uint64_t republi
     const struct sim_list *truth = &stream->truth[store->room];
     if (truth->count > 0 && strcmp(truth->at[truth->count - 1]->event.position.epoch, store->position.epoch))
         sim->counts->epoch_changes++;
+    else if (truth->count > 0 && truth->at[truth->count - 1]->event.position.seq >= store->position.seq)
+        sim->counts->numbers_given_twice++;
     list_add(sim, &stream->log, record);
     list_add(sim, &stream->by_room[store->room], record);
     list_add(sim, &stream->truth[store->room], record);
@@ -322,6 +350,7 @@ void sim_stream_recreate(struct sim *sim)
         forget_last(sim);
     stream->dead_term = stream->term;
     stream->last_seq = 0;
+    stream->created_s++;
     stream->diverged_from = 0;
     sim->counts->recreations++;
     sim_stream_crash(sim, 100 + sim_roll(sim, 1000));

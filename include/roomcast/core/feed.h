@@ -59,6 +59,7 @@ struct feed_waiter {
     uint64_t deadline_ms;     /* monotonic */
     /* the feed's own */
     uint64_t came_ms;
+    uint64_t empty_at;  /* the stream's last sequence then */
     bool is_from_empty; /* `since` was the position of an empty room, and is now the beginning of the epoch */
     uint64_t tried_ms;  /* `since` was ahead of what the leader said then */
     unsigned tries;     /* so often */
@@ -119,6 +120,8 @@ struct feed {
         FEED_BEGIN_EMPTY,
         FEED_BEGIN_OTHER
     } begin;                     /* what the room held before event 1 */
+    uint64_t begin_stream_seq;   /* where event 1 is; while `begin` is known */
+    bool is_in_stream;           /* the leader said that the room holds something */
     uint64_t begins_at;          /* ... which is this number of the epoch */
     uint64_t lead_seq;           /* the lowest event that was seen, ... */
     struct trail lead;           /* ... and what leads on from it: the window may not reach there yet */
@@ -161,8 +164,11 @@ struct feed {
     struct feed_waiter *ready, **ready_tail; /* FEED_ANSWER is due */
     uint64_t waiters_due_ms;                 /* the earliest deadline, while any wait */
     bool wants_extent, is_extent_asked;
-    bool are_waiters_due;    /* something changed that may answer some */
-    bool are_events_awaited; /* some wait until the room has gone on, or has no gap */
+    uint64_t extent_at_ms;           /* not before */
+    struct feed_extent head_extent;  /* known when the head was asked for */
+    struct feed_extent empty_extent; /* known before the leader said that the room holds nothing */
+    bool are_waiters_due;            /* something changed that may answer some */
+    bool are_events_awaited;         /* some wait until the room has gone on, or has no gap */
 };
 
 /* `now_ms` everywhere: monotonic. */
@@ -202,7 +208,7 @@ void feed_on_next(struct feed *feed, const struct feed_rules *rules, struct feed
                   uint32_t jitter);
 
 /* rules->extent was asked for again, successfully or not. */
-void feed_on_extent(struct feed *feed);
+void feed_on_extent(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms);
 
 /* Events may have been missed (a lost link, dropped messages, a new leader): the leader is asked after
  * `delay_ms`, by which callers spread thousands of rooms. */
@@ -228,6 +234,9 @@ struct replay *feed_replay(const struct feed *feed, const struct position *since
 /* Frees the oldest event that nobody waits for; false when there is none. For the owner's limit over all
  * rooms. */
 bool feed_evict(struct feed *feed);
+
+/* The position as clients are told it: that of a room that holds nothing says where the stream stood. */
+struct position feed_told_position(const struct feed *feed);
 
 bool feed_has_gap(const struct feed *feed);
 /* What must hold between any two calls. */

@@ -67,9 +67,9 @@ static inline uint64_t history_last(const struct history *history)
 enum err history_reach(struct history *history, uint64_t seq) MUST_CHECK;
 /* Puts the event into its slot, which is in the window and holds no frame: takes a reference of its own. */
 void history_put(struct history *history, const struct feed_event *event);
-/* Notes where the events before `seq` are, for those in the window and above `above` whose place is not
- * known. */
-void history_locate(struct history *history, uint64_t seq, const struct trail *trail);
+/* Notes where the events before `seq` are, for those in the window whose place is not known. False: an event
+ * that was seen stands elsewhere, so that this one does not follow on it. */
+bool history_locate(struct history *history, uint64_t seq, const struct trail *trail);
 /* Drops the frame of a slot, if it has one; the place stays. */
 void history_drop_frame(struct history *history, uint64_t seq);
 /* Forgets all slots below `seq`, or above it. */
