@@ -150,10 +150,18 @@ __attribute__((unused)) static struct feed_action scene_expect(struct scene *sce
     return action;
 }
 
+/* Who is at `since` can be given everything up to the position from memory. */
+__attribute__((unused)) static bool scene_holds(const struct feed *feed, const struct position *since)
+{
+    return strcmp(since->epoch, feed->position.epoch) == 0 && since->seq <= feed->position.seq &&
+           (since->seq == feed->position.seq || feed->held_from <= since->seq + 1);
+}
+
 __attribute__((unused)) static void scene_note(struct scene *scene, const struct feed_action *action)
 {
     switch (action->kind) {
     case FEED_NOTHING:
+    case FEED_ASK_EXTENT:
         break;
     case FEED_ASK_HEAD:
         scene->heads++;

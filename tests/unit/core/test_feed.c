@@ -272,8 +272,8 @@ static void what_is_kept_behind_the_position_is_bounded(void **state)
         scene_play(&scene);
         assert_true(scene.feed.history.count <= 50);
     }
-    assert_true(feed_holds(&scene.feed, &(struct position){.epoch = "a", .seq = 450}));
-    assert_false(feed_holds(&scene.feed, &(struct position){.epoch = "a", .seq = 449}));
+    assert_true(scene_holds(&scene.feed, &(struct position){.epoch = "a", .seq = 450}));
+    assert_false(scene_holds(&scene.feed, &(struct position){.epoch = "a", .seq = 449}));
     scene.frame_bytes = 1000;
     scene.rules.max_bytes = 5000;
     for (int i = 0; i < 50; i++) {

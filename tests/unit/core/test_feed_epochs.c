@@ -236,7 +236,7 @@ static void another_event_under_a_known_number_stops_the_room_until_the_leader_d
     struct feed_action lost = scene_expect(&scene, FEED_LOST);
     assert_int_equal(lost.loss, FEED_LOSS_CONFLICT);
     assert_true(is_at(&scene, "a", 11));
-    assert_false(feed_holds(&scene.feed, &(struct position){.epoch = "a", .seq = 10}));
+    assert_false(scene_holds(&scene.feed, &(struct position){.epoch = "a", .seq = 10}));
     scene.now += 1000;
     scene_expect(&scene, FEED_ASK_HEAD); /* 12 was seen, and is read again */
     scene_drop(&other);
