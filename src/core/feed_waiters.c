@@ -194,10 +194,12 @@ static int look_from_empty(struct feed *feed, const struct feed_rules *rules, st
     return is_empty ? FEED_RECOVERED : PENDING;
 }
 
-/* The epoch is the first that the room has had since the client saw it empty. */
-static bool begins_behind(const struct feed *feed, const struct feed_waiter *waiter)
+/* The epoch is the first that the room has had since the client saw it empty, in the same stream. */
+static bool begins_behind(const struct feed *feed, const struct feed_rules *rules,
+                          const struct feed_waiter *waiter)
 {
-    return feed->is_in_stream && feed->begin == FEED_BEGIN_EMPTY && feed->begin_stream_seq > waiter->empty_at;
+    return feed->is_in_stream && feed->begin == FEED_BEGIN_EMPTY &&
+           feed->begin_stream_seq > waiter->empty_at && feed->begin_stream_seq <= rules->extent->last_seq;
 }
 
 static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
@@ -239,8 +241,9 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
     if (waiter->is_catching_up)
         return look_at_page(feed, rules, waiter);
     int verdict = look_behind(feed, rules, waiter);
-    return verdict == FEED_RECOVERED && waiter->is_from_empty && !begins_behind(feed, waiter) ? FEED_UNPROVEN
-                                                                                              : verdict;
+    return verdict == FEED_RECOVERED && waiter->is_from_empty && !begins_behind(feed, rules, waiter)
+               ? FEED_UNPROVEN
+               : verdict;
 }
 
 /* --- all of them --- */

@@ -319,6 +319,11 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
     struct feed_event event;
     if (read_event(hub, &channel->key, message->data, message->stream_seq, &event) != ERR_OK)
         return;
+    if (message->stream_seq == 0) { /* who may publish on live subjects alone is no relay */
+        hub_reject(hub, &channel->key, "event that is not stored", ERR_MISMATCH);
+        frame_unref(&event.frame);
+        return;
+    }
     metrics_inc(METRIC_EVENTS_RECEIVED);
     size_t before = channel->feed.history.bytes;
     switch (feed_on_live(&channel->feed, &hub->feed_rules, &event, hub->now_ms)) {
