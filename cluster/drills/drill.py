@@ -1,7 +1,6 @@
 """One drill from its beginning to its verdict. A drill's own script says only which faults it makes, and when."""
 import argparse
 import asyncio
-import json
 import pathlib
 import random
 import resource
@@ -13,6 +12,7 @@ import time
 
 import ledger
 import networks
+from display import show
 from publisher import Plan, Publisher
 from stack import DrillStack, eventually, tokens
 from swarm import Swarm
@@ -34,12 +34,13 @@ EPILOG = f"""what the columns mean:
   duplicated        an application received an event id twice (what a client's cursor keeps away is counted as
                     "repeated by the server" instead)
   reordered         received after a later event of the same room
-  slowest recovery  the longest of: from a fault until the last late event (over {LATE_SECONDS:g} s after its publication) has
-                    arrived at some client; from the loss of a connection until that client is where the acks of its
-                    reconnect say that it should be
+  slowest recovery  the longest of: from a fault until the last event that came more than {LATE_SECONDS:g} s after its publication
+                    has arrived; from the loss of a connection until its client is where the acks of its reconnect
+                    say that it should be
 
 exit status: 0 when lost, duplicated and reordered are 0 (and reported, where nothing justifies it), the fault was
-really made, and as many events and clients took part as asked for; 1 otherwise; {networks.CANNOT} when network namespaces cannot be made."""
+really made, and as many events and clients took part as asked for; 1 otherwise; {networks.CANNOT} when network
+namespaces cannot be made."""
 
 # What /metrics of nodes and relays add to the picture.
 COUNTERS = {
@@ -116,7 +117,9 @@ class Drill:
         room = self.seconds - 2 * FAULTS_BEGIN_SECONDS
         count = min(self.options.rounds or at_most, int(room // seconds))
         if count < 1:
-            raise Usage(f"publishing takes {self.seconds:g} s, too short for a fault of {seconds:g} s: more events, or a lower rate")
+            raise Usage(
+                f"publishing takes {self.seconds:g} s, too short for a fault of {seconds:g} s: more events, or a lower rate"
+            )
         for number in range(count):
             self.wait_until(self.begun_at + FAULTS_BEGIN_SECONDS + number * room / count)
             yield number
@@ -240,8 +243,8 @@ class Drill:
             self.ledgers += ledgers.values()
             members.append((user, tokens.mint(user), ledgers))
         self.swarm.start(members, options.clients / 1000)
-        enough = lambda: self.swarm.subscribed() == options.clients
-        eventually(enough, 60 + options.clients / 200, "all clients are subscribed")
+        limit = 60 + options.clients / 200
+        eventually(lambda: self.swarm.subscribed() == options.clients, limit, "all clients are subscribed")
         self.say(f"{options.clients} clients are subscribed {len(self.ledgers)} times")
 
     def _wait_for_rest(self):
@@ -361,43 +364,6 @@ def state_of(process):
     return stat[stat.rindex(")") + 2]
 
 
-def line_of(result):
-    return (
-        f"{result['drill']}: published {result['published']} / delivered {result['delivered']} of {result['expected']}"
-        f" / lost {result['lost']} / reported {result['reported']} / duplicated {result['duplicated']}"
-        f" / reordered {result['reordered']} / slowest recovery {result['slowest_recovery_s']:.2f} s"
-    )
-
-
-def details_of(result):
-    latency = result["latency_s"]
-    share = 100 * result["delivered"] / result["expected"] if result["expected"] else 0
-    yield f"delivered {share:.3f} %, latency p50 {latency['p50']} s, p99 {latency['p99']} s, max {latency['max']} s"
-    yield (
-        f"faults {result['faults']}, recovery after one at most {result['slowest_after_fault_s']} s; clients cut off"
-        f" {result['cuts']} times; reconnects {result['reconnects']}, the slowest {result['slowest_reconnect_s']} s"
-    )
-    yield (
-        f"holes {result['holes']}, disagreements {result['disagreements']}, repeated by the server"
-        f" {result['repeated_by_server']}, entries twice in Redis {result['entries_repeated_in_redis']}"
-    )
-    yield "clients: " + (", ".join(f"{name} {count}" for name, count in result["client_counts"].items()) or "nothing")
-    yield "servers: " + ", ".join(f"{name} {count}" for name, count in result["server_counts"].items())
-    yield f"replicas: {result['replicas']}"
-    yield f"clients' CPU {result['clients_cpu_s']} s, seed {result['seed']}"
-
-
-def show(result, as_json):
-    out = sys.stderr if as_json else sys.stdout
-    print(line_of(result), file=out)
-    for detail in details_of(result):
-        print(f"  {detail}", file=out)
-    for failure in result["failures"]:
-        print(f"  FAILED: {failure}", file=out)
-    if as_json:
-        print(json.dumps(result))
-
-
 def interrupted(number, _):
     sys.exit(128 + number)
 
@@ -414,7 +380,17 @@ def allow_descriptors(clients):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def run(doc, make_faults, *, use_networks=False, may_report=False, notifications=True, typing=True, offline_s=0.1, **defaults):
+def run(
+    doc,
+    make_faults,
+    *,
+    use_networks=False,
+    may_report=False,
+    notifications=True,
+    typing=True,
+    offline_s=0.1,
+    **defaults,
+):
     """The main program of a drill's script. `make_faults(drill)` runs while events are published. `defaults`: of the
     options. `may_report`: NATS itself may lose what it had acknowledged, which clients are to be told."""
     usual = {"clients": 200, "events": 20000, "rate": 400, "rooms": 40, "cut_every": 15}

@@ -1,8 +1,9 @@
 """Whether the three copies of the stream hold the same messages under the same sequences.
 
 No API shows one server's own copy cheaply, so this reads the message blocks on disk, once the servers have ended.
-A record (nats-server 2.9 and 2.10): u32 length, its top bit set when there are headers; u64 sequence; i64 time; u16 subject length;
-subject, headers, message; u64 checksum, whose key depends on the block and so says nothing between servers."""
+A record (nats-server 2.9 and 2.10): u32 length, its top bit set when there are headers; u64 sequence; i64 time; u16
+length of the subject; subject, headers, message; u64 checksum, whose key depends on the block and so says nothing
+between servers."""
 import struct
 
 _HEAD = struct.Struct("<IQQH")

@@ -229,6 +229,8 @@ class ResumingClient:
 
     def _jump(self, subscription, epoch, seq, now):
         """The honest report: what lies before this position is to be reloaded."""
+        if epoch == subscription.epoch and seq < subscription.seq:
+            self.swarm.counts["positions that went back"] += 1
         subscription.ledger.report(epoch, seq, now)
         subscription.epoch, subscription.seq = epoch, seq
 
