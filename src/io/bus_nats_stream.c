@@ -32,8 +32,8 @@ static int64_t nanoseconds(uint64_t seconds)
     return seconds > (uint64_t)(INT64_MAX / NS_PER_S) ? 0 : (int64_t)seconds * NS_PER_S;
 }
 
-/* File storage: republishing from memory storage takes quadratic time (ARCHITECTURE 2). No direct get for
- * mirrors. DenyDelete: a deleted last message would make Nats-Last-Sequence wrong (ARCHITECTURE 2). */
+/* No direct get for mirrors. DenyDelete: a deleted last message would make Nats-Last-Sequence wrong
+ * (ARCHITECTURE 2). */
 static void make_shape(const struct bus_nats *bus, const struct bus_stream_options *options,
                        struct shape *shape)
 {
@@ -52,7 +52,7 @@ static void make_shape(const struct bus_nats *bus, const struct bus_stream_optio
     config->SubjectsLen = 1;
     config->Retention = js_LimitsPolicy;
     config->Discard = js_DiscardOld;
-    config->Storage = js_FileStorage;
+    config->Storage = options->in_memory ? js_MemoryStorage : js_FileStorage;
     config->Replicas = options->replicas ? options->replicas : 1;
     config->MaxAge = nanoseconds(options->max_age_s);
     config->MaxBytes = limit(options->max_bytes);
@@ -79,13 +79,13 @@ static const char *name_of(const char *const *names, size_t count, int value)
     return value >= 0 && (size_t)value < count ? names[value] : "unknown";
 }
 
-static bool same_enums(const jsStreamConfig *found, char *problem)
+static bool same_enums(const jsStreamConfig *found, const jsStreamConfig *wanted, char *problem)
 {
     static const char *const retentions[] = {"limits", "interest", "workqueue"};
     static const char *const storages[] = {"file", "memory"};
     static const char *const discards[] = {"old", "new"};
 
-    return same_text("storage", name_of(storages, 2, found->Storage), "file", problem) &&
+    return same_text("storage", name_of(storages, 2, found->Storage), storages[wanted->Storage], problem) &&
            same_text("retention", name_of(retentions, 3, found->Retention), "limits", problem) &&
            same_text("discard", name_of(discards, 2, found->Discard), "old", problem) &&
            same_text("sealed", found->Sealed ? "true" : "false", "false", problem) &&
@@ -110,7 +110,7 @@ static bool same_shape(const jsStreamConfig *found, const struct shape *shape, c
                      republish->Source && *republish->Source ? republish->Source : shape->events,
                      shape->events, problem) &&
            same_text("republish.headers_only", republish->HeadersOnly ? "true" : "false", "false", problem) &&
-           same_enums(found, problem);
+           same_enums(found, &shape->config, problem);
 }
 
 static void warn_limit(const char *stream, const char *name, int64_t found, int64_t wanted)

@@ -33,6 +33,7 @@ static enum err ensure(const struct keeper *keeper, char *problem)
     /* JetStream takes no duplicate window beyond the age of the messages. */
     uint64_t dedup_s = keeper->config->stream_dedup_s, max_age_s = keeper->config->stream_max_age_s;
     const struct bus_stream_options options = {
+        .in_memory = keeper->config->stream_storage == STORAGE_MEMORY,
         .replicas = (unsigned)keeper->config->stream_replicas,
         .max_age_s = keeper->config->stream_max_age_s,
         .max_bytes = keeper->config->stream_max_bytes,

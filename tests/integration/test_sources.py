@@ -163,3 +163,20 @@ def test_http_other_methods_and_paths(stack):
     assert get(base + "/nothing").status == 404
     assert get(base + "/livez").status == 200
     assert get(base + "/readyz").status == 200
+
+
+def test_the_stream_is_made_as_the_options_say(make_stack, chat):
+    options = {
+        "stream.storage": "memory",
+        "stream.max_age_s": 120,
+        "stream.max_bytes": 2 << 20,
+        "stream.max_per_room": 7,
+        "stream.dedup_s": 30,
+    }
+    stack = make_stack(nodes=0, relay_options=options).start()
+    with stack.nats_client() as nats:
+        config = nats.jetstream("STREAM.INFO.roomcast_events_1")["config"]
+    second = 10**9
+    assert config["storage"] == "memory" and config["num_replicas"] == 1
+    assert config["max_age"] == 120 * second and config["duplicate_window"] == 30 * second
+    assert config["max_bytes"] == 2 << 20 and config["max_msgs_per_subject"] == 7

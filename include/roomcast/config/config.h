@@ -28,6 +28,7 @@ struct config_event {
     bool to_user; /* false: the chat, true: the user */
 };
 
+enum { STORAGE_FILE, STORAGE_MEMORY };             /* stream_storage */
 enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN }; /* authorization_mode */
 
 #define CONFIG_FIELD_TEXT    char *

@@ -27,6 +27,7 @@ OPTION(nats_url, LIST, "nats.url", "nats://127.0.0.1:4222", 1, 1024, "", BOTH, "
 OPTION(nats_prefix, TEXT, "nats.prefix", "roomcast", 1, 64, "", BOTH, "first token of every NATS subject")
 OPTION(stream_name, TEXT, "stream.name", "roomcast_events_1", 1, 64, "", BOTH, "JetStream stream; choose a new name, never a used one, to start over")
 OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "copies of the stream; 3 survives the loss of a server")
+OPTION(stream_storage, CHOICE, "stream.storage", "file", 0, 0, "file|memory", RELAY, "where NATS keeps the stream; memory dies with the servers, and is slow beyond some 10000 events")
 OPTION(stream_max_age_s, INT, "stream.max_age_s", "3600", 60, 31536000, "s", RELAY, "how long an event can be resumed")
 OPTION(stream_max_bytes, INT, "stream.max_bytes", "1073741824", 1048576, 1099511627776, "bytes", RELAY, "size of the stream; the oldest events go first")
 OPTION(stream_max_per_room, INT, "stream.max_per_room", "1000", 1, 1000000, "events", RELAY, "events kept per room")

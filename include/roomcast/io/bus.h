@@ -146,6 +146,7 @@ void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bu
 void bus_ask_extent(struct bus *bus, uint64_t timeout_ms, bus_last_done done, void *context);
 
 struct bus_stream_options {
+    bool in_memory; /* else in files; republishing from memory takes quadratic time (ARCHITECTURE 2) */
     unsigned replicas;
     uint64_t max_age_s, max_bytes, max_per_subject, dedup_s;
 };
