@@ -150,56 +150,71 @@ static bool knows_how_empty(struct feed *feed, const struct feed_rules *rules,
 
 /* Whatever was stored since the room was seen empty is still in the stream, or was taken away by the room's
  * own limit, which takes the oldest first. */
-static bool holds_all_since(const struct feed_rules *rules, const struct position *since)
+static bool holds_all_since(const struct feed_rules *rules, const struct position_empty *empty)
 {
     const struct feed_extent *extent = rules->extent;
-    struct position_empty empty;
 
-    return extent && extent->is_known && position_parse_empty(since, &empty) &&
-           extent->created_s == empty.created_s && extent->last_seq >= empty.last_seq &&
-           extent->first_seq <= empty.last_seq + 1;
+    return extent && extent->created_s == empty->created_s && extent->last_seq >= empty->last_seq &&
+           extent->first_seq <= empty->last_seq + 1;
 }
 
 /* The client saw the room empty. Then it has missed all of the present epoch, if that was the first since:
- * nothing stood before its first event. */
-static int look_from_empty(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter)
+ * nothing stood before its first event. Judged anew each time, since the room may have begun, or begun anew,
+ * in between. True: `ret_verdict` is it; false: on with `since`, which now is the beginning of the epoch. */
+static bool judge_from_empty(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+                             int *ret_verdict)
 {
-    bool is_empty = position_is_empty(&feed->position);
-
     /* Not before the leader was asked for the room: else what expired in between would not show. */
     uint64_t asked_ms = feed->verified_ms > waiter->came_ms ? feed->verified_ms : waiter->came_ms;
+    bool is_known = knows_extent(feed, rules, asked_ms) && (!rules->extent || rules->extent->is_known);
 
-    if (waiter->is_catching_up) { /* it has been here all the time */
-        if (!is_empty && !position_is_empty(&feed->before))
-            return FEED_UNPROVEN;
-        waiter->since = feed->position;
-        waiter->since.seq = is_empty ? 0 : feed->begins_at;
-        return is_empty ? FEED_RECOVERED : PENDING;
-    }
-    if (!knows_extent(feed, rules, asked_ms))
-        return PENDING;
-    if (rules->extent &&
-        !rules->extent->is_known) { /* nobody could say: again, as long as the waiter has time */
+    if (!is_known) { /* nobody could say: again, as long as the waiter has time */
         feed->wants_extent = true;
-        return PENDING;
+        *ret_verdict = PENDING;
+        return true;
     }
-    if (!holds_all_since(rules, &waiter->since))
-        return FEED_UNPROVEN;
-    struct position_empty empty = {.last_seq = 0};
-    (void)position_parse_empty(&waiter->since, &empty);
-    waiter->empty_at = empty.last_seq;
-    waiter->is_from_empty = true;
+    if (!holds_all_since(rules, &waiter->empty)) {
+        *ret_verdict = FEED_UNPROVEN;
+        return true;
+    }
     waiter->since = feed->position;
     waiter->since.seq = 0;
-    return is_empty ? FEED_RECOVERED : PENDING;
+    return false;
 }
 
-/* The epoch is the first that the room has had since the client saw it empty, in the same stream. */
-static bool begins_behind(const struct feed *feed, const struct feed_rules *rules,
-                          const struct feed_waiter *waiter)
+/* Is the epoch the first that the room has had since the client saw it empty, and of the same stream? */
+static int judge_beginning(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+                           uint64_t now_ms)
 {
-    return feed->is_in_stream && feed->begin == FEED_BEGIN_EMPTY &&
-           feed->begin_stream_seq > waiter->empty_at && feed->begin_stream_seq <= rules->extent->last_seq;
+    if (!rules->extent || !feed->is_in_stream || feed->begin != FEED_BEGIN_EMPTY ||
+        feed->begin_stream_seq <= waiter->empty.last_seq)
+        return FEED_UNPROVEN;
+    if (feed->begin_stream_seq <= rules->extent->last_seq)
+        return FEED_RECOVERED;
+    /* It came after the stream was asked, or one was asked that does not know yet that it leads no more; or
+     * it is of an earlier stream. */
+    if (waiter->extent_tries++ == AHEAD_TRIES)
+        return FEED_UNPROVEN;
+    if (waiter->extent_tries > 1)
+        feed->extent_at_ms = now_ms + AHEAD_PAUSE_MS;
+    waiter->came_ms = now_ms;
+    feed->wants_extent = true;
+    return PENDING;
+}
+
+/* A session that has been in the room all the time, while its numbering began, or began anew. */
+static void follow_epoch(const struct feed *feed, struct feed_waiter *waiter)
+{
+    const struct position *since = &waiter->since;
+    bool was_empty = position_is_empty(since);
+    bool is_before = was_empty ? position_is_empty(&feed->before) : position_equal(since, &feed->before);
+
+    if (was_empty && position_is_empty(&feed->position)) {
+        waiter->since = feed->position;
+    } else if (feed->before.epoch[0] != '\0' && is_before) {
+        waiter->since = feed->position;
+        waiter->since.seq = feed->begins_at;
+    }
 }
 
 static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
@@ -221,17 +236,14 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
             return PENDING;
         }
     }
-    if (!waiter->is_from_empty && position_is_empty(&waiter->since)) {
-        int verdict = look_from_empty(feed, rules, waiter);
-        if (verdict != PENDING || feed->wants_extent)
-            return verdict;
-    }
-    /* A session that has been in the room all the time, while its numbering began anew. */
-    if (waiter->is_catching_up && feed->before.epoch[0] != '\0' &&
-        position_equal(&waiter->since, &feed->before)) {
-        waiter->since = feed->position;
-        waiter->since.seq = feed->begins_at;
-    }
+    int verdict;
+    if (waiter->is_catching_up)
+        follow_epoch(feed, waiter);
+    else if (position_is_empty(&waiter->since) && !waiter->is_from_empty &&
+             !(waiter->is_from_empty = position_parse_empty(&waiter->since, &waiter->empty)))
+        return FEED_UNPROVEN;
+    if (waiter->is_from_empty && judge_from_empty(feed, rules, waiter, &verdict))
+        return verdict;
     if (!same_epoch(waiter->since.epoch, feed->position.epoch))
         return FEED_UNPROVEN;
     if (waiter->since.seq > feed->position.seq)
@@ -240,10 +252,9 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
         return FEED_RECOVERED;
     if (waiter->is_catching_up)
         return look_at_page(feed, rules, waiter);
-    int verdict = look_behind(feed, rules, waiter);
-    return verdict == FEED_RECOVERED && waiter->is_from_empty && !begins_behind(feed, rules, waiter)
-               ? FEED_UNPROVEN
-               : verdict;
+    verdict = look_behind(feed, rules, waiter);
+    return verdict == FEED_RECOVERED && waiter->is_from_empty ? judge_beginning(feed, rules, waiter, now_ms)
+                                                              : verdict;
 }
 
 /* --- all of them --- */
@@ -294,6 +305,7 @@ void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_wa
 {
     waiter->came_ms = now_ms;
     waiter->is_from_empty = false;
+    waiter->extent_tries = 0;
     waiter->tries = 0;
     waiter->tried_ms = 0;
     put(feed, rules, waiter, now_ms);

@@ -59,10 +59,11 @@ struct feed_waiter {
     uint64_t deadline_ms;     /* monotonic */
     /* the feed's own */
     uint64_t came_ms;
-    uint64_t empty_at;  /* the stream's last sequence then */
-    bool is_from_empty; /* `since` was the position of an empty room, and is now the beginning of the epoch */
-    uint64_t tried_ms;  /* `since` was ahead of what the leader said then */
-    unsigned tries;     /* so often */
+    struct position_empty empty; /* while is_from_empty: what `since` said of the stream */
+    bool is_from_empty;          /* the client saw the room empty; `since` is the beginning of the epoch */
+    unsigned extent_tries;       /* the stream was said to end before the epoch, so often */
+    uint64_t tried_ms;           /* `since` was ahead of what the leader said then */
+    unsigned tries;              /* so often */
     int verdict;
 };
 
