@@ -3,6 +3,7 @@
  *   feed.c          what arrives live, what is kept, what goes out
  *   feed_head.c     where the leader says that the room stands
  *   feed_reads.c    which missing events are read from the stream, and what the answers mean
+ *   feed_extent.c   what the stream as a whole tells
  *   feed_waiters.c  who can be answered */
 #ifndef ROOMCAST_SRC_CORE_FEED_INTERNAL_H
 #define ROOMCAST_SRC_CORE_FEED_INTERNAL_H
@@ -83,9 +84,24 @@ uint64_t feed_hole_end(const struct feed *feed, uint64_t seq);
 /* Moves the position over what follows it and cannot be had. */
 void feed_step_over_gone(struct feed *feed);
 
+/* feed_extent.c */
+#define FEED_PENDING (-1) /* beside enum feed_verdict: not known yet */
+/* The position of a room that holds nothing can be told. */
+bool feed_knows_how_empty(struct feed *feed, const struct feed_rules *rules,
+                          const struct feed_waiter *waiter);
+/* For a client that saw the room empty. True: `ret_verdict` is it; false: on with `since`, which now is the
+ * beginning of the epoch, and feed_judge_beginning() when all of that is there. */
+bool feed_judge_from_empty(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+                           int *ret_verdict);
+int feed_judge_beginning(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+                         uint64_t now_ms);
+/* Who answers for the stream has proven, since the waiter came, that it leads. */
+bool feed_is_led(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter,
+                 uint64_t now_ms);
+bool feed_next_extent(struct feed *feed, uint64_t now_ms, struct feed_action *ret_action);
+
 /* feed_waiters.c */
 void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms);
-bool feed_next_extent(struct feed *feed, uint64_t now_ms, struct feed_action *ret_action);
 /* The next one that can be answered. */
 bool feed_next_answer(struct feed *feed, struct feed_action *ret_action);
 /* All waiters of both lists, linked by `next`. */

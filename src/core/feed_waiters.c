@@ -7,8 +7,6 @@
 #define PAGE_EVENTS 256u          /* for a session that is catching up: at most, ... */
 #define PAGE_BYTES  (256u * 1024) /* ... or until it is so large */
 
-enum { PENDING = -1 };
-
 /* --- from the history --- */
 
 /* How many events from `from` on are there without a hole, up to `max`; `ret_bytes`: how large they are. */
@@ -57,7 +55,7 @@ static int look_ahead(struct feed *feed, struct feed_waiter *waiter, uint64_t no
     }
     if (feed->head.ask_id == 0)
         feed_want_head(feed, now_ms + AHEAD_PAUSE_MS);
-    return PENDING;
+    return FEED_PENDING;
 }
 
 static int look_behind(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter)
@@ -74,7 +72,7 @@ static int look_behind(struct feed *feed, const struct feed_rules *rules, const 
         feed->wanted_from = from;
     if (feed->wanted_to < from)
         feed->wanted_to = from;
-    return PENDING;
+    return FEED_PENDING;
 }
 
 /* One that is catching up takes in slowly anyway: a page at a time is enough. */
@@ -96,7 +94,7 @@ static int look_at_page(struct feed *feed, const struct feed_rules *rules, const
         feed->page_from = from;
         feed->page_to = left < PAGE_EVENTS ? feed->position.seq : from + PAGE_EVENTS - 1;
     }
-    return PENDING;
+    return FEED_PENDING;
 }
 
 /* What the leader said must be of now: the last event may have been stored and not republished. */
@@ -117,91 +115,6 @@ static void want_word(struct feed *feed, const struct feed_rules *rules, const s
         feed_want_head(feed, now_ms); /* now, also when it was to be asked later: somebody waits */
 }
 
-/* --- rooms that hold nothing --- */
-
-static bool knows_extent(struct feed *feed, const struct feed_rules *rules, uint64_t since_ms)
-{
-    if (!rules->extent || rules->extent->asked_ms >= since_ms)
-        return true;
-    feed->wants_extent = true;
-    return false;
-}
-
-/* What the room's emptiness is told by must have been known before the leader was asked for the room: an
- * event that was stored in between would be taken for an old one. */
-static bool knows_how_empty(struct feed *feed, const struct feed_rules *rules,
-                            const struct feed_waiter *waiter)
-{
-    uint64_t fresh_ms = waiter->came_ms > EXTENT_FRESH_MS ? waiter->came_ms - EXTENT_FRESH_MS : 1;
-
-    bool may_be_unknown = !waiter->has_since; /* who resumes must not be left with less than it had */
-
-    if (!position_is_empty(&feed->position) || !rules->extent ||
-        (feed->empty_extent.asked_ms >= fresh_ms && (feed->empty_extent.is_known || may_be_unknown)))
-        return true;
-    if (!knows_extent(feed, rules, fresh_ms))
-        return false;
-    if (rules->extent->is_known || may_be_unknown)
-        feed_want_head(feed, 0); /* now it is known: the leader is asked once more */
-    else
-        feed->wants_extent = true;
-    return false;
-}
-
-/* Whatever was stored since the room was seen empty is still in the stream, or was taken away by the room's
- * own limit, which takes the oldest first. */
-static bool holds_all_since(const struct feed_rules *rules, const struct position_empty *empty)
-{
-    const struct feed_extent *extent = rules->extent;
-
-    return extent && extent->created_s == empty->created_s && extent->last_seq >= empty->last_seq &&
-           extent->first_seq <= empty->last_seq + 1;
-}
-
-/* The client saw the room empty. Then it has missed all of the present epoch, if that was the first since:
- * nothing stood before its first event. Judged anew each time, since the room may have begun, or begun anew,
- * in between. True: `ret_verdict` is it; false: on with `since`, which now is the beginning of the epoch. */
-static bool judge_from_empty(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
-                             int *ret_verdict)
-{
-    /* Not before the leader was asked for the room: else what expired in between would not show. */
-    uint64_t asked_ms = feed->verified_ms > waiter->came_ms ? feed->verified_ms : waiter->came_ms;
-    bool is_known = knows_extent(feed, rules, asked_ms) && (!rules->extent || rules->extent->is_known);
-
-    if (!is_known) { /* nobody could say: again, as long as the waiter has time */
-        feed->wants_extent = true;
-        *ret_verdict = PENDING;
-        return true;
-    }
-    if (!holds_all_since(rules, &waiter->empty)) {
-        *ret_verdict = FEED_UNPROVEN;
-        return true;
-    }
-    waiter->since = feed->position;
-    waiter->since.seq = 0;
-    return false;
-}
-
-/* Is the epoch the first that the room has had since the client saw it empty, and of the same stream? */
-static int judge_beginning(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
-                           uint64_t now_ms)
-{
-    if (!rules->extent || !feed->is_in_stream || feed->begin != FEED_BEGIN_EMPTY ||
-        feed->begin_stream_seq <= waiter->empty.last_seq)
-        return FEED_UNPROVEN;
-    if (feed->begin_stream_seq <= rules->extent->last_seq)
-        return FEED_RECOVERED;
-    /* It came after the stream was asked, or one was asked that does not know yet that it leads no more; or
-     * it is of an earlier stream. */
-    if (waiter->extent_tries++ == AHEAD_TRIES)
-        return FEED_UNPROVEN;
-    if (waiter->extent_tries > 1)
-        feed->extent_at_ms = now_ms + AHEAD_PAUSE_MS;
-    waiter->came_ms = now_ms;
-    feed->wants_extent = true;
-    return PENDING;
-}
-
 /* A session that has been in the room all the time, while its numbering began, or began anew. */
 static void follow_epoch(const struct feed *feed, struct feed_waiter *waiter)
 {
@@ -217,23 +130,23 @@ static void follow_epoch(const struct feed *feed, struct feed_waiter *waiter)
     }
 }
 
-static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+static int weigh(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                  uint64_t now_ms)
 {
     if (!feed->is_settled)
-        return PENDING;
+        return FEED_PENDING;
     if (!waiter->is_catching_up) {
         if (is_word_too_old(feed, rules, waiter)) {
             want_word(feed, rules, waiter, now_ms);
-            return PENDING;
+            return FEED_PENDING;
         }
-        if (!knows_how_empty(feed, rules, waiter))
-            return PENDING;
+        if (!feed_knows_how_empty(feed, rules, waiter))
+            return FEED_PENDING;
         if (!waiter->has_since)
             return FEED_AT_POSITION;
         if (feed_has_gap(feed)) {
             feed->are_events_awaited = true;
-            return PENDING;
+            return FEED_PENDING;
         }
     }
     int verdict;
@@ -242,7 +155,7 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
     else if (position_is_empty(&waiter->since) && !waiter->is_from_empty &&
              !(waiter->is_from_empty = position_parse_empty(&waiter->since, &waiter->empty)))
         return FEED_UNPROVEN;
-    if (waiter->is_from_empty && judge_from_empty(feed, rules, waiter, &verdict))
+    if (waiter->is_from_empty && feed_judge_from_empty(feed, rules, waiter, &verdict))
         return verdict;
     if (!same_epoch(waiter->since.epoch, feed->position.epoch))
         return FEED_UNPROVEN;
@@ -253,8 +166,20 @@ static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_
     if (waiter->is_catching_up)
         return look_at_page(feed, rules, waiter);
     verdict = look_behind(feed, rules, waiter);
-    return verdict == FEED_RECOVERED && waiter->is_from_empty ? judge_beginning(feed, rules, waiter, now_ms)
-                                                              : verdict;
+    return verdict == FEED_RECOVERED && waiter->is_from_empty
+               ? feed_judge_beginning(feed, rules, waiter, now_ms)
+               : verdict;
+}
+
+/* A client is not sent back to where it was long ago by one who leads no more. */
+static int judge(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
+                 uint64_t now_ms)
+{
+    int verdict = weigh(feed, rules, waiter, now_ms);
+
+    if (verdict == FEED_UNPROVEN && !waiter->is_catching_up && !feed_is_led(feed, rules, waiter, now_ms))
+        return FEED_PENDING;
+    return verdict;
 }
 
 /* --- all of them --- */
@@ -272,12 +197,12 @@ static void put(struct feed *feed, const struct feed_rules *rules, struct feed_w
     uint64_t wanted_from = feed->wanted_from, wanted_to = feed->wanted_to;
 
     waiter->verdict = judge(feed, rules, waiter, now_ms);
-    if (waiter->verdict == PENDING && waiter->deadline_ms <= now_ms) {
+    if (waiter->verdict == FEED_PENDING && waiter->deadline_ms <= now_ms) {
         waiter->verdict = FEED_TIMED_OUT;
         feed->wanted_from = wanted_from; /* nothing is read for it any more */
         feed->wanted_to = wanted_to;
     }
-    if (waiter->verdict != PENDING) {
+    if (waiter->verdict != FEED_PENDING) {
         append(&feed->ready_tail, waiter);
         return;
     }
@@ -309,36 +234,6 @@ void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_wa
     waiter->tries = 0;
     waiter->tried_ms = 0;
     put(feed, rules, waiter, now_ms);
-}
-
-struct position feed_told_position(const struct feed *feed)
-{
-    struct position position = feed->position;
-
-    if (position_is_empty(&position))
-        position_format_empty(&(struct position_empty){.created_s = feed->empty_extent.is_known
-                                                                        ? feed->empty_extent.created_s
-                                                                        : 0,
-                                                       .last_seq = feed->empty_extent.last_seq},
-                              &position);
-    return position;
-}
-
-bool feed_next_extent(struct feed *feed, uint64_t now_ms, struct feed_action *action)
-{
-    if (!feed->wants_extent || feed->is_extent_asked || now_ms < feed->extent_at_ms)
-        return false;
-    feed->wants_extent = false;
-    feed->is_extent_asked = true;
-    *action = (struct feed_action){.kind = FEED_ASK_EXTENT};
-    return true;
-}
-
-void feed_on_extent(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
-{
-    feed->is_extent_asked = false;
-    feed->extent_at_ms = rules->extent->is_known ? 0 : now_ms + EXTENT_PAUSE_MS;
-    feed->are_waiters_due = feed->waiters != NULL;
 }
 
 /* Nothing has happened to the room since it was judged. */

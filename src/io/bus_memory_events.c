@@ -117,7 +117,8 @@ static struct last_answer *look_up_locked(struct bus_memory *bus, const struct b
         answer->result.status = BUS_LAST_FOUND;
         answer->result.extent = (struct bus_extent){.first_seq = first ? first->seq : bus->store.last_seq + 1,
                                                     .last_seq = bus->store.last_seq,
-                                                    .created_s = bus->created_s};
+                                                    .created_s = bus->created_s,
+                                                    .has_quorum = true};
     }
     if (event) {
         memcpy(answer->data, event->data, event->len);

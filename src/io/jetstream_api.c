@@ -9,6 +9,10 @@
 /* A message of the server's default max_payload (1 MiB, up to 64 MiB) in base64, and room for its headers. */
 #define ANSWER_MAX (96u * 1024 * 1024)
 
+/* A follower that says nothing for so long is not counted on; it answers every second (server/raft.go,
+ * hbInterval). */
+#define FOLLOWER_SILENT_NS INT64_C(4000000000)
+
 /* nats-server, server/errors.json. */
 enum {
     ERR_CODE_BAD_REQUEST = 10003,
@@ -247,6 +251,22 @@ static bool read_second(const char *text, uint64_t *ret_second)
     return true;
 }
 
+/* The leader tells when it last heard of each follower ("active", nanoseconds; server/monitor.go, PeerInfo).
+ * A stream with one replica has none. */
+static bool has_quorum(const json_t *replicas)
+{
+    size_t heard = 0, i;
+    const json_t *replica;
+
+    json_array_foreach(replicas, i, replica)
+    {
+        const json_t *active = json_object_get(replica, "active");
+        heard += !json_is_true(json_object_get(replica, "offline")) && json_is_integer(active) &&
+                 json_integer_value(active) < FOLLOWER_SILENT_NS;
+    }
+    return 2 * (heard + 1) > json_array_size(replicas) + 1;
+}
+
 bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent)
 {
     json_t *root = parse(json);
@@ -260,6 +280,7 @@ bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent)
     if (good) {
         extent.first_seq = (uint64_t)json_integer_value(first);
         extent.last_seq = (uint64_t)json_integer_value(last);
+        extent.has_quorum = has_quorum(json_object_get(json_object_get(root, "cluster"), "replicas"));
         *ret_extent = extent;
     }
     json_decref(root);

@@ -363,6 +363,7 @@ static void on_extent(struct hub *hub, const struct hub_reading *reading)
         .first_seq = reading->extent.first_seq,
         .last_seq = reading->extent.last_seq,
         .created_s = reading->extent.created_s,
+        .has_quorum = reading->extent.has_quorum,
     };
     hub->extent_sent_ms = 0;
     static struct log_limit limit = LOG_LIMIT(60000);

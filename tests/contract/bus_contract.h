@@ -25,6 +25,8 @@ void a_sequence_that_was_trimmed_away_is_none(void **state);
 void bytes_are_read_unchanged(void **state);
 void five_hundred_reads_of_four_threads_are_answered_once_each(void **state);
 void closing_answers_each_read_once(void **state);
+void the_extent_grows_with_what_is_stored_and_starts_where_the_stream_does(void **state);
+void the_extent_tells_what_was_trimmed_away(void **state);
 
 /* bus_contract_live.c */
 void signals_reach_all_subscribers(void **state);

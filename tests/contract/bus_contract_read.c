@@ -224,3 +224,39 @@ void closing_answers_each_read_once(void **state)
     for (unsigned i = 0; i < READINGS; i++)
         assert_int_equal(counter_get(&answers[i]), 1);
 }
+
+void the_extent_grows_with_what_is_stored_and_starts_where_the_stream_does(void **state)
+{
+    struct world *world = *state;
+    struct last_copy before = extent_now(world);
+
+    assert_int_equal(before.status, BUS_LAST_FOUND);
+    assert_int_equal(before.extent.last_seq, 0);
+    assert_true(before.extent.has_quorum);
+    assert_true(before.extent.created_s > 1700000000);
+    uint64_t first = store_good(world, "chat.extent", "extent-1", 0, "one");
+    uint64_t second = store_good(world, "chat.extent", "extent-2", first, "two");
+    struct last_copy after = extent_now(world);
+    assert_int_equal(after.status, BUS_LAST_FOUND);
+    assert_int_equal(after.extent.first_seq, first);
+    assert_int_equal(after.extent.last_seq, second);
+    assert_int_equal(after.extent.created_s, before.extent.created_s);
+}
+
+void the_extent_tells_what_was_trimmed_away(void **state)
+{
+    struct world *world = *state;
+    static char large[200000];
+    uint64_t last = 0;
+
+    memset(large, 'x', sizeof large - 1);
+    for (unsigned i = 0; i < 30; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "trim-%u", i);
+        last = store_good(world, "chat.trim", id, last, large);
+    }
+    struct last_copy extent = extent_now(world);
+    assert_int_equal(extent.status, BUS_LAST_FOUND);
+    assert_true(extent.extent.first_seq > 1 && extent.extent.first_seq < last);
+    assert_int_equal(extent.extent.last_seq, last);
+}

@@ -254,8 +254,10 @@ static void on_last(void *context, const struct bus_last_result *result)
 
     if (pthread_equal(waiting->caller, pthread_self()) || result->data.len > sizeof waiting->last.data)
         abort();
-    waiting->last = (struct last_copy){
-        .status = result->status, .stream_seq = result->stream_seq, .len = result->data.len};
+    waiting->last = (struct last_copy){.status = result->status,
+                                       .stream_seq = result->stream_seq,
+                                       .len = result->data.len,
+                                       .extent = result->extent};
     if (result->data.len)
         memcpy(waiting->last.data, result->data.data, result->data.len);
     counter_add(&waiting->answers, 1);
@@ -284,6 +286,15 @@ struct last_copy read_now(struct world *world, const char *name, uint64_t stream
     struct waiting waiting = {.answers = COUNTER_INIT, .caller = pthread_self()};
 
     bus_read(world->bus, subject_of(world, "ev", name), stream_seq, copy, 5000, on_last, &waiting);
+    assert_true(counter_reaches(&waiting.answers, 1));
+    return waiting.last;
+}
+
+struct last_copy extent_now(struct world *world)
+{
+    struct waiting waiting = {.answers = COUNTER_INIT, .caller = pthread_self()};
+
+    bus_ask_extent(world->bus, 5000, on_last, &waiting);
     assert_true(counter_reaches(&waiting.answers, 1));
     return waiting.last;
 }

@@ -94,7 +94,9 @@ struct last_copy {
     uint64_t stream_seq;
     char data[256];
     size_t len;
+    struct bus_extent extent;
 };
+struct last_copy extent_now(struct world *world);
 struct last_copy last_now(struct world *world, const char *name);
 struct last_copy next_now(struct world *world, const char *name, uint64_t after);
 struct last_copy read_now(struct world *world, const char *name, uint64_t stream_seq, enum bus_copy copy);

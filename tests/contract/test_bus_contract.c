@@ -65,6 +65,8 @@ int main(int argc, char **argv)
         TEST(bytes_are_read_unchanged),
         TEST(five_hundred_reads_of_four_threads_are_answered_once_each),
         TEST(closing_answers_each_read_once),
+        TEST(the_extent_grows_with_what_is_stored_and_starts_where_the_stream_does),
+        TEST(the_extent_tells_what_was_trimmed_away),
         TEST(signals_reach_all_subscribers),
         TEST(nothing_comes_after_the_release),
         TEST(each_of_many_subscriptions_gets_its_own),

@@ -155,6 +155,7 @@ bool sim_stream_extent(struct sim *sim, struct feed_extent *ret_extent)
         first_seq = stream->log.at[i - 1]->event.stream_seq;
     *ret_extent = (struct feed_extent){
         .is_known = true,
+        .has_quorum = until_ms == sim->now_ms,
         .first_seq = age_ms == 0 || sim->now_ms < age_ms ? 1 : first_seq,
         .last_seq = last_seq,
         .created_s = stream->created_s,

@@ -35,6 +35,7 @@
 /* What the stream holds, of all rooms; the owner's, and the same for all feeds. */
 struct feed_extent {
     bool is_known;     /* else nothing can be proven by it */
+    bool has_quorum;   /* who said so leads for sure */
     uint64_t asked_ms; /* it was so then */
     uint64_t first_seq, last_seq, created_s;
 };

@@ -113,6 +113,8 @@ enum bus_last_status { BUS_LAST_FOUND, BUS_LAST_NONE, BUS_LAST_UNAVAILABLE };
 struct bus_extent {
     uint64_t first_seq, last_seq; /* last_seq 0: nothing was ever stored */
     uint64_t created_s;           /* when the stream was made, Unix seconds */
+    bool has_quorum; /* the leader has heard of enough of its followers lately; else it may not lead any more
+                      */
 };
 struct bus_last_result {
     enum bus_last_status status;

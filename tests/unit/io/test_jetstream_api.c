@@ -306,6 +306,57 @@ static void damaged_answers_are_survived(void **state)
     mutate_each(seeds, 4, 40000, feed);
 }
 
+/* As nats-server 2.9.10 writes it, but for what is left out. */
+#define INFO(replicas)                                                                                       \
+    "{\"type\":\"io.nats.jetstream.api.v1.stream_info_response\",\"created\":\"2026-11-25T14:01:10."         \
+    "123456789Z\","                                                                                          \
+    "\"state\":{\"messages\":5,\"first_seq\":17,\"last_seq\":21},"                                           \
+    "\"cluster\":{\"name\":\"C\",\"leader\":\"n0\"" replicas "}}"
+
+static void the_extent_of_a_stream_is_read(void **state)
+{
+    (void)state;
+    struct bus_extent extent;
+    assert_true(jetstream_decode_extent(slice_of(INFO("")), &extent));
+    assert_int_equal(extent.first_seq, 17);
+    assert_int_equal(extent.last_seq, 21);
+    assert_int_equal(extent.created_s, 1795615270);
+    assert_true(extent.has_quorum); /* one replica */
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"error\":{\"code\":404}}",
+        "{\"created\":\"yesterday\",\"state\":{\"first_seq\":1,\"last_seq\":2}}",
+        "{\"created\":\"2026-11-25T14:01:10Z\",\"state\":{\"first_seq\":-1,\"last_seq\":2}}",
+        "{\"created\":\"2026-11-25T14:01:10Z\",\"state\":{\"first_seq\":\"1\",\"last_seq\":2}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_false(jetstream_decode_extent(slice_of(bad[i]), &extent));
+}
+
+static void a_leader_without_its_followers_has_no_quorum(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        bool has_quorum;
+    } cases[] = {
+        {INFO(",\"replicas\":[{\"name\":\"n1\",\"active\":900000000},{\"name\":\"n2\",\"active\":10}]"),
+         true},
+        {INFO(",\"replicas\":[{\"name\":\"n1\",\"active\":15000000000},{\"name\":\"n2\",\"active\":10}]"),
+         true},
+        {INFO(",\"replicas\":[{\"name\":\"n1\",\"active\":15000000000},{\"name\":\"n2\",\"active\":"
+              "4000000000}]"),
+         false},
+        {INFO(",\"replicas\":[{\"name\":\"n1\",\"offline\":true,\"active\":10},{\"name\":\"n2\"}]"), false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bus_extent extent;
+        assert_true(jetstream_decode_extent(slice_of(cases[i].json), &extent));
+        assert_int_equal(extent.has_quorum, cases[i].has_quorum);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +370,8 @@ int main(void)
         cmocka_unit_test(the_request_names_the_sequence),
         cmocka_unit_test(the_headers_of_a_direct_answer_are_judged),
         cmocka_unit_test(damaged_answers_are_survived),
+        cmocka_unit_test(the_extent_of_a_stream_is_read),
+        cmocka_unit_test(a_leader_without_its_followers_has_no_quorum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
