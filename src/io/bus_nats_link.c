@@ -8,7 +8,7 @@
 
 /* A frozen server is noticed after PING_MS * (PINGS_OUT_MAX + 1), a full socket after WRITE_MS. */
 #define CONNECT_MS          2000
-#define PING_MS             3000
+#define PING_MS             2000
 #define PINGS_OUT_MAX       2
 #define WRITE_MS            2000
 #define RECONNECT_MS        250
