@@ -312,11 +312,20 @@ static bool take_in(struct feed *feed, const struct feed_rules *rules, const str
     bool kept = feed_keep(feed, rules, event);
     const struct history_slot *slot = history_slot(&feed->history, event->position.seq);
 
-    bool has_page = feed->page_from != 0 && lowest_missing(feed, feed->page_from, feed->page_to) == 0;
-    if (feed->waiters &&
-        (feed->held_from <= feed->wanted_to || has_page || feed->history.bytes > rules->max_bytes))
-        feed->are_waiters_due = true;
     return kept || (slot && slot->id_hash != 0);
+}
+
+/* Looking at all waiters for every event would make many of them expensive: some events at a time, while all
+ * goes well. */
+static void note_progress(struct feed *feed, const struct feed_rules *rules, enum feed_answer_kind kind)
+{
+    bool serves = feed->held_from <= feed->wanted_to;
+    bool is_step = kind != FEED_FOUND || feed->held_from <= feed->wanted_from ||
+                   feed->held_from + TRAIL_MAX <= feed->looked_from;
+    bool has_page = feed->page_from != 0 && lowest_missing(feed, feed->page_from, feed->page_to) == 0;
+
+    if (feed->waiters && ((serves && is_step) || has_page || feed->history.bytes > rules->max_bytes))
+        feed->are_waiters_due = true;
 }
 
 static bool is_wanted(const struct feed *feed, uint64_t seq, const struct feed_event *event)
@@ -350,13 +359,12 @@ static void on_found(struct feed *feed, const struct feed_rules *rules, struct h
     }
 }
 
-void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
-                  enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
-                  uint32_t jitter)
+static void on_read(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
+                    enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
+                    uint32_t jitter)
 {
-    assert(feed->reading > 0);
-    feed->reading--;
     struct history_slot *slot = history_slot(&feed->history, ask.seq);
+
     if (!slot || slot->reading != ask.id)
         return;
     slot->reading = 0;
@@ -373,6 +381,16 @@ void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed
         search_later(slot);
     else
         on_unreadable(feed, slot, ask.seq);
+}
+
+void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
+                  enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
+                  uint32_t jitter)
+{
+    assert(feed->reading > 0);
+    feed->reading--;
+    on_read(feed, rules, ask, kind, event, now_ms, jitter);
+    note_progress(feed, rules, kind);
     feed_note_gap(feed, now_ms);
     assert(feed_is_valid(feed));
 }
@@ -435,6 +453,7 @@ void feed_on_next(struct feed *feed, const struct feed_rules *rules, struct feed
         fail(feed, now_ms, jitter);
         break;
     }
+    note_progress(feed, rules, kind);
     feed_note_gap(feed, now_ms);
     assert(feed_is_valid(feed));
 }

@@ -218,6 +218,7 @@ void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uin
     feed->waiters = NULL;
     feed->waiters_tail = &feed->waiters;
     feed->wanted_from = feed->wanted_to = feed->page_from = feed->page_to = 0;
+    feed->looked_from = feed->held_from;
     feed->are_waiters_due = feed->are_events_awaited = false;
     while (waiter) {
         struct feed_waiter *next = waiter->next;

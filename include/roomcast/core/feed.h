@@ -134,6 +134,7 @@ struct feed {
     uint64_t ahead_to;           /* no number above it holds its event */
     uint64_t wanted_from;        /* a waiter needs the events from here on; 0: none needs any */
     uint64_t wanted_to;          /* ... and the most modest of them from here on */
+    uint64_t looked_from;        /* `held_from` when the waiters were looked at */
     uint64_t page_from, page_to; /* one that is catching up needs these; 0: none does */
     uint64_t gap_since_ms;       /* last step forward while something is missing; 0: nothing is */
 

@@ -257,6 +257,27 @@ static void ten_thousand_who_come_at_once_cost_one_question(void **state)
     free(crowd);
 }
 
+static void ten_thousand_who_have_missed_more_and_more_are_served_by_the_same_reads(void **state)
+{
+    (void)state;
+    struct scene scene;
+    struct feed_waiter *crowd = calloc(CROWD, sizeof *crowd);
+    scene_begin(&scene);
+    scene.rules.max_events = 2 * CROWD;
+    scene.rules.max_bytes = SIZE_MAX;
+    scene_settle(&scene, CROWD);
+    for (unsigned i = 0; i < CROWD; i++) {
+        crowd[i] = waiter_of(&scene, "a", i);
+        wait_for(&scene, &crowd[i]);
+    }
+    scene_play(&scene);
+    assert_int_equal(scene.answers, CROWD);
+    assert_int_equal(scene.reads, CROWD - 1);
+    assert_int_equal(scene.searches, 0);
+    scene_end(&scene);
+    free(crowd);
+}
+
 static void ten_thousand_from_the_future_cost_a_handful(void **state)
 {
     (void)state;
@@ -438,6 +459,7 @@ int main(void)
         cmocka_unit_test(an_old_word_of_the_leader_is_not_enough_to_resume),
         cmocka_unit_test(a_word_of_before_a_trouble_is_not_enough_for_anybody),
         cmocka_unit_test(ten_thousand_who_come_at_once_cost_one_question),
+        cmocka_unit_test(ten_thousand_who_have_missed_more_and_more_are_served_by_the_same_reads),
         cmocka_unit_test(ten_thousand_from_the_future_cost_a_handful),
         cmocka_unit_test(everyone_is_answered_in_their_own_time),
         cmocka_unit_test(who_has_waited_in_vain_leaves_no_reads_behind),
