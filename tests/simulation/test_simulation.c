@@ -16,7 +16,7 @@
 #include <roomcast/base/random.h>
 
 #ifndef SIM_SEEDS
-#define SIM_SEEDS 3000
+#define SIM_SEEDS 30000
 #endif
 
 static void print_counts(const struct sim_counts *counts)
