@@ -75,9 +75,9 @@ int feed_judge_beginning(struct feed *feed, const struct feed_rules *rules, stru
         return FEED_RECOVERED;
     /* It came after the stream was asked, or one was asked that does not know yet that it leads no more; or
      * it is of an earlier stream. */
-    if (waiter->extent_tries++ == AHEAD_TRIES)
+    if (waiter->extent_tries > AHEAD_TRIES)
         return FEED_UNPROVEN;
-    if (waiter->extent_tries > 1)
+    if (waiter->extent_tries++ > 0)
         feed->extent_at_ms = now_ms + AHEAD_PAUSE_MS;
     waiter->came_ms = now_ms;
     feed->wants_extent = true;

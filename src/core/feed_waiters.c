@@ -48,8 +48,10 @@ static int look_ahead(struct feed *feed, struct feed_waiter *waiter, uint64_t no
     if (waiter->is_catching_up)
         return FEED_UNPROVEN;
     feed->are_events_awaited = true;
+    if (waiter->tries > AHEAD_TRIES)
+        return FEED_UNPROVEN;
     if (waiter->tries == 0 || feed->verified_ms > waiter->tried_ms) {
-        if (waiter->tries++ == AHEAD_TRIES)
+        if (++waiter->tries > AHEAD_TRIES)
             return FEED_UNPROVEN;
         waiter->tried_ms = now_ms;
     }
