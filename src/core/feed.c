@@ -126,6 +126,8 @@ bool feed_contradicts(const struct feed *feed, const struct feed_event *event)
 
     if (slot && slot->id_hash != 0)
         return slot->id_hash != event->id_hash;
+    if (slot && slot->stream_seq != 0 && slot->stream_seq != event->stream_seq)
+        return true;
     /* Its number is before our position, and its place behind it. */
     return feed->is_settled && event->position.seq < feed->position.seq && feed->position_stream_seq != 0 &&
            event->stream_seq > feed->position_stream_seq;

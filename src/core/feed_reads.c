@@ -203,8 +203,16 @@ bool feed_next_read(struct feed *feed, const struct feed_rules *rules, uint64_t 
     feed->retry_at_ms = 0;
     if (!feed->is_settled || !may_read)
         return false;
-    if (gap_is_far(feed, rules))
+    if (gap_is_far(feed, rules)) {
+        feed->was_far = true;
         return feed->next_ask_id == 0 && search_for(feed, feed->position.seq + 1, action);
+    }
+    if (feed->was_far) {
+        feed->was_far = false;
+        feed_want_head(feed, now_ms); /* its trail leads down to here */
+        if (feed_next_head(feed, rules, now_ms, action))
+            return true;
+    }
     return (feed_has_gap(feed) && read_gap(feed, now_ms, action)) || read_behind(feed, action) ||
            read_page(feed, action);
 }

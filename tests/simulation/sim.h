@@ -26,15 +26,16 @@
 #include <roomcast/core/rooms.h>
 #include <roomcast/core/session.h>
 
-#define ROOMS      3
-#define NODES      3
-#define WORKERS    2
-#define CLIENTS    6
-#define COPIES     3 /* of the stream */
-#define EVENTS_MAX 600
-#define PAGE       8 /* events in one answer to a catch-up; 128 in a real node */
-#define NOWHERE    (-1)
-#define ANYWHERE   (-2)
+#define ROOMS        3
+#define NODES        3
+#define WORKERS      2
+#define CLIENTS      6
+#define COPIES       3 /* of the stream */
+#define EVENTS_MAX   600
+#define PAGE         8    /* events in one answer to a catch-up; 128 in a real node */
+#define STALE_MAX_MS 6000 /* so long a deposed leader may answer */
+#define NOWHERE      (-1)
+#define ANYWHERE     (-2)
 
 struct sim;
 

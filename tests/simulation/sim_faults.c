@@ -77,7 +77,7 @@ static void lag(struct sim *sim)
 static void go_stale(struct sim *sim)
 {
     struct sim_stream *stream = &sim->stream;
-    uint64_t ms = sim_roll(sim, sim->plan.is_stale ? 6000 : 400);
+    uint64_t ms = sim_roll(sim, sim->plan.is_stale ? STALE_MAX_MS : 400);
 
     sim_say(sim, "stream  a deposed leader answers for %llu ms", (unsigned long long)ms);
     stream->stale_from_ms = sim->now_ms;

@@ -330,12 +330,23 @@ static void forget_last(struct sim *sim)
             (unsigned long long)record->event.position.seq, record->room);
 }
 
+/* What was deleted for the sake of those that have vanished is there again. */
+static void restore(struct sim *sim)
+{
+    for (unsigned room = 0; room < ROOMS; room++) {
+        const struct sim_list *list = &sim->stream.by_room[room];
+        for (unsigned i = 0; i < list->count && i < sim->plan.max_per_room; i++)
+            list->at[list->count - 1 - i]->is_deleted = false;
+    }
+}
+
 void sim_stream_roll_back(struct sim *sim, unsigned count)
 {
     struct sim_stream *stream = &sim->stream;
 
     for (; count > 0 && stream->log.count > 0; count--)
         forget_last(sim);
+    restore(sim);
     stream->dead_term = stream->term;
     stream->last_seq =
         stream->log.count ? stream->log.at[stream->log.count - 1]->event.stream_seq : FIRST_SEQ;

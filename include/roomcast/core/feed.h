@@ -42,11 +42,11 @@ struct feed_extent {
 
 struct feed_rules {
     const struct feed_extent *extent; /* borrowed; NULL: never known */
-    uint32_t max_events;        /* kept behind the position, and replayed to one client, at most; above 0 */
-    size_t max_bytes;           /* of them */
-    uint64_t fresh_ms;          /* a resume trusts what the leader said at most so long ago */
-    uint64_t verify_every_ms;   /* a room is compared with the leader at least so often; the stream keeps
-                                   events for more than twice as long */
+    uint32_t max_events;      /* kept behind the position, and replayed to one client, at most; above 0 */
+    size_t max_bytes;         /* of them */
+    uint64_t fresh_ms;        /* a resume trusts what the leader said at most so long ago */
+    uint64_t verify_every_ms; /* a room is compared with the leader at least so often; the stream keeps events
+                                 for more than twice as long, and for as long as a deposed leader answers */
     uint64_t repair_timeout_ms; /* a gap that cannot be repaired for so long is given up */
 };
 
@@ -153,6 +153,7 @@ struct feed {
     uint64_t end_ms;
     uint64_t moved_ms; /* the position is that young */
     bool has_conflict; /* another event was seen under a known number */
+    bool was_far;      /* the gap was wider than the history */
 
     unsigned reading;     /* FEED_READs under way */
     uint32_t next_ask_id; /* FEED_ASK_NEXT under way; 0: none */
