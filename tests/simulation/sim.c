@@ -236,11 +236,6 @@ static void make_plan(struct sim *sim)
         if (plan->is_stale && plan->max_age_ms != 0) /* as feed.h demands */
             plan->max_age_ms += STALE_MAX_MS;
         plan->is_unreadable = sim_roll(sim, 2);
-        /* A leader that is deposed for about as long as events live can hide one for good: it vouches for a
-         * room's end that is not, until what was behind it has expired. Real ones live a hundred times
-         * longer. */
-        if (plan->is_stale)
-            plan->max_age_ms = 0;
     }
 }
 

@@ -41,7 +41,9 @@ static int index_of(struct sim *sim, unsigned room, const struct position *posit
     const struct sim_list *truth = &sim->stream.truth[room];
 
     struct position_empty empty;
-    if (position_parse_empty(position, &empty)) { /* behind what the stream held then */
+    /* Behind what the stream held then; but where a rollback may have taken that back, places are given
+     * twice. */
+    if (!sim->plan.rolls_back && position_parse_empty(position, &empty)) {
         unsigned i = truth->count;
         while (i > 0 && (truth->at[i - 1]->created_s > empty.created_s ||
                          (truth->at[i - 1]->created_s == empty.created_s &&
