@@ -120,13 +120,25 @@ void feed_know(struct feed *feed, uint64_t seq)
     feed->missing_to = seq;
 }
 
+/* Where the event of that number is, as far as that is known; 0: it is not. */
+static uint64_t known_place(const struct feed *feed, uint64_t seq)
+{
+    const struct history_slot *slot = history_slot(&feed->history, seq);
+
+    if (slot && slot->stream_seq != 0)
+        return slot->stream_seq;
+    bool is_led_to = feed->lead_seq > seq && feed->lead_seq - seq <= feed->lead.count;
+    return is_led_to ? feed->lead.seqs[feed->lead_seq - seq - 1] : 0;
+}
+
 bool feed_contradicts(const struct feed *feed, const struct feed_event *event)
 {
     const struct history_slot *slot = history_slot(&feed->history, event->position.seq);
+    uint64_t place = known_place(feed, event->position.seq);
 
     if (slot && slot->id_hash != 0)
         return slot->id_hash != event->id_hash;
-    if (slot && slot->stream_seq != 0 && slot->stream_seq != event->stream_seq)
+    if (place != 0 && place != event->stream_seq)
         return true;
     /* Its number is before our position, and its place behind it. */
     return feed->is_settled && event->position.seq < feed->position.seq && feed->position_stream_seq != 0 &&
