@@ -159,8 +159,14 @@ static int weigh(struct feed *feed, const struct feed_rules *rules, struct feed_
         return FEED_UNPROVEN;
     if (waiter->is_from_empty && feed_judge_from_empty(feed, rules, waiter, &verdict))
         return verdict;
-    if (!same_epoch(waiter->since.epoch, feed->position.epoch))
-        return FEED_UNPROVEN;
+    if (!same_epoch(waiter->since.epoch, feed->position.epoch)) {
+        if (waiter->is_catching_up || feed->verified_ms >= waiter->came_ms)
+            return FEED_UNPROVEN;
+        /* It may know more than the leader's last word told us. */
+        if (feed->head.ask_id == 0)
+            feed_want_head(feed, now_ms);
+        return FEED_PENDING;
+    }
     if (waiter->since.seq > feed->position.seq)
         return look_ahead(feed, waiter, now_ms);
     if (waiter->since.seq == feed->position.seq)
