@@ -21,10 +21,13 @@ struct scene {
     const char *epoch;
     uint64_t first, last;
     bool has_no_trails, is_down;
+    struct feed_extent extent; /* as it is; asked_ms is noted. rules.extent points there in the tests of it */
+    bool is_extent_unknown;
     unsigned may_read;
     size_t frame_bytes;
     /* what happened */
     uint64_t delivered[SCENE_NOTED], lost_at;
+    unsigned extents;
     unsigned delivered_count, losses, heads, reads, leader_reads, searches, answers;
     unsigned reading_max;
     enum feed_loss loss;
@@ -202,6 +205,12 @@ __attribute__((unused)) static void scene_play(struct scene *scene)
             scene->reading_max = scene->feed.reading;
         if (action.kind == FEED_ASK_HEAD || action.kind == FEED_READ || action.kind == FEED_ASK_NEXT)
             scene_reply(scene, &action);
+        if (action.kind == FEED_ASK_EXTENT) {
+            scene->extents++;
+            scene->extent.asked_ms = scene->now;
+            scene->extent.is_known = !scene->is_extent_unknown;
+            feed_on_extent(&scene->feed, &scene->rules, scene->now);
+        }
     }
     uint64_t due_ms = feed_due(&scene->feed, &scene->rules);
     assert_true(due_ms == 0 || due_ms > scene->now);
