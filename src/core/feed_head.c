@@ -164,10 +164,13 @@ void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed
         is_end = false;
     } else if (kind == FEED_FOUND) {
         compare(feed, rules, event, now_ms);
+    } else if (kind == FEED_NONE && feed->is_in_stream && ++feed->head.behind <= AHEAD_TRIES) {
+        is_end = false; /* all has expired, or it was deposed before there was anything */
     }
     if (!position_equal(&before, &feed->position))
         feed->moved_ms = now_ms;
-    feed->is_in_stream = kind != FEED_NONE;
+    if (is_end)
+        feed->is_in_stream = kind != FEED_NONE;
     if (kind == FEED_NONE)
         feed->empty_extent = feed->head_extent;
     feed_note_gap(feed, now_ms);
