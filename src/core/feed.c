@@ -288,12 +288,9 @@ void feed_trim(struct feed *feed, const struct feed_rules *rules)
 {
     uint64_t keep = feed->position.seq > rules->max_events ? feed->position.seq - rules->max_events + 1 : 1;
 
-    if (feed->wanted_from != 0 && feed->wanted_from < keep) {
-        keep = feed->wanted_from;
-        feed->are_waiters_due = true; /* who needs it waits for too much by now */
-    }
-    if (feed->page_from != 0 && feed->page_from < keep)
-        keep = feed->page_from;
+    if ((feed->wanted_from != 0 && feed->wanted_from < keep) ||
+        (feed->page_from != 0 && feed->page_from < keep))
+        feed->are_waiters_due = true; /* some wait for too much by now */
     history_forget_below(&feed->history, keep);
     if (feed->held_from < keep)
         feed->held_from = keep;

@@ -62,7 +62,7 @@ bool feed_contradicts(const struct feed *feed, const struct feed_event *event);
 /* After anything that may have opened or closed a gap. */
 void feed_note_gap(struct feed *feed, uint64_t now_ms);
 void feed_lose(struct feed *feed, enum feed_loss loss);
-/* What is too far behind to be replayed is forgotten; waiters keep what they need. */
+/* What is too far behind to be replayed is forgotten. */
 void feed_trim(struct feed *feed, const struct feed_rules *rules);
 uint32_t feed_new_ask_id(struct feed *feed);
 

@@ -380,7 +380,30 @@ static void who_catches_up_is_content_with_what_the_feed_has_delivered(void **st
     scene_end(&scene);
 }
 
-static void what_somebody_waits_for_is_neither_trimmed_nor_taken_away(void **state)
+static void whoever_falls_too_far_behind_while_waiting_is_told_at_once(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene);
+    scene.rules.max_events = 20;
+    scene_settle(&scene, 100);
+    struct feed_waiter waiter = waiter_of(&scene, "a", 85);
+    wait_for(&scene, &waiter);
+    struct feed_action read = scene_expect(&scene, FEED_READ);
+    scene.may_read = 0;
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(scene.answers, 0);
+        scene_store(&scene);
+        scene_play(&scene);
+    }
+    answered(&scene, &waiter, FEED_UNPROVEN);
+    scene_reply(&scene, &read); /* nobody wants it any more */
+    scene_play(&scene);
+    assert_true(scene.feed.history.count <= 20 + TRAIL_MAX);
+    scene_end(&scene);
+}
+
+static void what_somebody_waits_for_is_not_taken_away(void **state)
 {
     (void)state;
     struct scene scene;
@@ -465,7 +488,8 @@ int main(void)
         cmocka_unit_test(who_has_waited_in_vain_leaves_no_reads_behind),
         cmocka_unit_test(a_resume_waits_until_a_gap_is_closed),
         cmocka_unit_test(who_catches_up_is_content_with_what_the_feed_has_delivered),
-        cmocka_unit_test(what_somebody_waits_for_is_neither_trimmed_nor_taken_away),
+        cmocka_unit_test(whoever_falls_too_far_behind_while_waiting_is_told_at_once),
+        cmocka_unit_test(what_somebody_waits_for_is_not_taken_away),
         cmocka_unit_test(a_verdict_is_looked_at_again_when_the_room_has_changed_since),
         cmocka_unit_test(whoever_waits_at_the_end_is_given_back),
     };
