@@ -190,6 +190,12 @@ static void note_gap(struct hub_channel *channel)
     channel->has_gap = true;
 }
 
+static void end_gap(struct hub_channel *channel, enum metric how)
+{
+    metrics_inc(how);
+    channel->has_gap = false;
+}
+
 static void log_gap(struct hub *hub, const struct hub_channel *channel, uint64_t seq)
 {
     static struct log_limit limit = LOG_LIMIT(1000);
@@ -204,6 +210,8 @@ static void tell_loss(struct hub *hub, struct hub_channel *channel, enum feed_lo
     static struct log_limit limit = LOG_LIMIT(1000);
     uint64_t suppressed;
     metrics_inc(losses[loss].metric);
+    if (channel->has_gap)
+        end_gap(channel, METRIC_GAPS_LOST);
     if (log_limit_pass(&limit, hub->now_ms, &suppressed))
         log_warn("position_lost", LOG_SLICE("room", room_key_name(&channel->key)),
                  LOG_U64("seq", channel->feed.position.seq), LOG_TEXT("reason", losses[loss].reason),
@@ -282,19 +290,15 @@ static void set_wanting(struct hub *hub, struct hub_channel *channel, bool is_wa
 /* Everything that the feed wants now. `bytes_before`: of its history, before whatever has happened to it. */
 static void run_feed(struct hub *hub, struct hub_channel *channel, size_t bytes_before)
 {
-    bool lost = false;
     for (;;) {
         unsigned may_read = hub->reading < READING_MAX ? READING_MAX - hub->reading : 0;
         struct feed_action action = feed_next(&channel->feed, &hub->feed_rules, hub->now_ms, may_read);
         if (action.kind == FEED_NOTHING)
             break;
-        lost |= action.kind == FEED_LOST;
         act(hub, channel, &action);
     }
-    if (channel->has_gap && (lost || !feed_has_gap(&channel->feed))) {
-        channel->has_gap = false;
-        metrics_inc(lost ? METRIC_GAPS_LOST : METRIC_GAPS_REPAIRED);
-    }
+    if (channel->has_gap && !feed_has_gap(&channel->feed))
+        end_gap(channel, METRIC_GAPS_REPAIRED);
     set_wanting(hub, channel, hub->reading >= READING_MAX && feed_wants_reads(&channel->feed, hub->now_ms));
     hub->history_bytes += channel->feed.history.bytes - bytes_before;
     keep_history_small(hub);
