@@ -121,7 +121,6 @@ struct sim_relay {
     struct sim_relay_lane {
         struct lane lane;
         struct sim_relay *relay;
-        struct trail trail;
         uint64_t request; /* the one that is awaited */
         uint64_t wait_ms;
     } lanes[ROOMS];

@@ -21,8 +21,8 @@ static unsigned room_of(const struct sim_relay_lane *lane)
 
 /* --- the head --- */
 
-/* As the lane will do it itself: a subject's last message never stands before one that it had, nor does a
- * number go back or move. */
+/* As the lane does it for what it has stored itself, and here across a take-over too: a subject's last
+ * message never stands before one that it had, nor does a number go back or move. */
 static bool is_rollback(const struct sim_confirmed *known, const struct feed_event *head)
 {
     if (head->stream_seq < known->stream_seq)
@@ -57,9 +57,7 @@ static void on_head(struct sim *sim, void *object, uint64_t is_lost)
     snprintf(epoch, sizeof epoch, "e%u", ++sim->epochs);
     if (is_lost || answer->found == SIM_UNAVAILABLE) {
         head.kind = LANE_HEAD_UNAVAILABLE;
-    } else if (answer->found == SIM_NONE) {
-        lane->trail = (struct trail){.count = 0};
-    } else {
+    } else if (answer->found == SIM_FOUND) {
         const struct feed_event *event = &answer->record->event;
         bool is_foreign = is_rollback(&sim->confirmed[answer->record->room], event);
         head.kind = is_foreign ? LANE_HEAD_FOREIGN : LANE_HEAD_FOUND;
@@ -67,8 +65,7 @@ static void on_head(struct sim *sim, void *object, uint64_t is_lost)
         head.stream_seq = event->stream_seq;
         snprintf(id, sizeof id, "event-%u", answer->record->number);
         head.event_id = slice_of(id);
-        lane->trail = event->trail;
-        trail_push(&lane->trail, event->stream_seq);
+        head.trail = event->trail;
         if (!is_foreign)
             confirm(sim, answer->record->room, &event->position, event->stream_seq);
     }
@@ -106,10 +103,8 @@ static void on_store_answer(struct sim *sim, struct sim_store *store, enum lane_
     if (!store->relay->is_alive || lane->request != store->request)
         return;
     lane->request = 0;
-    if (status == LANE_STORE_STORED) {
+    if (status == LANE_STORE_STORED)
         confirm(sim, store->room, &store->position, stream_seq);
-        trail_push(&lane->trail, stream_seq);
-    }
     /* Its number is not known, but the room reaches that far. */
     if (status == LANE_STORE_DUPLICATE && stream_seq > sim->confirmed[store->room].stream_seq)
         sim->confirmed[store->room].stream_seq = stream_seq;
@@ -161,7 +156,7 @@ static void send_store(struct sim *sim, struct sim_relay_lane *lane, const struc
     *store = (struct sim_store){.room = room_of(lane),
                                 .number = ((struct sim_relay_event *)action->event)->number,
                                 .position = action->position,
-                                .trail = lane->trail,
+                                .trail = action->trail,
                                 .expect_last = action->expect_last,
                                 .relay = lane->relay,
                                 .request = ++sim->last_request};
