@@ -169,8 +169,8 @@ void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed
     }
     if (!position_equal(&before, &feed->position))
         feed->moved_ms = now_ms;
-    if (is_end)
-        feed->is_in_stream = kind != FEED_NONE;
+    if (is_end) /* or something came while it was asked */
+        feed->is_in_stream = kind != FEED_NONE || feed_has_gap(feed);
     if (kind == FEED_NONE)
         feed->empty_extent = feed->head_extent;
     feed_note_gap(feed, now_ms);
