@@ -104,10 +104,10 @@ bool feed_follows_on(const struct feed *feed, const struct feed_rules *rules, co
     }
     if (reaches_back)
         return place != 0 && trail->seqs[seq - 1] == place;
-    if (!feed->has_end || now_ms > feed->end_ms + 2 * rules->verify_every_ms)
+    if (!feed->has_end || now_ms > feed->end_ms + feed_trust_ms(rules))
         return false;
     return is_empty || (trail->count == seq - 1 && event->stream_seq > place &&
-                        now_ms > feed->moved_ms + 2 * rules->verify_every_ms);
+                        now_ms > feed->moved_ms + feed_trust_ms(rules));
 }
 
 /* --- what is kept --- */

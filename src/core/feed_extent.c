@@ -93,8 +93,9 @@ bool feed_is_led(struct feed *feed, const struct feed_rules *rules, const struct
         return false;
     if (rules->extent->is_known && rules->extent->has_quorum)
         return true;
+    if (!feed->wants_extent) /* looking at it more often must not put the question off */
+        feed->extent_at_ms = now_ms + EXTENT_PAUSE_MS;
     feed->wants_extent = true;
-    feed->extent_at_ms = now_ms + EXTENT_PAUSE_MS;
     return false;
 }
 

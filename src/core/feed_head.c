@@ -132,7 +132,7 @@ static void note_end(struct feed *feed, const struct feed_rules *rules, enum fee
         is_end = event->position.seq >= feed->position.seq;
     else if (kind == FEED_NONE)
         is_end = feed->epoch[0] == '\0' ||
-                 (feed->has_end && feed->head.sent_ms <= feed->end_ms + 2 * rules->verify_every_ms);
+                 (feed->has_end && feed->head.sent_ms <= feed->end_ms + feed_trust_ms(rules));
     if (!is_end)
         return;
     feed->has_end = true;

@@ -14,11 +14,19 @@
 
 #define RETRY_FIRST_MS  50u
 #define RETRY_MAX_MS    2000u
-#define CONFIRM_MS      250u  /* between the leader's words that nothing follows */
-#define AHEAD_TRIES     3u    /* how often a leader that knows less than others is asked again */
-#define AHEAD_PAUSE_MS  200u  /* before it is */
-#define EXTENT_PAUSE_MS 500u  /* after nobody could say what the stream holds */
-#define EXTENT_FRESH_MS 2000u /* an empty room's position may be so old: nothing expires that soon */
+#define CONFIRM_MS      250u   /* between the leader's words that nothing follows */
+#define AHEAD_TRIES     3u     /* how often a leader that knows less than others is asked again */
+#define AHEAD_PAUSE_MS  200u   /* before it is */
+#define TRUST_MAX_MS    55000u /* below the least that stream.max_age_s can be: nothing has expired by then */
+#define EXTENT_PAUSE_MS 500u   /* after nobody could say what the stream holds */
+#define EXTENT_FRESH_MS 2000u  /* an empty room's position may be so old: nothing expires that soon */
+
+/* Nothing that was stored so long ago can have come and gone unseen. */
+static inline uint64_t feed_trust_ms(const struct feed_rules *rules)
+{
+    uint64_t trust_ms = 2 * rules->verify_every_ms;
+    return trust_ms < TRUST_MAX_MS ? trust_ms : TRUST_MAX_MS;
+}
 
 static inline bool same_epoch(const char *a, const char *b)
 {

@@ -4,19 +4,18 @@
 
 #include <roomcast/base/metrics.h>
 
-#define PAGE_EVENTS 256u          /* for a session that is catching up: at most, ... */
-#define PAGE_BYTES  (256u * 1024) /* ... or until it is so large */
-
 /* --- from the history --- */
 
-/* How many events from `from` on are there without a hole, up to `max`; `ret_bytes`: how large they are. */
-static uint32_t count_held(const struct feed *feed, uint64_t from, uint32_t max, size_t *ret_bytes)
+/* How many events from `from` on are there without a hole, up to `max` and until they are `max_bytes` large;
+ * `ret_bytes`: how large they are. */
+static uint32_t count_held(const struct feed *feed, uint64_t from, uint32_t max, size_t max_bytes,
+                           size_t *ret_bytes)
 {
     const struct history_slot *slot;
     uint32_t count = 0;
 
     *ret_bytes = 0;
-    while (count < max && from + count <= feed->position.seq &&
+    while (count < max && *ret_bytes < max_bytes && from + count <= feed->position.seq &&
            (slot = history_slot(&feed->history, from + count)) && slot->frame) {
         *ret_bytes += slot->frame->len;
         count++;
@@ -24,13 +23,14 @@ static uint32_t count_held(const struct feed *feed, uint64_t from, uint32_t max,
     return count;
 }
 
-struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max)
+struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max_events,
+                           size_t max_bytes)
 {
     struct position first = *since;
     size_t bytes;
 
     first.seq++;
-    struct replay *replay = replay_new(&first, count_held(feed, first.seq, max, &bytes));
+    struct replay *replay = replay_new(&first, count_held(feed, first.seq, max_events, max_bytes, &bytes));
     if (!replay)
         return NULL;
     replay->bytes = bytes;
@@ -63,9 +63,15 @@ static int look_ahead(struct feed *feed, struct feed_waiter *waiter, uint64_t no
 static int look_behind(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter)
 {
     uint64_t from = waiter->since.seq + 1;
+    size_t bytes;
 
-    if (feed->held_from <= from)
-        return FEED_RECOVERED;
+    if (feed->held_from <= from) {
+        /* What was read for it may be more than is kept of live events. */
+        if (feed->history.bytes <= rules->max_bytes)
+            return FEED_RECOVERED;
+        (void)count_held(feed, from, UINT32_MAX, SIZE_MAX, &bytes);
+        return bytes <= rules->max_bytes ? FEED_RECOVERED : FEED_UNPROVEN;
+    }
     if (feed->position.seq - waiter->since.seq > rules->max_events || from <= feed->gone ||
         feed->history.bytes > rules->max_bytes || !feed_reach(feed, from) ||
         !feed_reach(feed, feed->position.seq))
@@ -82,9 +88,9 @@ static int look_at_page(struct feed *feed, const struct feed_rules *rules, const
 {
     uint64_t from = waiter->since.seq + 1, left = feed->position.seq - waiter->since.seq;
     size_t bytes;
-    uint32_t held = count_held(feed, from, PAGE_EVENTS, &bytes);
+    uint32_t held = count_held(feed, from, FEED_PAGE_EVENTS, FEED_PAGE_BYTES, &bytes);
 
-    if (held == left || held == PAGE_EVENTS || bytes >= PAGE_BYTES)
+    if (held == left || held == FEED_PAGE_EVENTS || bytes >= FEED_PAGE_BYTES)
         return FEED_RECOVERED;
     if (left > rules->max_events || from <= feed->gone || !feed_reach(feed, from) ||
         !feed_reach(feed, feed->position.seq))
@@ -94,7 +100,7 @@ static int look_at_page(struct feed *feed, const struct feed_rules *rules, const
         slot->stream_seq = waiter->next_stream_seq;
     if (feed->page_from == 0 || from < feed->page_from) {
         feed->page_from = from;
-        feed->page_to = left < PAGE_EVENTS ? feed->position.seq : from + PAGE_EVENTS - 1;
+        feed->page_to = left < FEED_PAGE_EVENTS ? feed->position.seq : from + FEED_PAGE_EVENTS - 1;
     }
     return FEED_PENDING;
 }
@@ -254,7 +260,7 @@ static bool still_holds(const struct feed *feed, const struct feed_waiter *waite
         return false;
     if (waiter->since.seq == feed->position.seq || feed->held_from <= waiter->since.seq + 1)
         return true;
-    return waiter->is_catching_up && count_held(feed, waiter->since.seq + 1, 1, &bytes) == 1;
+    return waiter->is_catching_up && count_held(feed, waiter->since.seq + 1, 1, SIZE_MAX, &bytes) == 1;
 }
 
 bool feed_next_answer(struct feed *feed, struct feed_action *action)

@@ -15,8 +15,10 @@
 
 #include "hub_channel.h"
 
-#define TICK_MS      20
-#define FRESH_MS     1000 /* a resume trusts what the leader said a second ago: a storm asks once */
+#define TICK_MS  20
+#define FRESH_MS 1000 /* a resume trusts what the leader said a second ago: a storm asks once */
+#define RECONCILE_PAUSE_MS                                                                                   \
+    1000 /* between two comparisons of all rooms: the questions of one are answered by then */
 #define TEXT_MAX     (ENVELOPE_MAX_BYTES + 4096)
 #define SCRATCH_KEPT (256u * 1024) /* what the scratch buffers may hold on to between events */
 
@@ -176,9 +178,11 @@ static void fire(void *context, struct wheel_timer *timer)
 static void reconcile_all(struct hub *hub)
 {
     unsigned changes = atomic_load(hub->bus_changes);
-    if (changes == hub->bus_changes_seen)
+    /* A question that is under way is asked anew; trouble after trouble must not let none be answered. */
+    if (changes == hub->bus_changes_seen || hub->now_ms < hub->reconcile_not_before_ms)
         return;
     hub->bus_changes_seen = changes;
+    hub->reconcile_not_before_ms = hub->now_ms + RECONCILE_PAUSE_MS;
     struct hub_channel *channel, *next;
     HASH_ITER(hh, hub->channels, channel, next)
     {

@@ -75,6 +75,7 @@ struct hub {
     struct buffer encoded; /* scratch: a signal */
     uint64_t now_ms;
     unsigned bus_changes_seen; /* of *bus_changes */
+    uint64_t reconcile_not_before_ms;
     struct feed_rules feed_rules;
     struct feed_extent extent;         /* what the stream holds, as last heard */
     uint64_t extent_sent_ms;           /* of the question under way; 0: none */

@@ -321,7 +321,10 @@ void hub_feed_run(struct hub *hub, struct hub_channel *channel)
 void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct bus_message *message)
 {
     struct feed_event event;
-    if (read_event(hub, &channel->key, message->data, message->stream_seq, &event) != ERR_OK)
+    enum err err = read_event(hub, &channel->key, message->data, message->stream_seq, &event);
+    if (err == ERR_NO_MEMORY) /* it is in the stream; nothing may follow it that would show that */
+        hub_feed_suspect(hub, channel);
+    if (err != ERR_OK)
         return;
     if (message->stream_seq == 0) { /* who may publish on live subjects alone is no relay */
         hub_reject(hub, &channel->key, "event that is not stored", ERR_MISMATCH);

@@ -4,18 +4,19 @@
 #include <roomcast/base/metrics.h>
 
 #define REPLAY_KEPT_MS 1000 /* for the others of a storm; longer would hold memory for nobody */
-#define PAGE_EVENTS    256u /* of one answer to a session that fell behind */
 
 static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
 {
     const struct position *since = &request->waiter.since;
     struct replay *cached = channel->replay;
     uint64_t next = since->seq + 1;
+    bool is_page = request->kind == HUB_CATCH_UP; /* else one slow client could hold all in every room */
 
     if (since->seq == request->position.seq)
         return;
     /* What others have just been given will do when it ends where the room stands now. */
-    if (cached && strcmp(cached->first.epoch, since->epoch) == 0 && cached->first.seq <= next &&
+    if (cached && (!is_page || cached->bytes <= FEED_PAGE_BYTES) &&
+        strcmp(cached->first.epoch, since->epoch) == 0 && cached->first.seq <= next &&
         cached->first.seq + cached->count == request->position.seq + 1) {
         channel->replay_until_ms = hub->now_ms + REPLAY_KEPT_MS;
         request->replay = replay_ref(cached);
@@ -23,11 +24,10 @@ static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub
         return;
     }
     request->is_all = false;
-    if (request->kind != HUB_CATCH_UP &&
-        (uint64_t)metrics_get(METRIC_REPLAY_BYTES) > hub->config->resume_cache_bytes)
+    if (!is_page && (uint64_t)metrics_get(METRIC_REPLAY_BYTES) > hub->config->resume_cache_bytes)
         return; /* replays under way hold all that they may: it is served page by page */
-    struct replay *replay =
-        feed_replay(&channel->feed, since, request->kind == HUB_CATCH_UP ? PAGE_EVENTS : UINT32_MAX);
+    struct replay *replay = is_page ? feed_replay(&channel->feed, since, FEED_PAGE_EVENTS, FEED_PAGE_BYTES)
+                                    : feed_replay(&channel->feed, since, UINT32_MAX, SIZE_MAX);
     if (!replay) {
         request->status = ERR_NO_MEMORY;
         return;

@@ -8,6 +8,8 @@
 #include <roomcast/wire/server_message.h>
 
 #define ASK_AGAIN_MS 500 /* after the hub could not say */
+#define RESUMING_HELD_MS                                                                                     \
+    30000 /* notifications of a client whose resume is not answered, or was UNAVAILABLE */
 
 static struct client_catch_up *outer(struct catch_up *catch_up)
 {
@@ -30,8 +32,9 @@ const struct position *client_cursor(struct worker *worker, struct client *clien
 static void look_again(struct worker *worker, struct client *client, uint64_t at_ms)
 {
     struct session *session = &client->session;
-    if (session->catch_up_at == 0 || at_ms < session->catch_up_at)
-        session->catch_up_at = at_ms;
+    if (session->catch_up_at != 0 && session->catch_up_at <= at_ms)
+        return;
+    session->catch_up_at = at_ms;
     client_arm(worker, client);
 }
 
@@ -88,19 +91,54 @@ void client_end_catch_ups(struct client *client)
         finish(&client->catch_ups);
 }
 
+void client_hold_notifications(struct worker *worker, struct client *client)
+{
+    struct client_catch_up *behind = find(worker, client, &client->session.claims.user);
+    if (!behind || behind->held_until_ms == 0 || client->has_resumed)
+        return;
+    behind->held_until_ms = worker->now_ms + RESUMING_HELD_MS;
+    look_again(worker, client, behind->held_until_ms);
+}
+
+void client_note_notified(struct client *client, const struct position *cursor)
+{
+    if (!client->has_resumed && client->unresumed.epoch[0] == '\0')
+        client->unresumed = *cursor;
+}
+
+/* What its replays keep in memory, and what it has asked for: one that takes in slowly must not hold the
+ * memory of all. */
+static size_t held_bytes(const struct client *client)
+{
+    size_t bytes = 0;
+    for (struct catch_up *catch_up = client->catch_ups; catch_up; catch_up = catch_up->next) {
+        bytes += catch_up->replay ? catch_up->replay->bytes : 0;
+        bytes += outer(catch_up)->question ? FEED_PAGE_BYTES : 0;
+    }
+    return bytes;
+}
+
 /* Only while the queue is calm: a client that cannot take what it has needs nothing more. */
 static void ask(struct worker *worker, struct client *client, struct client_catch_up *behind)
 {
     const struct outqueue *queue = &client->session.queue;
     const struct outqueue_limits *limits = &worker->shared->rules.queue;
-    if (behind->held_until_ms > worker->now_ms || client->session.catch_up_at > worker->now_ms ||
-        queue->count > limits->max_frames / 2 || queue->bytes > limits->max_bytes / 2)
+    uint64_t not_before_ms =
+        behind->held_until_ms > behind->not_before_ms ? behind->held_until_ms : behind->not_before_ms;
+    if (not_before_ms > worker->now_ms) {
+        look_again(worker, client, not_before_ms);
         return;
+    }
+    if (queue->count > limits->max_frames / 2 || queue->bytes > limits->max_bytes / 2 ||
+        held_bytes(client) > worker->shared->config->resume_max_bytes)
+        return; /* looked at again when something has gone out, or an answer has come */
     if (behind->held_until_ms != 0 && !behind->catch_up.passed_by) { /* nothing has come while it was held */
         catch_up_asked(&behind->catch_up);
         catch_up_answer(&behind->catch_up, NULL, 0, true);
         return;
     }
+    if (behind->held_until_ms != 0)
+        client_note_notified(client, &behind->catch_up.cursor);
     behind->held_until_ms = 0;
     struct hub_request *question =
         hub_request_new(HUB_CATCH_UP, worker->index, &behind->catch_up.room, &client->session.claims.user);
@@ -110,7 +148,8 @@ static void ask(struct worker *worker, struct client *client, struct client_catc
         question->waiter.next_stream_seq = behind->next_stream_seq;
     }
     if (!client_ask(worker, client, question, FOR_CATCH_UP)) {
-        look_again(worker, client, worker->now_ms + ASK_AGAIN_MS);
+        behind->not_before_ms = worker->now_ms + ASK_AGAIN_MS;
+        look_again(worker, client, behind->not_before_ms);
         return;
     }
     behind->question = question;
@@ -144,15 +183,6 @@ size_t client_pump(struct worker *worker, struct client *client, size_t max_byte
     return bytes;
 }
 
-/* What its replays keep in memory: one that takes in slowly must not hold the memory of all. */
-static size_t held_bytes(const struct client *client)
-{
-    size_t bytes = 0;
-    for (const struct catch_up *catch_up = client->catch_ups; catch_up; catch_up = catch_up->next)
-        bytes += catch_up->replay ? catch_up->replay->bytes : 0;
-    return bytes;
-}
-
 void client_resume(struct worker *worker, struct client *client, struct hub_request *request)
 {
     struct client_catch_up *behind = find(worker, client, &request->room);
@@ -166,7 +196,7 @@ void client_resume(struct worker *worker, struct client *client, struct hub_requ
         catch_up_init(&behind->catch_up, &request->room, cursor);
         behind->catch_up.next = next;
         behind->question = NULL;
-        behind->held_until_ms = 0;
+        behind->held_until_ms = behind->not_before_ms = 0;
     } else if (!(behind = begin(worker, client, &request->room, cursor))) {
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
@@ -198,7 +228,8 @@ void client_on_catch_up_answer(struct worker *worker, struct client *client, str
     behind->question = NULL;
     if (request->status != ERR_OK) {
         catch_up_failed(&behind->catch_up);
-        look_again(worker, client, worker->now_ms + ASK_AGAIN_MS);
+        behind->not_before_ms = worker->now_ms + ASK_AGAIN_MS;
+        look_again(worker, client, behind->not_before_ms);
         return;
     }
     if (request->is_recovered) {

@@ -164,6 +164,8 @@ static void resume_notifications(struct worker *worker, struct client *client,
         request->waiter.has_since = message->has_since;
         request->waiter.since = message->since;
     }
+    if (message->has_since)
+        client_hold_notifications(worker, client);
     if (!client_ask(worker, client, request, FOR_NOTIFICATIONS))
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &message->id);
 }
@@ -391,6 +393,26 @@ static void say_subscribed(struct worker *worker, struct client *client, struct 
     }
 }
 
+static void say_notifications(struct worker *worker, struct client *client, struct hub_request *request)
+{
+    const struct position *since = &request->waiter.since, *unresumed = &client->unresumed;
+    if (request->status != ERR_OK) {
+        client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &request->id);
+        return;
+    }
+    /* It resumed too late: later notifications have gone out before what it missed, and have moved its
+     * cursor. It would take what is replayed for old, so it is told that it has missed something. */
+    if (request->is_recovered && !client->has_resumed && unresumed->epoch[0] != '\0' &&
+        !(strcmp(since->epoch, unresumed->epoch) == 0 && since->seq >= unresumed->seq)) {
+        request->is_recovered = false;
+        request->is_all = true;
+        replay_unref(&request->replay);
+    }
+    if (request->waiter.has_since)
+        client->has_resumed = true;
+    ack_position(worker, client, request, "notifications");
+}
+
 static void say_answer(struct worker *worker, struct client *client, struct hub_request *request)
 {
     switch ((enum request_purpose)request->purpose) {
@@ -401,10 +423,7 @@ static void say_answer(struct worker *worker, struct client *client, struct hub_
         say_subscribed(worker, client, request);
         return;
     case FOR_NOTIFICATIONS:
-        if (request->status == ERR_OK)
-            ack_position(worker, client, request, "notifications");
-        else
-            client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &request->id);
+        say_notifications(worker, client, request);
         return;
     case FOR_CATCH_UP:
         client_on_catch_up_answer(worker, client, request);

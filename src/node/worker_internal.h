@@ -22,7 +22,8 @@ enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESEN
 struct client_catch_up {
     struct catch_up catch_up;     /* first; linked by its `next` */
     struct hub_request *question; /* under way for it; NULL: none that counts */
-    uint64_t held_until_ms;       /* not served before; 0: at once */
+    uint64_t held_until_ms;       /* a client that resumes says so until then; 0: not waited for */
+    uint64_t not_before_ms;       /* the hub could not say, and is asked again then */
     uint64_t next_stream_seq;     /* where the first event behind the cursor is stored; 0: not known */
 };
 
@@ -30,7 +31,10 @@ struct client {
     struct session session; /* first */
     struct hub_request
         *open; /* questions under way, linked by `next`; owned by the hub until they come back */
-    struct catch_up *catch_ups;     /* owned: struct client_catch_up */
+    struct catch_up *catch_ups; /* owned: struct client_catch_up */
+    struct position unresumed;  /* notifications went out from here on before the client resumed them; epoch
+                                   "": none */
+    bool has_resumed;           /* its notifications, and was answered */
     struct client *previous, *next; /* all clients of the worker */
 };
 
@@ -106,6 +110,10 @@ bool client_fall_behind(struct worker *worker, struct client *client, const stru
  * position. */
 void client_resume(struct worker *worker, struct client *client, struct hub_request *request);
 void client_on_catch_up_answer(struct worker *worker, struct client *client, struct hub_request *request);
+/* A client that was heard to resume its notifications gets none until it is answered, for a while. */
+void client_hold_notifications(struct worker *worker, struct client *client);
+/* Notifications go out behind `cursor`. */
+void client_note_notified(struct client *client, const struct position *cursor);
 /* Where the client stands in the room while it is behind there; NULL: it is live. */
 const struct position *client_cursor(struct worker *worker, struct client *client,
                                      const struct room_key *room);

@@ -121,17 +121,28 @@ static void send_signal(struct worker *worker, struct client *client, struct fra
         metrics_inc(METRIC_SIGNALS_DROPPED);
 }
 
+static void note_stall(struct worker *worker, struct client *client)
+{
+    if (client->session.write != SESSION_WRITE_BLOCKED || !client->catch_ups)
+        return;
+    session_stalled(&client->session, &worker->shared->rules, worker->now_ms);
+    client_arm(worker, client);
+}
+
 static void send_event(struct worker *worker, struct client *client, const struct hub_frame *output)
 {
-    if (client->session.state != SESSION_OPEN || push(worker, client, output->frame) == OUTQUEUE_QUEUED)
-        return;
     /* It has had everything before this event. */
     struct position cursor = output->position;
     cursor.seq--;
+    if (output->room.route != ROUTE_TO_CHAT)
+        client_note_notified(client, &cursor);
+    if (client->session.state != SESSION_OPEN || push(worker, client, output->frame) == OUTQUEUE_QUEUED)
+        return;
     if (!client_fall_behind(worker, client, &output->room, &cursor, output->stream_seq, 0))
         client_close(worker, client, CLOSE_SLOW_CONSUMER);
     else
         metrics_inc(METRIC_LAGGED);
+    note_stall(worker, client); /* nothing else looks at it before the kernel takes something */
 }
 
 void client_send_text(struct worker *worker, struct client *client)
@@ -199,10 +210,7 @@ bool client_flush(struct worker *worker, struct client *client)
         goes_on = write_queue(worker, session);
         left -= pumped < left ? pumped : left;
     }
-    if (session->write == SESSION_WRITE_BLOCKED && client->catch_ups) {
-        session_stalled(session, &worker->shared->rules, worker->now_ms);
-        client_arm(worker, client);
-    }
+    note_stall(worker, client);
     if (session->state == SESSION_CLOSING && session->connection && !outqueue_front(&session->queue)) {
         const struct close_reason_row *row = close_reason_row(session->close_reason);
         ws_connection_close(session->connection, row->code, row->text);
@@ -217,12 +225,15 @@ void worker_flush(struct worker *worker)
         /* One that has ended meanwhile has nothing queued any more, and is freed after this. */
         struct session *session = worker->dirty;
         worker->dirty = session->next_dirty;
-        if (session->write == SESSION_WRITE_DIRTY)
-            session->write = SESSION_WRITE_IDLE;
-        if (client_flush(worker, (struct client *)session) && session->write == SESSION_WRITE_IDLE) {
-            session->write = SESSION_WRITE_DIRTY;
+        /* It stays marked meanwhile: what its replays queue leaves in this flush, or in the next turn. */
+        bool goes_on = client_flush(worker, (struct client *)session);
+        if (session->write != SESSION_WRITE_DIRTY)
+            continue;
+        if (goes_on || outqueue_front(&session->queue)) {
             session->next_dirty = again;
             again = session;
+        } else {
+            session->write = SESSION_WRITE_IDLE;
         }
     }
     worker->dirty = again;

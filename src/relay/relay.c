@@ -348,9 +348,10 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
     if (relay->loop_started)
         lease_driver_release(relay->lease, timeout_ms < RELEASE_MS ? timeout_ms : RELEASE_MS);
     stop_loop(relay);
-    lease_driver_free(&relay->lease);
+    tenure_end(&relay->tenure);
     lanes_free(&relay->lanes);        /* gives what is left back to the sources */
     http_server_free(&relay->server); /* so that every open request is answered */
+    lease_driver_free(&relay->lease); /* which its thread asks who is active */
     source_stream_free(&relay->stream);
     source_pubsub_free(&relay->pubsub);
     source_http_free(&relay->http_source);

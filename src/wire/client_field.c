@@ -6,6 +6,9 @@
 
 #include "text.h"
 
+#define EPOCH_TEXT_MAX 64  /* bytes of an epoch that a client may send */
+#define EPOCH_FOREIGN  '-' /* no epoch of a room has this character */
+
 enum err client_fault_fill(struct client_fault *fault, enum err err, const char *format, ...)
 {
     va_list args;
@@ -82,17 +85,22 @@ enum err client_field_since(const json_t *object, const char *path, bool *ret_ha
     if (!json_is_object(since))
         return client_fault_fill(fault, ERR_RANGE, "field \"%ssince\" must be an object {epoch, seq}", path);
     const json_t *epoch = json_object_get(since, "epoch");
-    if (!json_is_string(epoch) || !text_is_epoch(string_slice(epoch)))
+    size_t epoch_len = json_string_length(epoch);
+    if (!json_is_string(epoch) || epoch_len < 1 || epoch_len > EPOCH_TEXT_MAX)
         return client_fault_fill(fault, epoch ? ERR_RANGE : ERR_MISSING,
-                                 "field \"%ssince.epoch\" must be a string of 1 to %d characters 0-9 and a-z",
-                                 path, EPOCH_LEN_MAX);
+                                 "field \"%ssince.epoch\" must be a string of 1 to %d bytes", path,
+                                 EPOCH_TEXT_MAX);
     const json_t *seq = json_object_get(since, "seq");
     json_int_t number = json_integer_value(seq);
     if (!json_is_integer(seq) || number < 0 || (uint64_t)number > SEQ_MAX)
         return client_fault_fill(fault, seq ? ERR_RANGE : ERR_MISSING,
                                  "field \"%ssince.seq\" must be an integer from 0 to %" PRIu64, path,
                                  SEQ_MAX);
-    memcpy(position.epoch, json_string_value(epoch), json_string_length(epoch));
+    /* To the client an epoch is opaque: one that is none of ours is another one than the room has. */
+    if (text_is_epoch(string_slice(epoch)))
+        memcpy(position.epoch, json_string_value(epoch), epoch_len);
+    else
+        position.epoch[0] = EPOCH_FOREIGN;
     position.seq = (uint64_t)number;
     *ret_since = position;
     *ret_has = true;

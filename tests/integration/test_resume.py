@@ -187,6 +187,30 @@ def test_a_client_that_never_resumes_its_notifications_gets_the_new_ones_all_the
     client.expect_nothing_pending()
 
 
+def test_who_resumes_notifications_after_later_ones_went_out_is_told_that_it_missed_some(stack, connect, user):
+    client, witness = connect(0, user), connect(1, user)
+    events = [Event("notification.created", payload={"user_id": user, "n": number}) for number in range(4)]
+    stack.xadd(events[0])
+    seen = client.expect("notification.new", id=events[0].id).position
+    witness.expect("notification.new", id=events[0].id)
+    client.drop()
+    stack.xadd_all(events[1:3])
+    witness.expect("notification.new", id=events[1].id)
+    before = witness.expect("notification.new", id=events[2].id).position
+    late, in_time = connect(0, user), connect(0, user)
+    stack.xadd(events[3])
+    for again in late, in_time:
+        again.expect("notification.new", id=events[3].id)  # it has waited for a resume long enough
+    late.send(type="notifications.resume", since=seen)
+    ack = late.expect("ack", action="notifications")
+    assert ack["recovered"] is False and ack["replayed"] == 0 and ack["seq"] == before["seq"] + 1
+    late.expect_nothing_pending()
+    late.send(type="notifications.resume", since=seen)  # it wants them all the same
+    assert late.expect("ack", action="notifications")["replayed"] == 3
+    in_time.send(type="notifications.resume", since=before)  # had everything before what went out
+    assert in_time.expect("ack", action="notifications")["recovered"] is True
+
+
 # -- what cannot be proven is not claimed
 
 

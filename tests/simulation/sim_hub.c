@@ -213,7 +213,8 @@ static void put_answer(struct sim *sim, struct sim_feed *feed, struct sim_reques
     request->position = feed_told_position(&feed->feed);
     sim->counts->recovered_from_empty += verdict == FEED_RECOVERED && request->waiter.is_from_empty;
     if (verdict == FEED_RECOVERED) {
-        request->replay = feed_replay(&feed->feed, since, max);
+        request->replay =
+            feed_replay(&feed->feed, since, max, max == UINT32_MAX ? SIZE_MAX : FEED_PAGE_BYTES);
         SIM_CHECK(sim, request->replay);
         request->is_all = since->seq + request->replay->count == feed->feed.position.seq;
     }

@@ -42,11 +42,12 @@ struct feed_extent {
 
 struct feed_rules {
     const struct feed_extent *extent; /* borrowed; NULL: never known */
-    uint32_t max_events;      /* kept behind the position, and replayed to one client, at most; above 0 */
-    size_t max_bytes;         /* of them */
-    uint64_t fresh_ms;        /* a resume trusts what the leader said at most so long ago */
-    uint64_t verify_every_ms; /* a room is compared with the leader at least so often; the stream keeps events
-                                 for more than twice as long, and for as long as a deposed leader answers */
+    uint32_t max_events; /* kept behind the position, and replayed to one client, at most; above 0 */
+    size_t max_bytes;    /* of them */
+    uint64_t fresh_ms;   /* a resume trusts what the leader said at most so long ago */
+    uint64_t
+        verify_every_ms; /* a room is compared with the leader at least so often. What it said is trusted for
+                            twice as long, and less than a minute: the stream keeps events for longer */
     uint64_t repair_timeout_ms; /* a gap that cannot be repaired for so long is given up */
 };
 
@@ -232,9 +233,15 @@ bool feed_wants_reads(const struct feed *feed, uint64_t now_ms);
 /* When feed_next() should be called even if nothing happens; 0: never. */
 uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules);
 
+/* What one that is catching up gets at once: it takes in slowly anyway. */
+#define FEED_PAGE_EVENTS 256u          /* at most, ... */
+#define FEED_PAGE_BYTES  (256u * 1024) /* ... and no further event once it is so large */
+
 /* The events behind `since`, one after the other as far as the history holds them without a hole, at most
- * `max`: after FEED_RECOVERED, before the next call. NULL when out of memory. */
-struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max);
+ * `max_events`, and none more once they are `max_bytes` large: after FEED_RECOVERED, before the next call.
+ * NULL when out of memory. */
+struct replay *feed_replay(const struct feed *feed, const struct position *since, uint32_t max_events,
+                           size_t max_bytes);
 /* Frees the oldest event that nobody waits for; false when there is none. For the owner's limit over all
  * rooms. */
 bool feed_evict(struct feed *feed);

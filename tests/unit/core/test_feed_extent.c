@@ -95,7 +95,7 @@ static void who_saw_it_empty_is_given_everything_from_the_first_on(void **state)
     struct feed_waiter waiter = waiter_behind(&scene, empty_at(7));
     expect(&scene, &waiter, FEED_RECOVERED);
     assert_int_equal(waiter.since.seq, 0);
-    struct replay *replay = feed_replay(&scene.feed, &waiter.since, UINT32_MAX);
+    struct replay *replay = feed_replay(&scene.feed, &waiter.since, UINT32_MAX, SIZE_MAX);
     assert_int_equal(replay->count, 40);
     replay_unref(&replay);
     scene_end(&scene);

@@ -38,8 +38,9 @@ static void look_at_the_end(struct scene *scene, const struct feed_waiter *waite
     assert_int_equal(scene->answers, 1);
     assert_ptr_equal(scene->answered, waiter);
     scene_delivered(scene, 61, 90);
-    struct replay *replay =
-        scene_holds(&scene->feed, &waiter->since) ? feed_replay(&scene->feed, &waiter->since, 1000) : NULL;
+    struct replay *replay = scene_holds(&scene->feed, &waiter->since)
+                                ? feed_replay(&scene->feed, &waiter->since, 1000, SIZE_MAX)
+                                : NULL;
     if (replay) {
         assert_int_equal(scene->verdict, FEED_RECOVERED);
         assert_int_equal(replay->count, 70);

@@ -42,7 +42,7 @@ static void resumes(struct scene *scene, uint64_t seq, enum feed_verdict verdict
 static void replays(struct scene *scene, uint64_t since, uint32_t max, uint64_t to)
 {
     struct position position = {.epoch = "a", .seq = since};
-    struct replay *replay = feed_replay(&scene->feed, &position, max);
+    struct replay *replay = feed_replay(&scene->feed, &position, max, SIZE_MAX);
     size_t bytes = 0;
     assert_non_null(replay);
     assert_int_equal(replay->count, to - since);
