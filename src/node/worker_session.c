@@ -20,6 +20,8 @@ struct client *client_new(struct worker *worker, struct token_claims *claims)
     session_init(&client->session, id, claims, &worker->shared->rules, clock_wall_ms(), worker->now_ms);
     client->open = NULL;
     client->catch_ups = NULL;
+    client->unresumed = (struct position){.seq = 0};
+    client->has_resumed = false;
     client->previous = NULL;
     client->next = worker->clients;
     if (worker->clients)
