@@ -93,6 +93,11 @@ static void what_is_held_is_replayed_without_a_read(void **state)
     resumes(&scene, 12, FEED_RECOVERED);
     replays(&scene, 12, 1000, 30);
     replays(&scene, 12, 5, 17); /* a page */
+    struct position position = {.epoch = "a", .seq = 12};
+    struct replay *small =
+        feed_replay(&scene.feed, &position, 5, 1); /* in bytes: never none, and no second */
+    assert_int_equal(small->count, 1);
+    replay_unref(&small);
     assert_int_equal(scene.reads + scene.searches, 0);
     scene_end(&scene);
 }
