@@ -38,6 +38,24 @@ struct frame *frame_new(enum frame_opcode opcode, struct slice payload)
     return frame;
 }
 
+struct frame *frame_join(struct frame *const *frames, uint32_t count)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < count; i++)
+        len += frames[i]->len;
+    struct frame *joined = malloc(sizeof *joined + len);
+    if (!joined)
+        return NULL;
+    atomic_init(&joined->refs, 1);
+    joined->header_len = 0;
+    joined->len = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(joined->bytes + joined->len, frames[i]->bytes, frames[i]->len);
+        joined->len += frames[i]->len;
+    }
+    return joined;
+}
+
 struct frame *frame_ref(struct frame *frame)
 {
     atomic_fetch_add_explicit(&frame->refs, 1, memory_order_relaxed);

@@ -143,8 +143,7 @@ enum session_due session_tick(struct session *session, const struct session_rule
     }
     if (is_due(session->ping_at, now_ms)) {
         session->ping_at = now_ms + rules->ping_interval_ms;
-        if (session->write ==
-            SESSION_WRITE_BLOCKED) { /* a ping would wait behind it all: progress is proof enough */
+        if (session->is_blocked) { /* a ping would wait behind it all: progress is proof enough */
             session_stalled(session, rules, now_ms);
             return SESSION_DUE_NOTHING;
         }

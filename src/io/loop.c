@@ -41,6 +41,7 @@ struct hook {
 struct loop {
     uv_loop_t uv;
     uv_prepare_t turn_end; /* libuv runs it just before it waits */
+    uv_idle_t again;       /* while it is active, libuv does not wait */
     struct item *items;    /* owned: timers, wake-ups, signals */
     struct hook *turn_ends, **turn_ends_tail;
     struct hook *at_free;
@@ -67,6 +68,7 @@ enum err loop_new(struct loop **ret_loop)
     loop->turn_end.data = loop;
     uv_prepare_init(&loop->uv, &loop->turn_end);
     uv_prepare_start(&loop->turn_end, run_turn_ends); /* also keeps a loop without other work waiting */
+    uv_idle_init(&loop->uv, &loop->again);
     *ret_loop = loop;
     return ERR_OK;
 }
@@ -140,6 +142,7 @@ void loop_free(struct loop **loop)
     while (l->items)
         item_free(l->items);
     uv_close((uv_handle_t *)&l->turn_end, NULL);
+    uv_close((uv_handle_t *)&l->again, NULL);
     bool closed = run_last_turns(l);
     if (closed) {
         for (struct hook *hook = l->at_free; hook; hook = hook->next)
@@ -187,6 +190,16 @@ enum err loop_add_turn_end(struct loop *loop, loop_callback callback, void *cont
     *loop->turn_ends_tail = hook;
     loop->turn_ends_tail = &hook->next;
     return ERR_OK;
+}
+
+static void begin_turn(uv_idle_t *again)
+{
+    uv_idle_stop(again);
+}
+
+void loop_turn_again(struct loop *loop)
+{
+    uv_idle_start(&loop->again, begin_turn);
 }
 
 enum err loop_at_free(struct loop *loop, loop_callback callback, void *context)

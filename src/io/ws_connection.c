@@ -116,6 +116,7 @@ void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
     buffer_init(&connection->input, server->options.max_header_bytes);
     memcpy(connection->peer, peer, strlen(peer) + 1);
     DL_APPEND(server->connections, connection);
+    connection->fd = fd;
     connection->wsi = ws_context_adopt(server->context, fd, connection);
     if (connection->wsi)
         ws_server_set_deadline(connection, &server->handshakes);
@@ -285,20 +286,6 @@ void *ws_connection_session(const struct ws_connection *connection)
 const char *ws_connection_peer(const struct ws_connection *connection)
 {
     return connection->peer;
-}
-
-enum ws_write ws_connection_write(struct ws_connection *connection, const void *frames, size_t len)
-{
-    if (connection->state != WS_STATE_OPEN)
-        return WS_GONE;
-    if (!ws_connection_put(connection, frames, len)) {
-        ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
-        return WS_GONE;
-    }
-    if (connection->output != WS_OUTPUT_BLOCKED)
-        return WS_WRITTEN;
-    connection->owes_writable = true;
-    return WS_BLOCKED;
 }
 
 void ws_connection_close(struct ws_connection *connection, unsigned code, const char *reason)

@@ -50,15 +50,18 @@ enum ws_state {
 enum ws_output { WS_OUTPUT_READY, WS_OUTPUT_BLOCKED, WS_OUTPUT_DRAINED };
 
 struct ws_connection {
+    /* what a write touches */
+    enum ws_state state; /* changed by set_state() only */
+    enum ws_output output;
+    int fd;             /* libwebsockets' socket; valid while `wsi` is */
+    bool owes_writable; /* WS_BLOCKED was returned */
+
     struct ws_server *server; /* borrowed */
     struct lws *wsi;          /* owned by libwebsockets; NULL once it is gone */
     void *session;            /* the caller's */
-    enum ws_state state;      /* changed by set_state() only */
-    enum ws_output output;
-    bool owes_writable; /* WS_BLOCKED was returned */
-    bool paused;        /* by the caller */
-    bool reading;       /* what libwebsockets was last told */
-    enum ws_end end;    /* for on_closed, from CLOSING on */
+    bool paused;              /* by the caller */
+    bool reading;             /* what libwebsockets was last told */
+    enum ws_end end;          /* for on_closed, from CLOSING on */
     unsigned code;
 
     struct buffer input; /* HEAD: the request so far; later: what was read before a pause */
@@ -86,6 +89,7 @@ struct ws_deadlines {
 };
 
 #define WS_PONGS_BYTES 4096
+#define WS_URING_SENDS 128 /* in one submission */
 
 struct ws_server {
     struct loop *loop; /* borrowed */
@@ -100,6 +104,8 @@ struct ws_server {
     struct loop_timer *deadline_timer;
     struct ws_connection *work, **work_tail;
     struct ws_worker *worker; /* libuv's side of the work list */
+    struct ws_uring *uring;   /* NULL: plain writes, because of `no_uring` */
+    char no_uring[256];
     size_t pongs_len;
     unsigned char pongs[WS_PONGS_BYTES]; /* answers gathered while one read is worked on */
 };

@@ -9,6 +9,7 @@
 #include "ws_connection.h"
 #include "ws_context.h"
 #include "ws_listen.h"
+#include "ws_uring.h"
 
 #define PROBLEM_SIZE 256
 #define MS_PER_S     1000
@@ -149,6 +150,10 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
         return err;
     }
     server->port = ws_listener_port(server->listener);
+    if (!options->io_uring)
+        snprintf(server->no_uring, sizeof server->no_uring, "turned off");
+    else if (ws_uring_new(WS_URING_SENDS, &server->uring, server->no_uring) != ERR_OK)
+        server->uring = NULL; /* `no_uring` says why */
     *ret_server = server;
     return ERR_OK;
 }
@@ -156,6 +161,11 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
 uint16_t ws_server_port(const struct ws_server *server)
 {
     return server->port;
+}
+
+const char *ws_server_plain_writes(const struct ws_server *server)
+{
+    return server->uring ? NULL : server->no_uring;
 }
 
 void ws_server_stop_accepting(struct ws_server *server)
@@ -175,6 +185,7 @@ void ws_server_free(struct ws_server **server)
     while (s->connections)
         ws_connection_cut(s->connections);
     ws_context_free(&s->context);
+    ws_uring_free(&s->uring);
     loop_timer_free(&s->deadline_timer);
     free(s);
     *server = NULL;

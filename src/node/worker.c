@@ -84,7 +84,7 @@ static void on_writable(void *context, struct ws_connection *connection)
     struct worker *worker = context;
     struct client *client = ws_connection_session(connection);
     worker->now_ms = loop_now_ms(worker->loop);
-    client->session.write = SESSION_WRITE_IDLE;
+    client->session.is_blocked = false;
     session_progressed(&client->session, &worker->shared->rules, worker->now_ms);
     client_arm(worker, client);
     client_note_queued(worker, client, 0, 0); /* what is queued, or can be, leaves at the end of the turn */
@@ -181,9 +181,9 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
     inbox_init(&worker->inbox, wake, worker);
 
     enum err err = ERR_NO_MEMORY;
-    worker->batch = malloc(WRITE_BATCH_BYTES);
+    worker->send = send_state_new();
     worker->ping = frame_new(FRAME_PING, (struct slice){NULL, 0});
-    if (worker->batch && worker->ping)
+    if (worker->send && worker->ping)
         err = rooms_new(&worker->rooms);
     if (err == ERR_OK)
         err = loop_new(&worker->loop);
@@ -217,6 +217,16 @@ static void *run(void *context)
     return NULL;
 }
 
+static void tell_writes(const struct worker *worker)
+{
+    const char *why_plain = ws_server_plain_writes(worker->server);
+    if (!why_plain)
+        metrics_change(METRIC_IO_URING_WORKERS, 1);
+    if (worker->index == 0) /* the others have the same kernel and options */
+        log_info("writes", LOG_TEXT("by", why_plain ? "write" : "io_uring"),
+                 LOG_TEXT("because", why_plain ? why_plain : "the kernel allows it"));
+}
+
 enum err worker_start(struct worker *worker, const char *host, uint16_t port, uint16_t *ret_port,
                       char *problem)
 {
@@ -229,6 +239,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .max_header_bytes = config->limits_header_bytes,
         .handshake_timeout_s = (unsigned)config->limits_handshake_s,
         .close_timeout_s = CLOSE_TIMEOUT_S,
+        .io_uring = config->write_io_uring,
         .max_sockets = worker->shared->max_sockets,
         .sockets = &worker->shared->sockets,
     };
@@ -248,6 +259,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
     if (err != ERR_OK)
         return err;
     *ret_port = ws_server_port(worker->server);
+    tell_writes(worker);
     loop_timer_start(worker->tick, TICK_MS, TICK_MS);
     if (pthread_create(&worker->thread, NULL, run, worker) != 0) {
         ws_server_free(&worker->server);
@@ -310,7 +322,7 @@ void worker_free(struct worker **worker)
     inbox_fini(&w->inbox);
     buffer_fini(&w->text);
     frame_unref(&w->ping);
-    free(w->batch);
+    send_state_free(&w->send);
     free(w);
     *worker = NULL;
 }

@@ -13,7 +13,8 @@
 
 #include "worker.h"
 
-#define WRITE_BATCH_BYTES (64u * 1024) /* one write takes at most this much, or one frame */
+#define WRITE_BATCH_BYTES  (64u * 1024) /* one write takes at most this much, or one frame */
+#define WRITE_BATCH_FRAMES 64
 
 /* What an answer of the hub is for. */
 enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESENCE, FOR_CATCH_UP };
@@ -57,12 +58,11 @@ struct worker {
     uint64_t now_ms;
     struct rooms *rooms;
     struct timer_wheel wheel;
-    struct client *clients; /* all, opening to ended */
-    struct session *dirty;  /* sessions with something to write */
-    struct client *ended;   /* clients to free at the end of the turn, linked by `next` */
-    struct buffer text;     /* scratch: one client message */
-    struct frame *ping;     /* the same for everybody */
-    char *batch;            /* scratch of WRITE_BATCH_BYTES: frames that leave together */
+    struct client *clients;  /* all, opening to ended */
+    struct send_state *send; /* worker_send.c's: who is to be written to, and what leaves together */
+    struct client *ended;    /* clients to free at the end of the turn, linked by `next` */
+    struct buffer text;      /* scratch: one client message */
+    struct frame *ping;      /* the same for everybody */
     bool draining;
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
     int64_t queued_bytes;                       /* likewise: the change of this turn */
@@ -92,15 +92,17 @@ void client_send_text(struct worker *worker, struct client *client);
 void client_send_error(struct worker *worker, struct client *client, enum error_code code,
                        const char *message, const struct room_key *chat, const struct request_id *id);
 void worker_deliver(struct worker *worker, struct hub_frame *output);
-/* Frames that were queued elsewhere are to leave at the end of the turn. */
+/* Frames that were queued elsewhere are to leave soon; 0 frames: look whether there are any. */
 void client_note_queued(struct worker *worker, struct client *client, uint32_t frames, size_t bytes);
-/* Everything that is queued leaves, one write per session. */
+/* The end of a turn: some of the sessions with something to write are written to, once each, in the order of
+ * core/write_schedule.h; when others are left the loop turns again at once. */
 void worker_flush(struct worker *worker);
 /* Throws away what is queued. */
 void client_drop_queue(struct worker *worker, struct session *session);
-/* Writes, as far as the kernel takes it. True: it would take more, and there is more in the rooms where the
- * client is catching up: again in the next turn. */
-bool client_flush(struct worker *worker, struct client *client);
+/* It will not be written to any more. */
+void client_unschedule(struct worker *worker, struct client *client);
+struct send_state *send_state_new(void);
+void send_state_free(struct send_state **state);
 
 /* worker_catch_up.c: rooms in which a client is behind. */
 /* From here on the room's events come by the client's cursor. False: out of memory. */

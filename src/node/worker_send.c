@@ -5,16 +5,68 @@
 #include <roomcast/base/log.h>
 #include <roomcast/wire/server_message.h>
 
-#define REPLAY_TURN_BYTES                                                                                    \
-    (1u << 20) /* of missed events to one client in one turn: others want to be served too */
+#define WRITES_PER_TURN 64 /* then the loop looks for what has come meanwhile: half a millisecond */
+#define REPLAY_BYTES                                                                                         \
+    (256u * 1024) /* of missed events to one client in one turn: others want to be served too */
 
-static void mark_dirty(struct worker *worker, struct session *session)
+#define PREFETCH_AHEAD 4 /* members of a room, whose memory is wanted soon */
+
+struct write_batch {
+    struct client *clients[WRITES_PER_TURN];
+    struct ws_send sends[WRITES_PER_TURN];
+    struct frame *frames[WRITES_PER_TURN]; /* what is sent, a reference each */
+    uint32_t counts[WRITES_PER_TURN];      /* of queued frames in it */
+    uint32_t len;
+};
+
+/* The last run of queued frames that was put together: in a busy room the next session has the same. */
+struct joined_run {
+    struct frame *parts[WRITE_BATCH_FRAMES]; /* references */
+    uint32_t count;
+    struct frame *frame; /* owned; NULL: none */
+};
+
+struct send_state {
+    struct write_schedule schedule;
+    struct write_batch batch;
+    struct joined_run run;
+};
+
+struct send_state *send_state_new(void)
 {
-    if (session->write != SESSION_WRITE_IDLE)
+    struct send_state *state = calloc(1, sizeof *state);
+    if (state)
+        write_schedule_init(&state->schedule);
+    return state;
+}
+
+static void forget_run(struct joined_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++)
+        frame_unref(&run->parts[i]);
+    run->count = 0;
+    frame_unref(&run->frame);
+}
+
+void send_state_free(struct send_state **state)
+{
+    if (!*state)
         return;
-    session->write = SESSION_WRITE_DIRTY;
-    session->next_dirty = worker->dirty;
-    worker->dirty = session;
+    forget_run(&(*state)->run);
+    free(*state);
+    *state = NULL;
+}
+
+static struct client *client_of(struct write_place *place)
+{
+    return (struct client *)((char *)place - offsetof(struct session, place));
+}
+
+/* What is queued for the client, or can be, leaves soon. */
+static void schedule(struct worker *worker, struct client *client, uint32_t audience)
+{
+    if (!client->session.is_blocked)
+        write_schedule_add(&worker->send->schedule, &client->session.place, audience);
 }
 
 static void count_queued(struct worker *worker, const struct frame *frame)
@@ -29,70 +81,107 @@ void client_drop_queue(struct worker *worker, struct session *session)
     outqueue_clear(&session->queue);
 }
 
-/* Takes as many queued frames as fit into one write. One frame is written from where it is; several are put
- * together in the worker's scratch. Returns how many frames `ret_bytes` holds. */
-static uint32_t gather(struct worker *worker, struct outqueue *queue, struct slice *ret_bytes)
+/* --- writing --- */
+
+static struct frame *join(struct joined_run *run, struct frame *const *frames, uint32_t count)
 {
-    struct frame *frames[64];
-    uint32_t count = outqueue_peek(queue, frames, sizeof frames / sizeof frames[0]);
-    if (count == 0)
-        return 0;
-    if (count == 1 || frames[0]->len + frames[1]->len > WRITE_BATCH_BYTES) {
-        *ret_bytes = (struct slice){(const char *)frames[0]->bytes, frames[0]->len};
-        return 1;
-    }
-    size_t len = 0;
-    uint32_t taken = 0;
-    while (taken < count && len + frames[taken]->len <= WRITE_BATCH_BYTES) {
-        memcpy(worker->batch + len, frames[taken]->bytes, frames[taken]->len);
-        len += frames[taken]->len;
-        taken++;
-    }
-    *ret_bytes = (struct slice){worker->batch, len};
-    return taken;
+    if (run->frame && run->count == count && memcmp(run->parts, frames, count * sizeof frames[0]) == 0)
+        return frame_ref(run->frame);
+    forget_run(run);
+    run->frame = frame_join(frames, count);
+    if (!run->frame)
+        return NULL;
+    for (run->count = 0; run->count < count; run->count++)
+        run->parts[run->count] = frame_ref(frames[run->count]);
+    return frame_ref(run->frame);
 }
 
-/* Writes what is queued, as far as the kernel takes it. False: it did not take all, or the connection is
- * gone. */
-static bool write_queue(struct worker *worker, struct session *session)
+/* What leaves in one write: a single frame from where it is, several put together. */
+static struct frame *gather(struct joined_run *run, const struct outqueue *queue, uint32_t *ret_count)
 {
-    struct slice bytes;
-    uint32_t count;
-    while (session->connection && session->write != SESSION_WRITE_BLOCKED &&
-           (count = gather(worker, &session->queue, &bytes)) > 0) {
-        enum ws_write result = ws_connection_write(session->connection, bytes.data, bytes.len);
-        if (result == WS_GONE) {
-            client_drop_queue(worker, session); /* on_closed follows */
-            return false;
-        }
-        worker->writes++;
-        worker->written_bytes += bytes.len;
-        worker->queued_bytes -= (int64_t)bytes.len;
-        while (count-- > 0)
-            outqueue_pop(&session->queue);
-        if (result == WS_BLOCKED)
-            session->write = SESSION_WRITE_BLOCKED;
-    }
-    return session->connection && session->write != SESSION_WRITE_BLOCKED;
+    struct frame *frames[WRITE_BATCH_FRAMES];
+    uint32_t queued = outqueue_peek(queue, frames, WRITE_BATCH_FRAMES), count = 0;
+    size_t len = 0;
+    while (count < queued && (count == 0 || len + frames[count]->len <= WRITE_BATCH_BYTES))
+        len += frames[count++]->len;
+    struct frame *joined = count > 1 ? join(run, frames, count) : NULL;
+    *ret_count = joined ? count : 1; /* without memory they leave one by one */
+    return joined ? joined : frame_ref(frames[0]);
 }
+
+static void add_to_batch(struct send_state *send, struct client *client)
+{
+    struct write_batch *batch = &send->batch;
+    struct session *session = &client->session;
+    if (!session->connection || session->is_blocked || session->queue.count == 0)
+        return;
+    struct frame *frame = gather(&send->run, &session->queue, &batch->counts[batch->len]);
+    batch->clients[batch->len] = client;
+    batch->frames[batch->len] = frame;
+    batch->sends[batch->len] =
+        (struct ws_send){.connection = session->connection, .bytes = frame->bytes, .len = frame->len};
+    batch->len++;
+}
+
+static void settle(struct worker *worker, struct client *client, enum ws_write result, uint32_t count)
+{
+    struct session *session = &client->session;
+    if (result == WS_GONE) {
+        client_drop_queue(worker, session); /* on_closed follows */
+        return;
+    }
+    size_t before = session->queue.bytes;
+    while (count-- > 0)
+        outqueue_pop(&session->queue);
+    size_t written = before - session->queue.bytes;
+    worker->writes++;
+    worker->written_bytes += written;
+    worker->queued_bytes -= (int64_t)written;
+    session->is_blocked = result == WS_BLOCKED;
+}
+
+/* One write for each, as far as the kernel takes it. Calls nothing back. */
+static void write_batch(struct worker *worker)
+{
+    struct write_batch *batch = &worker->send->batch;
+    ws_server_send(worker->server, batch->sends, batch->len);
+    for (uint32_t i = 0; i < batch->len; i++) {
+        settle(worker, batch->clients[i], batch->sends[i].result, batch->counts[i]);
+        frame_unref(&batch->frames[i]);
+    }
+    batch->len = 0;
+}
+
+static bool write_now(struct worker *worker, struct client *client)
+{
+    add_to_batch(worker->send, client);
+    bool tried = worker->send->batch.len > 0;
+    write_batch(worker);
+    return tried;
+}
+
+/* --- queueing --- */
 
 void client_note_queued(struct worker *worker, struct client *client, uint32_t frames, size_t bytes)
 {
     worker->deliveries += frames;
     worker->queued_bytes += (int64_t)bytes;
-    mark_dirty(worker, &client->session);
+    schedule(worker, client, WRITE_BEHIND);
 }
 
-/* Nothing of this turn has been offered to the kernel yet: only who cannot take that is slow. */
-static enum outqueue_verdict push(struct worker *worker, struct client *client, struct frame *frame)
+/* What waits for its turn has not been offered to the kernel yet: only who cannot take that is slow. */
+static enum outqueue_verdict push(struct worker *worker, struct client *client, struct frame *frame,
+                                  uint32_t audience)
 {
     struct session *session = &client->session;
     const struct outqueue_limits *limits = &worker->shared->rules.queue;
     enum outqueue_verdict verdict = outqueue_push(&session->queue, frame, limits);
-    if (verdict == OUTQUEUE_OVERFLOW && session->write == SESSION_WRITE_DIRTY && write_queue(worker, session))
+    while (verdict == OUTQUEUE_OVERFLOW && write_now(worker, client))
         verdict = outqueue_push(&session->queue, frame, limits);
-    if (verdict == OUTQUEUE_QUEUED)
-        client_note_queued(worker, client, 1, frame->len);
+    if (verdict == OUTQUEUE_QUEUED) {
+        count_queued(worker, frame);
+        schedule(worker, client, audience);
+    }
     return verdict;
 }
 
@@ -100,7 +189,7 @@ void client_send_frame(struct worker *worker, struct client *client, struct fram
 {
     if (client->session.state != SESSION_OPEN)
         return;
-    enum outqueue_verdict verdict = push(worker, client, frame);
+    enum outqueue_verdict verdict = push(worker, client, frame, WRITE_ALONE);
     if (verdict == OUTQUEUE_OVERFLOW) {
         /* Who asks and never reads the answers. */
         const struct session_rules *rules = &worker->shared->rules;
@@ -108,37 +197,37 @@ void client_send_frame(struct worker *worker, struct client *client, struct fram
                                         2 * rules->queue.max_bytes};
         verdict = outqueue_push(&client->session.queue, frame, &twice);
         if (verdict == OUTQUEUE_QUEUED)
-            client_note_queued(worker, client, 1, frame->len);
+            count_queued(worker, frame); /* it is blocked: what it has leaves when it takes in again */
     }
     if (verdict != OUTQUEUE_QUEUED)
         client_close(worker, client, verdict == OUTQUEUE_OVERFLOW ? CLOSE_SLOW_CONSUMER : CLOSE_OVERLOADED);
 }
 
 /* Typing and presence are the first to go under pressure. */
-static void send_signal(struct worker *worker, struct client *client, struct frame *frame)
+static void send_signal(struct worker *worker, struct client *client, struct frame *frame, uint32_t audience)
 {
-    if (client->session.state == SESSION_OPEN && push(worker, client, frame) != OUTQUEUE_QUEUED)
+    if (client->session.state == SESSION_OPEN && push(worker, client, frame, audience) != OUTQUEUE_QUEUED)
         metrics_inc(METRIC_SIGNALS_DROPPED);
 }
 
 static void note_stall(struct worker *worker, struct client *client)
 {
-    if (client->session.write != SESSION_WRITE_BLOCKED || !client->catch_ups)
+    if (!client->session.is_blocked || !client->catch_ups)
         return;
     session_stalled(&client->session, &worker->shared->rules, worker->now_ms);
     client_arm(worker, client);
 }
 
-static void send_event(struct worker *worker, struct client *client, const struct hub_frame *output)
+/* `before`: the position of the room without this event. */
+static void send_event(struct worker *worker, struct client *client, const struct hub_frame *output,
+                       const struct position *before, uint32_t audience)
 {
-    /* It has had everything before this event. */
-    struct position cursor = output->position;
-    cursor.seq--;
     if (output->room.route != ROUTE_TO_CHAT)
-        client_note_notified(client, &cursor);
-    if (client->session.state != SESSION_OPEN || push(worker, client, output->frame) == OUTQUEUE_QUEUED)
+        client_note_notified(client, before);
+    if (client->session.state != SESSION_OPEN ||
+        push(worker, client, output->frame, audience) == OUTQUEUE_QUEUED)
         return;
-    if (!client_fall_behind(worker, client, &output->room, &cursor, output->stream_seq, 0))
+    if (!client_fall_behind(worker, client, &output->room, before, output->stream_seq, 0))
         client_close(worker, client, CLOSE_SLOW_CONSUMER);
     else
         metrics_inc(METRIC_LAGGED);
@@ -166,7 +255,7 @@ void client_send_last(struct worker *worker, struct client *client)
     if (frame && outqueue_push(&client->session.queue, frame, &no_limits) == OUTQUEUE_QUEUED)
         count_queued(worker, frame); /* without memory it ends without a word */
     frame_unref(&frame);
-    mark_dirty(worker, &client->session);
+    schedule(worker, client, WRITE_ALONE);
 }
 
 void client_send_error(struct worker *worker, struct client *client, enum error_code code,
@@ -181,18 +270,22 @@ void worker_deliver(struct worker *worker, struct hub_frame *output)
 {
     uint32_t count;
     const struct room_member *members = rooms_members(worker->rooms, &output->room, &count);
+    struct position before = output->position;
+    before.seq--;
     /* Nobody joins or leaves while this runs: who cannot take the event falls behind, or is marked as
      * closing. */
     for (uint32_t i = 0; i < count; i++) {
         struct client *client = members[i].session;
+        if (i + PREFETCH_AHEAD < count)
+            __builtin_prefetch(members[i + PREFETCH_AHEAD].session, 1);
         if (output->but_not_sender && room_key_equal(&client->session.claims.user, &output->sender))
             continue;
         if (output->what == HUB_SIGNAL) {
-            send_signal(worker, client, output->frame);
+            send_signal(worker, client, output->frame, count);
         } else if (members[i].lag) {
             catch_up_pass_by(members[i].lag);
         } else if (output->what == HUB_EVENT) {
-            send_event(worker, client, output);
+            send_event(worker, client, output, &before, count);
         } else {
             client_send_frame(worker, client, output->frame);
         }
@@ -201,48 +294,56 @@ void worker_deliver(struct worker *worker, struct hub_frame *output)
     free(output);
 }
 
-bool client_flush(struct worker *worker, struct client *client)
+/* --- the end of a turn --- */
+
+/* What a write made possible: the next page of what the client missed, or the close frame. */
+static void go_on(struct worker *worker, struct client *client)
 {
     struct session *session = &client->session;
-    size_t left = REPLAY_TURN_BYTES, pumped;
-    bool goes_on = write_queue(worker, session);
-    while (goes_on && client->catch_ups && left > 0 && (pumped = client_pump(worker, client, left)) > 0) {
-        goes_on = write_queue(worker, session);
-        left -= pumped < left ? pumped : left;
+    if (!session->is_blocked && session->connection) {
+        if (client->catch_ups && session->queue.count == 0)
+            client_pump(worker, client, REPLAY_BYTES);
+        if (session->queue.count > 0)
+            schedule(worker, client, WRITE_BEHIND);
     }
     note_stall(worker, client);
-    if (session->state == SESSION_CLOSING && session->connection && !outqueue_front(&session->queue)) {
+    if (session->state == SESSION_CLOSING && session->connection && session->queue.count == 0) {
         const struct close_reason_row *row = close_reason_row(session->close_reason);
         ws_connection_close(session->connection, row->code, row->text);
     }
-    return goes_on && left == 0;
+}
+
+static void write_turn(struct worker *worker)
+{
+    struct send_state *send = worker->send;
+    struct write_place *places[WRITES_PER_TURN];
+    uint32_t count = write_schedule_take(&send->schedule, places, WRITES_PER_TURN);
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(client_of(places[i])->session.connection, 1);
+    for (uint32_t i = 0; i < count; i++)
+        add_to_batch(send, client_of(places[i]));
+    write_batch(worker);
+    for (uint32_t i = 0; i < count; i++)
+        go_on(worker, client_of(places[i]));
 }
 
 void worker_flush(struct worker *worker)
 {
-    struct session *again = NULL;
-    while (worker->dirty) {
-        /* One that has ended meanwhile has nothing queued any more, and is freed after this. */
-        struct session *session = worker->dirty;
-        worker->dirty = session->next_dirty;
-        /* It stays marked meanwhile: what its replays queue leaves in this flush, or in the next turn. */
-        bool goes_on = client_flush(worker, (struct client *)session);
-        if (session->write != SESSION_WRITE_DIRTY)
-            continue;
-        if (goes_on || outqueue_front(&session->queue)) {
-            session->next_dirty = again;
-            again = session;
-        } else {
-            session->write = SESSION_WRITE_IDLE;
-        }
-    }
-    worker->dirty = again;
-    if (again)
-        loop_wake_send(worker->wake);
+    struct send_state *send = worker->send;
+    write_turn(worker);
+    if (!write_schedule_is_empty(&send->schedule))
+        loop_turn_again(worker->loop);
+    else
+        forget_run(&send->run);
     metrics_add(METRIC_DELIVERIES, worker->deliveries);
     metrics_add(METRIC_WRITES, worker->writes);
     metrics_change(METRIC_QUEUED_BYTES, worker->queued_bytes);
     worker->queued_bytes = 0;
     metrics_add(METRIC_WRITTEN_BYTES, worker->written_bytes);
     worker->deliveries = worker->writes = worker->written_bytes = 0;
+}
+
+void client_unschedule(struct worker *worker, struct client *client)
+{
+    write_schedule_remove(&worker->send->schedule, &client->session.place);
 }

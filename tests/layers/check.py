@@ -31,6 +31,7 @@ FOREIGN = {
     "uv.h": ["src/io/loop.c", "src/io/ws_*.c"],
     "libwebsockets.h": ["src/io/ws_*.c"],
     "nats/*": ["src/io/bus_nats*"],
+    "liburing.h": ["src/io/ws_uring.c"],
     "hiredis/*": ["src/io/redis_*.c"],
     "microhttpd.h": ["src/io/http_server.c"],
     "yaml.h": ["src/config/yaml_file.c"],

@@ -255,6 +255,7 @@ struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsig
                                               .max_header_bytes = HARNESS_HEADER_MAX,
                                               .handshake_timeout_s = handshake_timeout_s,
                                               .close_timeout_s = close_timeout_s,
+                                              .io_uring = true,
                                               .max_sockets = CONNECTIONS};
     const struct ws_handlers handlers = {on_request, on_open,     on_abandoned, on_message,     on_too_big,
                                          on_pong,    on_writable, on_closed,    on_bad_request, harness};

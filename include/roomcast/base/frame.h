@@ -25,6 +25,9 @@ struct frame {
 
 /* A frame with one reference, the caller's. The payload is copied. NULL when out of memory. */
 struct frame *frame_new(enum frame_opcode opcode, struct slice payload);
+/* The bytes of several frames in one block, to leave in one write. One reference, the caller's; NULL when out
+ * of memory. It is no frame itself: frame_payload() means nothing for it. */
+struct frame *frame_join(struct frame *const *frames, uint32_t count);
 /* Takes another reference; returns `frame`. */
 struct frame *frame_ref(struct frame *frame);
 /* Gives one reference back and nulls the pointer; accepts NULL. */

@@ -22,6 +22,7 @@
 #include <roomcast/core/rate_limit.h>
 #include <roomcast/core/rooms.h>
 #include <roomcast/core/timer_wheel.h>
+#include <roomcast/core/write_schedule.h>
 #include <roomcast/wire/token.h>
 
 #define SESSION_ID_LEN 12
@@ -43,22 +44,24 @@ struct session_rules {
 };
 
 struct session {
-    /* identity */
-    char id[SESSION_ID_LEN + 1];
-    struct token_claims claims; /* owned */
-    void *connection;           /* borrowed: the WebSocket connection; NULL before it opens and once ended */
+    /* what a delivery touches: kept together, it is one or two lines of the processor's cache */
+    struct outqueue queue;
+    struct write_place place; /* in the worker's schedule */
+    void *connection;         /* borrowed: the WebSocket connection; NULL before it opens and once ended */
+    enum session_state state;
+    bool is_blocked; /* the kernel takes no more for now: nothing is written until it does */
 
     /* state */
-    enum session_state state;
     enum close_reason close_reason; /* closing and later, when we began it */
     uint32_t requests;              /* questions about this session that are under way elsewhere */
     struct room_list rooms;
 
-    /* traffic */
-    struct outqueue queue;
+    /* identity */
+    char id[SESSION_ID_LEN + 1];
+    struct token_claims claims; /* owned */
+
+    /* what it may still say */
     struct rate_limit messages, excess, errors;
-    enum { SESSION_WRITE_IDLE, SESSION_WRITE_DIRTY, SESSION_WRITE_BLOCKED } write;
-    struct session *next_dirty; /* the worker's list, while DIRTY */
 
     /* times, monotonic ms; 0: none */
     struct wheel_timer timer; /* set to the earliest of the following */

@@ -26,6 +26,9 @@ uint64_t loop_now_ms(const struct loop *loop);
  * adding. */
 enum err loop_add_turn_end(struct loop *loop, loop_callback callback, void *context) MUST_CHECK;
 
+/* From a turn-end hook: work is left, so the next turn takes what has come, without waiting for anything. */
+void loop_turn_again(struct loop *loop);
+
 struct loop_timer;
 /* First after `first_ms`, then every `repeat_ms` (0: once). Lives until loop_timer_free or loop_free. */
 enum err loop_timer_new(struct loop *loop, loop_callback callback, void *context,

@@ -79,6 +79,7 @@ struct ws_server_options {
     size_t max_header_bytes;
     unsigned handshake_timeout_s;
     unsigned close_timeout_s; /* wait for the peer's close frame */
+    bool io_uring;            /* send by io_uring where the kernel lets us */
     unsigned max_sockets;     /* a further one is closed at once */
     atomic_uint
         *sockets; /* borrowed: how many there are, shared by servers that share the limit; NULL: own */
@@ -106,6 +107,18 @@ enum ws_write {
 /* One or more complete, ready-made frames (base/frame.h) in one system call. The bytes are never changed and
  * need not live on after the call. Not while blocked. */
 enum ws_write ws_connection_write(struct ws_connection *connection, const void *frames, size_t len);
+
+struct ws_send {
+    struct ws_connection *connection;
+    const void *bytes;
+    size_t len;
+    enum ws_write result; /* out */
+};
+/* ws_connection_write() for each, in order and all in one system call where io_uring may be used. The
+ * connections are of this server, and each stands there once. */
+void ws_server_send(struct ws_server *server, struct ws_send *sends, size_t count);
+/* NULL: ws_server_send uses io_uring. Otherwise why not; borrowed from the server. */
+const char *ws_server_plain_writes(const struct ws_server *server);
 /* Sends what is taken over, then the close frame, waits for the peer's, ends. `reason` at most 123 bytes.
  * Later writes are WS_GONE, later messages are discarded. */
 void ws_connection_close(struct ws_connection *connection, unsigned code, const char *reason);

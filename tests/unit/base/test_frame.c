@@ -67,6 +67,19 @@ static void frame_unref_nulls_the_pointer_and_accepts_null(void **state)
     assert_null(second);
 }
 
+static void joined_frames_are_their_bytes_one_after_the_other(void **state)
+{
+    (void)state;
+    struct frame *frames[2] = {frame_new(FRAME_TEXT, SLICE_LITERAL("one")),
+                               frame_new(FRAME_TEXT, SLICE_LITERAL("three"))};
+    struct frame *joined = frame_join(frames, 2);
+    frame_unref(&frames[0]);
+    frame_unref(&frames[1]);
+    assert_int_equal(joined->len, 2 + 3 + 2 + 5);
+    assert_memory_equal(joined->bytes, "\x81\x03one\x81\x05three", joined->len);
+    frame_unref(&joined);
+}
+
 static void *hold_and_release(void *arg)
 {
     for (int i = 0; i < 20000; i++) {
@@ -99,6 +112,7 @@ int main(void)
         cmocka_unit_test(frame_header_has_the_shortest_length_form_of_rfc_6455),
         cmocka_unit_test(frame_opcode_is_in_the_first_byte_and_nothing_is_masked),
         cmocka_unit_test(frame_unref_nulls_the_pointer_and_accepts_null),
+        cmocka_unit_test(joined_frames_are_their_bytes_one_after_the_other),
         cmocka_unit_test(frame_is_counted_right_from_several_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,7 +199,7 @@ static void a_blocked_client_is_judged_by_progress_and_not_by_pongs(void **state
     begin(&session, 0);
     session_opened(&session, NOW_MS, 1000);
     assert_int_equal(session_tick(&session, &rules, NOW_MS + 1000), SESSION_DUE_PING);
-    session.write = SESSION_WRITE_BLOCKED;
+    session.is_blocked = true;
     session_progressed(&session, &rules, NOW_MS + 9000); /* the ping is behind what it is taking in */
     assert_int_equal(session_tick(&session, &rules, NOW_MS + 11000), SESSION_DUE_NOTHING);
     assert_int_equal(session_tick(&session, &rules, NOW_MS + 19000), SESSION_DUE_NO_PONG);
