@@ -2,6 +2,14 @@
 
 #include <assert.h>
 #include <sodium.h>
+#include <string.h>
+
+/* Each draw from the kernel is a system call, and a handshake wants fifteen numbers: a thread fetches many
+ * bytes at once. Used ones are wiped, so that nobody who reads this memory learns what was drawn before. */
+static _Thread_local struct {
+    unsigned char bytes[512];
+    size_t left; /* unused, at the front */
+} pool;
 
 enum err random_init(void)
 {
@@ -13,10 +21,31 @@ void random_bytes(void *bytes, size_t len)
     randombytes_buf(bytes, len);
 }
 
+static uint32_t draw(void)
+{
+    uint32_t value;
+
+    if (pool.left < sizeof value) {
+        randombytes_buf(pool.bytes, sizeof pool.bytes);
+        pool.left = sizeof pool.bytes;
+    }
+    pool.left -= sizeof value;
+    memcpy(&value, pool.bytes + pool.left, sizeof value);
+    memset(pool.bytes + pool.left, 0, sizeof value);
+    return value;
+}
+
+/* The highest values, which would make some results likelier than others, are drawn again. */
 uint32_t random_below(uint32_t bound)
 {
     assert(bound > 0);
-    return randombytes_uniform(bound);
+    uint32_t uneven = (UINT32_MAX - bound + 1) % bound; /* 2^32 mod bound */
+    uint32_t value;
+
+    do
+        value = draw();
+    while (value > UINT32_MAX - uneven);
+    return value % bound;
 }
 
 void random_text(char *text, size_t len)

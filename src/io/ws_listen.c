@@ -1,5 +1,6 @@
 #include "ws_listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -168,14 +169,18 @@ static void close_and_unregister(struct ws_listener *listener)
     pthread_mutex_unlock(&listeners_lock);
 }
 
-static void name_peer(const struct sockaddr_storage *address, socklen_t len, char *peer)
+/* Not getnameinfo(), which looks at configuration files' dates before it says a number. */
+static void name_peer(const struct sockaddr_storage *address, char *peer)
 {
-    static const char mapped[] = "::ffff:"; /* an IPv4 client of an IPv6 socket */
-    char text[WS_PEER_SIZE];
-    if (getnameinfo((const struct sockaddr *)address, len, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
-        snprintf(text, sizeof text, "unknown");
-    bool is_mapped = strncmp(text, mapped, sizeof mapped - 1) == 0 && strchr(text, '.');
-    snprintf(peer, WS_PEER_SIZE, "%s", is_mapped ? text + sizeof mapped - 1 : text);
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+
+    if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) /* of an IPv6 socket */
+        inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], peer, WS_PEER_SIZE);
+    else if (address->ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &v6->sin6_addr, peer, WS_PEER_SIZE);
+    else
+        inet_ntop(AF_INET, &v4->sin_addr, peer, WS_PEER_SIZE);
 }
 
 static bool is_exhausted(int failure)
@@ -215,7 +220,7 @@ static int accept_some(struct ws_listener *listener, int most)
         if (fd < 0)
             continue;
         char peer[WS_PEER_SIZE];
-        name_peer(&address, len, peer);
+        name_peer(&address, peer);
         listener->accepted(listener->context, fd, peer);
     }
     return 0;

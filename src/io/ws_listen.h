@@ -10,7 +10,7 @@
 #include <roomcast/base/err.h>
 #include <roomcast/io/loop.h>
 
-#define WS_PEER_SIZE 64 /* a numeric address with its scope, and NUL */
+#define WS_PEER_SIZE 46 /* a numeric address and NUL: INET6_ADDRSTRLEN */
 
 struct ws_listener;
 /* Takes over `fd`: connected, non-blocking. `peer`: its numeric address, borrowed. */
