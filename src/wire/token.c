@@ -11,6 +11,7 @@
 
 #include "token_claims.h"
 #include "token_key.h"
+#include "token_signature.h"
 
 #define JSON_MAX_DEPTH 32 /* levels of header and claims */
 
@@ -172,26 +173,36 @@ static enum err find_alg(struct slice part, const struct token_alg **ret_alg, co
 }
 
 /* RFC 8037 section 3.1: the signature is the 64 bytes of RFC 8032. */
-static bool verify_eddsa(const struct token_parts *parts, struct slice key)
+static bool verify_eddsa(const struct token_keys *keys, struct slice signed_text, struct slice signature)
 {
-    unsigned char signature[crypto_sign_BYTES];
-    size_t len;
-
-    return decode_base64url(parts->signature, signature, sizeof signature, &len) && len == sizeof signature &&
-           crypto_sign_verify_detached(signature, (const unsigned char *)parts->signed_text.data,
-                                       parts->signed_text.len, (const unsigned char *)key.data) == 0;
+    return signature.len == crypto_sign_BYTES &&
+           crypto_sign_verify_detached((const unsigned char *)signature.data,
+                                       (const unsigned char *)signed_text.data, signed_text.len,
+                                       keys->ed25519) == 0;
 }
 
-/* libjwt keeps no state between calls: it reads the key anew each time and uses OpenSSL objects of its own,
- * so threads may verify at once. */
-static enum err verify_libjwt(struct slice token, struct slice key, const char **ret_reason)
+static bool verify_public(const struct token_keys *keys, const struct token_alg *alg,
+                          const struct token_parts *parts)
+{
+    char bytes[TOKEN_SIGNATURE_MAX];
+    struct slice signature = {bytes, 0};
+
+    if (!decode_base64url(parts->signature, bytes, sizeof bytes, &signature.len))
+        return false;
+    return alg->family == TOKEN_EDDSA
+               ? verify_eddsa(keys, parts->signed_text, signature)
+               : token_signature_verify(keys->public_key, alg, parts->signed_text, signature);
+}
+
+/* HMAC by libjwt, which keeps no state between calls, so that threads may verify at once. */
+static enum err verify_hmac(const struct token_keys *keys, struct slice token, const char **ret_reason)
 {
     char *text = strndup(token.data, token.len);
     jwt_t *jwt = NULL;
 
     if (!text)
         return refuse(ret_reason, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
-    int failed = jwt_decode(&jwt, text, (const unsigned char *)key.data, (int)key.len);
+    int failed = jwt_decode(&jwt, text, (const unsigned char *)keys->secret, (int)keys->secret_len);
     jwt_free(jwt);
     free(text);
     if (failed == ENOMEM)
@@ -202,13 +213,13 @@ static enum err verify_libjwt(struct slice token, struct slice key, const char *
 static enum err verify_signature(const struct token_verifier *verifier, const struct token_alg *alg,
                                  struct slice token, const struct token_parts *parts, const char **ret_reason)
 {
-    struct slice key = token_keys_find(&verifier->keys, alg);
+    const struct token_keys *keys = &verifier->keys;
 
-    if (key.len == 0)
+    if (!token_keys_fit(keys, alg))
         return refuse(ret_reason, ERR_SIGNATURE, "the token's algorithm does not belong to a configured key");
-    if (alg->family != TOKEN_EDDSA)
-        return verify_libjwt(token, key, ret_reason);
-    if (!verify_eddsa(parts, key))
+    if (alg->family == TOKEN_HMAC)
+        return verify_hmac(keys, token, ret_reason);
+    if (!verify_public(keys, alg, parts))
         return refuse(ret_reason, ERR_SIGNATURE, "the token's signature does not verify");
     return ERR_OK;
 }

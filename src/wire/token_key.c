@@ -16,11 +16,11 @@
 #define RSA_BITS_MIN 2048  /* RFC 7518 section 3.3 */
 
 static const struct token_alg algs[] = {
-    {"HS256", TOKEN_HMAC, NULL},          {"HS384", TOKEN_HMAC, NULL},
-    {"HS512", TOKEN_HMAC, NULL},          {"RS256", TOKEN_RSA, NULL},
-    {"RS384", TOKEN_RSA, NULL},           {"RS512", TOKEN_RSA, NULL},
-    {"ES256", TOKEN_ECDSA, "prime256v1"}, {"ES384", TOKEN_ECDSA, "secp384r1"},
-    {"ES512", TOKEN_ECDSA, "secp521r1"},  {"EdDSA", TOKEN_EDDSA, NULL},
+    {"HS256", TOKEN_HMAC, 256, NULL},          {"HS384", TOKEN_HMAC, 384, NULL},
+    {"HS512", TOKEN_HMAC, 512, NULL},          {"RS256", TOKEN_RSA, 256, NULL},
+    {"RS384", TOKEN_RSA, 384, NULL},           {"RS512", TOKEN_RSA, 512, NULL},
+    {"ES256", TOKEN_ECDSA, 256, "prime256v1"}, {"ES384", TOKEN_ECDSA, 384, "secp384r1"},
+    {"ES512", TOKEN_ECDSA, 512, "secp521r1"},  {"EdDSA", TOKEN_EDDSA, 0, NULL},
 };
 
 const struct token_alg *token_alg_find(struct slice name)
@@ -98,24 +98,13 @@ static EVP_PKEY *read_pem(struct slice pem)
     return key;
 }
 
-/* libjwt reads PEM text. It is given what OpenSSL writes for the key that was checked, so that nothing else
- * in the operator's file can be read differently there. */
-static enum err write_pem(EVP_PKEY *key, struct token_keys *keys)
+/* Keeps the key itself, so that it is read once and not for every token. */
+static enum err keep(EVP_PKEY *key, struct token_keys *keys)
 {
-    BIO *bio = BIO_new(BIO_s_mem());
-    enum err err = ERR_NO_MEMORY;
-    char *text;
-
-    if (!bio)
+    if (EVP_PKEY_up_ref(key) != 1)
         return ERR_NO_MEMORY;
-    if (PEM_write_bio_PUBKEY(bio, key) == 1) {
-        long len = BIO_get_mem_data(bio, &text);
-        keys->public_pem = copy_bytes((struct slice){text, (size_t)len});
-        keys->public_pem_len = (size_t)len;
-        err = keys->public_pem ? ERR_OK : ERR_NO_MEMORY;
-    }
-    BIO_free(bio);
-    return err;
+    keys->public_key = key;
+    return ERR_OK;
 }
 
 static enum err set_rsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
@@ -126,7 +115,7 @@ static enum err set_rsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
         return ERR_CONFIG;
     }
     keys->public_family = TOKEN_RSA;
-    return write_pem(key, keys);
+    return keep(key, keys);
 }
 
 static enum err set_ecdsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
@@ -138,7 +127,7 @@ static enum err set_ecdsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
     for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++) {
         if (algs[i].group && strcmp(algs[i].group, keys->public_group) == 0) {
             keys->public_family = TOKEN_ECDSA;
-            return write_pem(key, keys);
+            return keep(key, keys);
         }
     }
     return problem_is(problem, "the EC key is not on P-256, P-384 or P-521");
@@ -205,21 +194,14 @@ void token_keys_fini(struct token_keys *keys)
     if (keys->secret)
         wipe(keys->secret, keys->secret_len);
     free(keys->secret);
-    free(keys->public_pem);
+    EVP_PKEY_free(keys->public_key);
     *keys = (struct token_keys){.public_family = TOKEN_HMAC};
 }
 
-struct slice token_keys_find(const struct token_keys *keys, const struct token_alg *alg)
+bool token_keys_fit(const struct token_keys *keys, const struct token_alg *alg)
 {
-    static const struct slice none = {NULL, 0};
-
     if (alg->family == TOKEN_HMAC)
-        return (struct slice){keys->secret, keys->secret_len};
-    if (alg->family != keys->public_family)
-        return none;
-    if (alg->family == TOKEN_ECDSA && strcmp(alg->group, keys->public_group) != 0)
-        return none;
-    if (alg->family == TOKEN_EDDSA)
-        return (struct slice){(const char *)keys->ed25519, sizeof keys->ed25519};
-    return (struct slice){keys->public_pem, keys->public_pem_len};
+        return keys->secret != NULL;
+    return alg->family == keys->public_family &&
+           (alg->family != TOKEN_ECDSA || strcmp(alg->group, keys->public_group) == 0);
 }

@@ -4,6 +4,7 @@
 #ifndef ROOMCAST_SRC_WIRE_TOKEN_KEY_H
 #define ROOMCAST_SRC_WIRE_TOKEN_KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <roomcast/base/err.h>
@@ -17,6 +18,7 @@ enum token_family { TOKEN_HMAC, TOKEN_RSA, TOKEN_ECDSA, TOKEN_EDDSA };
 struct token_alg {
     const char *name; /* of the `alg` header, RFC 7518 section 3.1 and RFC 8037 section 3.1 */
     enum token_family family;
+    unsigned bits;     /* of its hash function; EdDSA: 0 */
     const char *group; /* TOKEN_ECDSA: OpenSSL's name of the one curve that fits (RFC 7518 section 3.4) */
 };
 /* NULL: not accepted. Names are compared exactly. */
@@ -27,8 +29,7 @@ struct token_keys {
     size_t secret_len;
     enum token_family public_family; /* of the public key; TOKEN_HMAC: there is none */
     char public_group[32];           /* TOKEN_ECDSA */
-    char *public_pem;                /* owned; RSA and ECDSA, written anew from the key that was checked */
-    size_t public_pem_len;
+    struct evp_pkey_st *public_key;  /* owned; RSA and ECDSA */
     unsigned char ed25519[TOKEN_ED25519_BYTES];
 };
 
@@ -37,7 +38,7 @@ enum err token_keys_init(struct slice secret, struct slice public_pem, struct to
                          char *problem) MUST_CHECK;
 void token_keys_fini(struct token_keys *keys);
 
-/* The key text for `alg`, borrowed; empty when no configured key is of its family, type and curve. */
-struct slice token_keys_find(const struct token_keys *keys, const struct token_alg *alg);
+/* Is a configured key of the family, type and curve of `alg`? */
+bool token_keys_fit(const struct token_keys *keys, const struct token_alg *alg);
 
 #endif

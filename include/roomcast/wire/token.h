@@ -1,7 +1,7 @@
 /* JSON Web Tokens (RFC 7519): who a client is, and which chats it may read.
  *
- * HS256/384/512 with the shared secret, RS* and ES* 256/384/512 with a PEM key (libjwt), EdDSA with an
- * Ed25519 PEM key (libsodium; RFC 8037). A token is accepted only when its `alg` belongs to the family of a
+ * HS256/384/512 with the shared secret (libjwt), RS* and ES* 256/384/512 with a PEM key (OpenSSL), EdDSA with
+ * an Ed25519 PEM key (libsodium; RFC 8037). A token is accepted only when its `alg` belongs to the family of a
  * configured key: never `none`, never HMAC keyed with a public key (RFC 8725 sections 2.1, 3.1, 3.2), never
  * an ES* or RS* alg that does not fit the key's type and curve. `crit` headers are refused. */
 #ifndef ROOMCAST_WIRE_TOKEN_H
