@@ -51,10 +51,11 @@ static void release(struct ws_connection *connection)
 
 /* A pause alone does not stop the reading, only what comes during it: to stop and resume costs four system
  * calls, and of the many that are paused for the moment of their opening hardly one says anything. */
-static void update_reading(struct ws_connection *connection)
+void ws_connection_update_reading(struct ws_connection *connection)
 {
     bool reading = connection->output != WS_OUTPUT_BLOCKED &&
-                   (connection->state == WS_STATE_HEAD || connection->input.len == 0);
+                   (connection->state == WS_STATE_HEAD ? !ws_connection_is_ahead(connection)
+                                                       : connection->input.len == 0);
     if (!connection->wsi || reading == connection->reading)
         return;
     connection->reading = reading;
@@ -70,7 +71,7 @@ bool ws_connection_put(struct ws_connection *connection, const void *bytes, size
         return false;
     if (lws_partial_buffered(wsi)) { /* the library asks for the callback itself */
         connection->output = WS_OUTPUT_BLOCKED;
-        update_reading(connection);
+        ws_connection_update_reading(connection);
     }
     return true;
 }
@@ -143,7 +144,7 @@ void ws_connection_linger(struct ws_connection *connection)
     connection->paused = false;
     buffer_fini(&connection->input);
     ws_decoder_fini(&connection->decoder);
-    update_reading(connection);
+    ws_connection_update_reading(connection);
     if (connection->output == WS_OUTPUT_READY)
         end_output(connection);
 }
@@ -158,7 +159,7 @@ void ws_connection_received(struct ws_connection *connection, unsigned char *byt
         ws_connection_read_frames(connection, bytes, len);
     else if (connection->state == WS_STATE_LINGER && (connection->discarded += len) > WS_LINGER_BYTES)
         die(connection);
-    update_reading(connection);
+    ws_connection_update_reading(connection);
 }
 
 void ws_connection_drained(struct ws_connection *connection)
@@ -171,7 +172,7 @@ void ws_connection_drained(struct ws_connection *connection)
         return;
     case WS_OUTPUT_BLOCKED:
         connection->output = WS_OUTPUT_DRAINED;
-        update_reading(connection);
+        ws_connection_update_reading(connection);
         lws_callback_on_writable(connection->wsi);
         return;
     case WS_OUTPUT_DRAINED:
@@ -190,8 +191,9 @@ void ws_connection_lost(struct ws_connection *connection)
     connection->wsi = NULL;
     switch (connection->state) {
     case WS_STATE_HEAD:
-        if (connection->input.len > 0) /* a mere connection attempt is no bad request */
+        if (connection->input.len > 0 && !connection->asked) /* a mere attempt is no bad request */
             ws_connection_report(connection, "closed before the request was complete");
+        ws_connection_withdraw(connection);
         die(connection);
         return;
     case WS_STATE_OPEN:
@@ -238,7 +240,7 @@ static void read_on(struct ws_connection *connection)
     if (unread.len > 0)
         ws_connection_read_frames(connection, (unsigned char *)unread.data, unread.len);
     buffer_fini(&unread);
-    update_reading(connection);
+    ws_connection_update_reading(connection);
 }
 
 void ws_connection_work(struct ws_connection *connection)
@@ -268,6 +270,7 @@ void ws_connection_work(struct ws_connection *connection)
 
 void ws_connection_cut(struct ws_connection *connection)
 {
+    ws_connection_withdraw(connection);
     if (is_upgraded(connection)) {
         bool asked = connection->state == WS_STATE_CLOSING;
         ws_connection_end(connection, WS_END_SERVER, asked ? connection->code : (unsigned)WS_CLOSE_ABNORMAL,
@@ -319,5 +322,5 @@ void ws_connection_pause(struct ws_connection *connection, bool paused)
     connection->paused = paused;
     if (!paused && connection->input.len > 0)
         ws_server_queue_work(connection); /* never handlers from within a call */
-    update_reading(connection);
+    ws_connection_update_reading(connection);
 }

@@ -1,24 +1,30 @@
+/* clang-format off */
 /* One client connection of a ws_server: its states, and what the parts of the server tell each other.
  *
  *   accepted
  *      |
- *    HEAD ----------------- refused, malformed, too late --------------+
- *      | 101 written                                                   |
- *      v                                                               v
- *    OPEN -- ws_connection_close --> CLOSING                         LINGER: the answer is flushed, then what
- *      | | peer's close answered,      | | peer's close                ^ |   still comes is thrown away
- * (closing | | fault answered              | |                             | |   earlier would reset the
- * connection | +------> ENDING <-------------|-+                             | |   and take the answer with
- * it) |            | on_closed        |                               | | |
- * +------------------|-------------------------------+ | peer has closed, or too late | drop, TCP lost | too
- * late, TCP lost              |
- *      +-------> DROPPING <------------+                                 |
- *                   | on_closed                                          v
- *                   +--------------------------------------------------> DEAD: freed at the end of the turn
+ *    HEAD (the request; then, when it does so, waits for the caller's decision)
+ *      |  |
+ *      |  +--- refused, malformed, too late ----------------------------------> LINGER
+ *      | 101 written
+ *      v
+ *    OPEN ----- ws_connection_close -----> CLOSING
+ *      |  |                                 |  |
+ *      |  +--- peer closes, or is at fault -+  +- drop, TCP lost, too late --> DROPPING
+ *      |                  |                                                      ^  |
+ *      |                  v                                                      |  | on_closed
+ *      |               ENDING --- on_closed ---> LINGER ---+                     |  v
+ *      +--- drop, TCP lost ------------------------------- | --------------------+ DEAD
+ *                                                          +------------------------^
+ *
+ *   LINGER  what is written is flushed, then what still comes is thrown away until the peer has closed or
+ *           it is too late: closing earlier would reset the connection and take the answer with it
+ *   DEAD    freed at the end of the turn
  *
  * HEAD and LINGER also end in DEAD when the TCP connection is lost. on_closed is called from the server's
  * work at the end of a turn only, so that no handler is called from within ws_connection_write, _close or
  * _drop. */
+/* clang-format on */
 #ifndef ROOMCAST_SRC_IO_WS_CONNECTION_H
 #define ROOMCAST_SRC_IO_WS_CONNECTION_H
 
@@ -64,8 +70,9 @@ struct ws_connection {
     enum ws_end end;          /* for on_closed, from CLOSING on */
     unsigned code;
 
-    struct buffer input; /* HEAD: the request so far; later: what was read before a pause */
-    size_t scanned;      /* bytes of `input` known to hold no end of the head */
+    struct buffer input;    /* HEAD: the request so far; later: what was read before a pause */
+    struct ws_asked *asked; /* owned; HEAD: the request is complete, and the decision is pending */
+    size_t scanned;         /* bytes of `input` known to hold no end of the head */
     struct ws_decoder decoder;
     size_t discarded; /* bytes read and thrown away in LINGER */
 
@@ -123,6 +130,7 @@ void ws_connection_work(struct ws_connection *connection);
 void ws_connection_cut(struct ws_connection *connection);
 
 /* Between ws_connection.c and ws_reading.c. */
+void ws_connection_update_reading(struct ws_connection *connection);
 bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len);
 void ws_connection_open(struct ws_connection *connection, void *session);
 void ws_connection_linger(struct ws_connection *connection);
@@ -132,6 +140,10 @@ void ws_connection_end(struct ws_connection *connection, enum ws_end end, unsign
 void ws_connection_read_head(struct ws_connection *connection, unsigned char *bytes, size_t len);
 void ws_connection_read_frames(struct ws_connection *connection, unsigned char *bytes, size_t len);
 void ws_connection_refuse_late(struct ws_connection *connection);
+/* Tells the caller, when a decision is pending, that nobody waits for it any more. */
+void ws_connection_withdraw(struct ws_connection *connection);
+/* A decision is pending, and the peer has said more already. */
+bool ws_connection_is_ahead(const struct ws_connection *connection);
 void ws_connection_report(struct ws_connection *connection, const char *what);
 
 /* In ws_server.c: the end-of-turn work, and the deadlines. */

@@ -1,5 +1,6 @@
 /* What a connection reads: first the request, then frames. */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <roomcast/base/frame.h>
@@ -36,10 +37,46 @@ static void refuse_malformed(struct ws_connection *connection, const struct ws_h
     buffer_fini(&answer);
 }
 
+/* A whole request, kept while its decision is pending. */
+struct ws_asked {
+    struct ws_head head;  /* slices of connection->input and `joined` */
+    struct buffer joined; /* what had to be put together */
+    struct buffer rest;   /* what the peer has said behind the request */
+};
+
+static void asked_free(struct ws_asked *asked)
+{
+    buffer_fini(&asked->joined);
+    buffer_fini(&asked->rest);
+    free(asked);
+}
+
+void ws_connection_withdraw(struct ws_connection *connection)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    if (!connection->asked)
+        return;
+    asked_free(connection->asked);
+    connection->asked = NULL;
+    handlers->on_withdrawn(handlers->context, connection->session);
+}
+
+bool ws_connection_is_ahead(const struct ws_connection *connection)
+{
+    return connection->asked && connection->asked->rest.len > 0;
+}
+
 void ws_connection_refuse_late(struct ws_connection *connection)
 {
     static const struct ws_head_problem problem = {408, "REQUEST_TIMEOUT",
                                                    "the request did not come in time"};
+    static const struct ws_head_problem undecided = {503, "OVERLOADED",
+                                                     "the request could not be decided on in time"};
+    if (connection->asked) {
+        ws_connection_withdraw(connection);
+        refuse_malformed(connection, &undecided);
+        return;
+    }
     if (connection->input.len > 0) {
         refuse_malformed(connection, &problem);
         return;
@@ -86,34 +123,77 @@ static void accept_upgrade(struct ws_connection *connection, const struct ws_hea
     buffer_fini(&answer);
 }
 
-static void decide(struct ws_connection *connection, struct ws_head *head)
+static void answer(struct ws_connection *connection, const struct ws_head *head,
+                   const struct ws_decision *decision)
+{
+    if (decision->accept)
+        accept_upgrade(connection, head, decision);
+    else
+        refuse(connection, head, decision);
+}
+
+/* True: the decision is pending, and `asked` is kept. */
+static bool ask(struct ws_connection *connection, struct ws_asked *asked)
 {
     const struct ws_handlers *handlers = &connection->server->handlers;
     struct ws_decision decision = {0};
-    head->request.peer = slice_of(connection->peer);
-    handlers->on_request(handlers->context, &head->request, &decision);
-    if (decision.accept)
-        accept_upgrade(connection, head, &decision);
-    else
-        refuse(connection, head, &decision);
+    asked->head.request.peer = slice_of(connection->peer);
+    handlers->on_request(handlers->context, connection, &asked->head.request, &decision);
+    if (decision.pending) {
+        connection->asked = asked;
+        connection->session = decision.session;
+        return true;
+    }
+    answer(connection, &asked->head, &decision);
+    return false;
 }
 
 /* `connection->input` holds a whole head of `len` bytes. */
 static void take_head(struct ws_connection *connection, size_t len)
 {
-    struct ws_head head;
     struct ws_head_problem problem;
-    struct buffer joined;
-    buffer_init(&joined, connection->input.max);
-    if (ws_head_parse(connection->input.data, len, &joined, &head, &problem))
-        decide(connection, &head);
-    else
+    struct ws_asked *asked = malloc(sizeof *asked);
+    if (!asked) {
+        ws_connection_report(connection, "out of memory");
+        ws_connection_discard(connection);
+        return;
+    }
+    buffer_init(&asked->joined, connection->input.max);
+    buffer_init(&asked->rest, SIZE_MAX / 2); /* bounded by the size of one read */
+    if (!ws_head_parse(connection->input.data, len, &asked->joined, &asked->head, &problem))
         refuse_malformed(connection, &problem);
-    buffer_fini(&joined);
+    else if (ask(connection, asked))
+        return;
+    asked_free(asked);
+}
+
+static void keep_rest(struct ws_connection *connection, const unsigned char *bytes, size_t len)
+{
+    buffer_append(&connection->asked->rest, bytes, len);
+    if (buffer_failed(&connection->asked->rest)) {
+        ws_connection_withdraw(connection);
+        ws_connection_discard(connection);
+    }
+}
+
+void ws_connection_decide(struct ws_connection *connection, const struct ws_decision *decision)
+{
+    struct ws_asked *asked = connection->asked;
+    assert(connection->state == WS_STATE_HEAD && asked);
+    connection->asked = NULL;
+    answer(connection, &asked->head, decision);
+    if (connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING)
+        ws_connection_read_frames(connection, (unsigned char *)asked->rest.data, asked->rest.len);
+    asked_free(asked);
+    ws_connection_update_reading(connection);
 }
 
 void ws_connection_read_head(struct ws_connection *connection, unsigned char *bytes, size_t len)
 {
+    if (connection->asked) {
+        keep_rest(connection, bytes, len);
+        return;
+    }
     struct buffer *input = &connection->input;
     size_t room = input->max - input->len;
     size_t taken = len < room ? len : room;
@@ -133,6 +213,8 @@ void ws_connection_read_head(struct ws_connection *connection, unsigned char *by
     }
     size_t beyond = input->len - head_len; /* belongs to what follows */
     take_head(connection, head_len);
+    if (connection->asked && len - taken + beyond > 0)
+        keep_rest(connection, bytes + taken - beyond, len - taken + beyond);
     if (connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING)
         ws_connection_read_frames(connection, bytes + taken - beyond, len - taken + beyond);
 }

@@ -118,45 +118,70 @@ static bool count_connection(struct node_shared *shared, const struct room_key *
     return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
 }
 
-static bool decide(struct node_shared *shared, const struct ws_request *request,
-                   struct handshake_grant *grant, struct outcome *out)
-{
-    if (!check_request(shared, request, out))
-        return false;
-    struct slice token = find_token(request, &grant->subprotocol);
-    if (token.len == 0)
-        return refuse(
-            out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED,
-            "no token: send it as subprotocol bearer.<jwt>, as Authorization: Bearer <jwt> or as ?token=");
-    const char *reason;
-    if (token_verify(shared->verifier, token, clock_wall_ms() / 1000, &grant->claims, &reason) != ERR_OK)
-        return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, reason);
-    if (!count_connection(shared, &grant->claims.user, out)) {
-        token_claims_release(&grant->claims);
-        return false;
-    }
-    return true;
-}
-
-bool handshake_decide(struct node_shared *shared, const struct ws_request *request,
-                      struct handshake_grant *ret_grant, struct handshake_refusal *ret_refusal)
+static void tell(struct slice peer, const struct outcome *outcome, struct handshake_refusal *ret_refusal)
 {
     static struct log_limit limit = LOG_LIMIT(100);
+    const struct handshake_refusal *refusal = &outcome->refusal;
     uint64_t suppressed;
-    struct outcome outcome;
-    *ret_grant = (struct handshake_grant){0};
-    if (decide(shared, request, ret_grant, &outcome))
-        return true;
-    metrics_inc(outcome.metric);
-    *ret_refusal = outcome.refusal;
+    metrics_inc(outcome->metric);
+    *ret_refusal = *refusal;
     if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
-        log_info("handshake_refused", LOG_SLICE("peer", request->peer),
-                 LOG_U64("status", outcome.refusal.status),
-                 LOG_TEXT("code", error_code_text(outcome.refusal.code)),
-                 LOG_TEXT("reason", outcome.refusal.message ? outcome.refusal.message
-                                                            : error_code_meaning(outcome.refusal.code)),
+        log_info("handshake_refused", LOG_SLICE("peer", peer), LOG_U64("status", refusal->status),
+                 LOG_TEXT("code", error_code_text(refusal->code)),
+                 LOG_TEXT("reason", refusal->message ? refusal->message : error_code_meaning(refusal->code)),
                  LOG_U64("suppressed", suppressed));
+}
+
+bool handshake_check(struct node_shared *shared, const struct ws_request *request,
+                     struct handshake_token *ret_token, struct handshake_refusal *ret_refusal)
+{
+    struct outcome outcome;
+    struct handshake_token token = {.text = {NULL, 0}};
+    bool good = check_request(shared, request, &outcome);
+    if (good)
+        token.text = find_token(request, &token.subprotocol);
+    if (good && token.text.len == 0)
+        good = refuse(
+            &outcome, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED,
+            "no token: send it as subprotocol bearer.<jwt>, as Authorization: Bearer <jwt> or as ?token=");
+    if (good)
+        *ret_token = token;
+    else
+        tell(request->peer, &outcome, ret_refusal);
+    return good;
+}
+
+static bool count(struct node_shared *shared, const struct handshake_token *token,
+                  const struct token_claims *claims, struct outcome *out)
+{
+    if (token->err == ERR_NO_MEMORY || token->err == ERR_BUSY)
+        return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
+    if (token->err != ERR_OK)
+        return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
+    if (atomic_load(&shared->draining)) /* since it was checked */
+        return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
+    return count_connection(shared, &claims->user, out);
+}
+
+bool handshake_admit(struct node_shared *shared, struct slice peer, const struct handshake_token *token,
+                     struct token_claims *claims, struct handshake_refusal *ret_refusal)
+{
+    struct outcome outcome;
+    if (count(shared, token, claims, &outcome))
+        return true;
+    if (token->err == ERR_OK)
+        token_claims_release(claims);
+    tell(peer, &outcome, ret_refusal);
     return false;
+}
+
+struct handshake_refusal handshake_overloaded(struct slice peer)
+{
+    struct handshake_refusal refusal;
+    struct outcome outcome;
+    refuse(&outcome, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
+    tell(peer, &outcome, &refusal);
+    return refusal;
 }
 
 void handshake_give_back(struct node_shared *shared, const struct room_key *user)

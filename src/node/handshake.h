@@ -9,10 +9,12 @@
 
 #include "shared.h"
 
-/* What an accepted client brings. */
-struct handshake_grant {
-    struct token_claims claims; /* owned by the receiver */
-    const char *subprotocol;    /* static; NULL: none */
+/* The token of a request, and what became of it. */
+struct handshake_token {
+    struct slice text;       /* borrowed from the request */
+    const char *subprotocol; /* static; the one to answer, NULL: none */
+    enum err err;            /* of token_verify() */
+    const char *reason;      /* static; of token_verify(), unless `err` is ERR_OK */
 };
 struct handshake_refusal {
     unsigned status; /* HTTP */
@@ -21,10 +23,18 @@ struct handshake_refusal {
     unsigned retry_after_s;
 };
 
-/* True: `ret_grant` is filled, and the connection is counted against the node's and the user's limits until
- * handshake_give_back(). False: `ret_refusal` is filled. Counts and logs the outcome. */
-bool handshake_decide(struct node_shared *shared, const struct ws_request *request,
-                      struct handshake_grant *ret_grant, struct handshake_refusal *ret_refusal);
+/* Two steps, because in between the token is verified, which may take long. Each counts and logs when it
+ * refuses, and then fills `ret_refusal`. */
+
+/* What can be said without looking into the token, which is found: `text` and `subprotocol` are filled. */
+bool handshake_check(struct node_shared *shared, const struct ws_request *request,
+                     struct handshake_token *ret_token, struct handshake_refusal *ret_refusal);
+/* True: the connection is counted against the node's and the user's limits until handshake_give_back(), and
+ * `claims`, meaningful when the token is good, are still the caller's. False: they were released. */
+bool handshake_admit(struct node_shared *shared, struct slice peer, const struct handshake_token *token,
+                     struct token_claims *claims, struct handshake_refusal *ret_refusal);
+/* Neither: this worker cannot take it on. Counts and logs. */
+struct handshake_refusal handshake_overloaded(struct slice peer);
 /* The connection of this user is no more. */
 void handshake_give_back(struct node_shared *shared, const struct room_key *user);
 

@@ -5,9 +5,8 @@
 #include <stdlib.h>
 
 #include <roomcast/base/log.h>
-#include <roomcast/wire/server_message.h>
 
-#include "handshake.h"
+#include "verifying.h"
 #include "worker_internal.h"
 
 #define TICK_MS         50
@@ -15,33 +14,6 @@
 #define TEXT_MAX        (4u * 1024 * 1024) /* a presence list of a very large chat */
 
 /* --- from the WebSocket server --- */
-
-static void on_request(void *context, const struct ws_request *request, struct ws_decision *decision)
-{
-    struct worker *worker = context;
-    struct handshake_grant grant;
-    struct handshake_refusal refusal = {.status = 503, .code = ERROR_CODE_OVERLOADED, .retry_after_s = 1};
-    worker->now_ms = loop_now_ms(worker->loop);
-    if (handshake_decide(worker->shared, request, &grant, &refusal)) {
-        struct room_key user = grant.claims.user;
-        struct client *client = client_new(worker, &grant.claims);
-        if (client) {
-            decision->accept = true;
-            decision->session = client;
-            decision->subprotocol = grant.subprotocol;
-            return;
-        }
-        handshake_give_back(worker->shared, &user);
-        token_claims_release(&grant.claims);
-        metrics_inc(METRIC_HANDSHAKES_OVERLOADED);
-    }
-    buffer_clear(&worker->text);
-    server_http_error(&worker->text, refusal.code, refusal.message);
-    decision->accept = false;
-    decision->status = refusal.status;
-    decision->body = buffer_slice(&worker->text);
-    decision->retry_after_s = refusal.retry_after_s;
-}
 
 static void on_open(void *context, struct ws_connection *connection, void *session)
 {
@@ -136,6 +108,7 @@ static void on_wake(void *context)
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
     take_inbox(worker);
+    worker_take_verified(worker);
     if (worker->drain_asked && !worker->draining)
         drain(worker);
     if (worker->stop_asked)
@@ -179,6 +152,7 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
     worker->index = index;
     buffer_init(&worker->text, TEXT_MAX);
     inbox_init(&worker->inbox, wake, worker);
+    inbox_init(&worker->verified, wake, worker);
 
     enum err err = ERR_NO_MEMORY;
     worker->send = send_state_new();
@@ -193,6 +167,8 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
         err = loop_timer_new(worker->loop, on_tick, worker, &worker->tick);
     if (err == ERR_OK)
         err = loop_add_turn_end(worker->loop, on_turn_end, worker);
+    if (err == ERR_OK && token_verifier_has_slow_key(shared->verifier))
+        err = verifying_start(shared->verifier, &worker->verified, &worker->verifying);
     if (err != ERR_OK) {
         worker_free(&worker);
         return err;
@@ -244,7 +220,8 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .sockets = &worker->shared->sockets,
     };
     struct ws_handlers handlers = {
-        .on_request = on_request,
+        .on_request = worker_on_request,
+        .on_withdrawn = worker_on_withdrawn,
         .on_open = on_open,
         .on_abandoned = on_abandoned,
         .on_message = on_message,
@@ -314,12 +291,15 @@ void worker_free(struct worker **worker)
     struct worker *w = *worker;
     if (!w)
         return;
+    verifying_stop(&w->verifying);
+    worker_drop_verified(w);
     drop_inbox(w);
     client_free_ended(w);
     if (w->rooms)
         rooms_free(&w->rooms);
     loop_free(&w->loop);
     inbox_fini(&w->inbox);
+    inbox_fini(&w->verified);
     buffer_fini(&w->text);
     frame_unref(&w->ping);
     send_state_free(&w->send);

@@ -191,31 +191,42 @@ static void end_forbidden_rooms(struct worker *worker, struct client *client)
     }
 }
 
-static void refresh(struct worker *worker, struct client *client, const struct client_message *message)
+void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
+                    struct token_claims *claims, const struct request_id *id)
 {
-    struct token_claims claims;
-    const char *reason = "the token is for another user";
-    enum err err =
-        token_verify(worker->shared->verifier, message->token, clock_wall_ms() / 1000, &claims, &reason);
     if (err == ERR_OK) {
-        err = session_refresh(&client->session, &claims, &worker->shared->rules, clock_wall_ms(),
+        err = session_refresh(&client->session, claims, &worker->shared->rules, clock_wall_ms(),
                               worker->now_ms);
         if (err != ERR_OK) {
-            token_claims_release(&claims);
+            token_claims_release(claims);
             reason = "the token is for another user";
         }
     }
     if (err != ERR_OK) {
-        client_send_error(worker, client, ERROR_CODE_UNAUTHORIZED, reason, NULL, &message->id);
+        client_send_error(worker, client, ERROR_CODE_UNAUTHORIZED, reason, NULL, id);
         return;
     }
     client_arm(worker, client);
     buffer_clear(&worker->text);
     server_ack(&worker->text, &(struct server_ack){.action = "refreshed",
-                                                   .id = &message->id,
+                                                   .id = id,
                                                    .expires_at = client->session.claims.expires_at});
     client_send_text(worker, client);
     end_forbidden_rooms(worker, client);
+}
+
+static void refresh(struct worker *worker, struct client *client, const struct client_message *message)
+{
+    const struct token_verifier *verifier = worker->shared->verifier;
+    struct token_claims claims;
+    const char *reason;
+    if (worker->verifying && token_takes_long(verifier, message->token)) {
+        if (!worker_refresh_later(worker, client, message->token, &message->id))
+            client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &message->id);
+        return;
+    }
+    enum err err = token_verify(verifier, message->token, clock_wall_ms() / 1000, &claims, &reason);
+    client_refresh(worker, client, err, reason, &claims, &message->id);
 }
 
 static void work_on(struct worker *worker, struct client *client, const struct client_message *message)

@@ -49,9 +49,11 @@ struct worker {
     struct loop_wake *wake;
     struct loop_timer *tick;
     struct ws_server *server;
+    struct verifying *verifying; /* NULL: no configured key takes long */
 
     /* any thread */
-    struct inbox inbox; /* struct hub_output */
+    struct inbox inbox;    /* struct hub_output */
+    struct inbox verified; /* struct verify_job */
     atomic_bool drain_asked, stop_asked;
 
     /* worker thread only */
@@ -67,6 +69,18 @@ struct worker {
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
     int64_t queued_bytes;                       /* likewise: the change of this turn */
 };
+
+/* worker_opening.c: from the request to the client. */
+void worker_on_request(void *context, struct ws_connection *connection, const struct ws_request *request,
+                       struct ws_decision *decision);
+void worker_on_withdrawn(void *context, void *session);
+/* Has the token verified on another thread; client_refresh() follows, and nothing that the client says is
+ * read before. False: too much waits for that already. */
+bool worker_refresh_later(struct worker *worker, struct client *client, struct slice token,
+                          const struct request_id *id);
+void worker_take_verified(struct worker *worker);
+/* The worker is being freed. */
+void worker_drop_verified(struct worker *worker);
 
 /* worker_session.c: the life of a session. */
 struct client *client_new(struct worker *worker, struct token_claims *claims);
@@ -126,6 +140,9 @@ void client_end_catch_up(struct client *client, const struct room_key *room);
 void client_end_catch_ups(struct client *client);
 
 /* worker_client.c: what clients say. */
+/* A fresh token was verified with that result; `claims`, if good, are taken over. */
+void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
+                    struct token_claims *claims, const struct request_id *id);
 void client_on_text(struct worker *worker, struct client *client, struct slice text);
 /* Sends a question about the client to the hub. False: out of memory; `request` may be NULL for that. */
 bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,

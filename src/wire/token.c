@@ -245,3 +245,23 @@ enum err token_verify(const struct token_verifier *verifier, struct slice token,
     json_decref(claims);
     return err;
 }
+
+static bool is_slow(enum token_family family)
+{
+    return family == TOKEN_RSA || family == TOKEN_ECDSA;
+}
+
+bool token_takes_long(const struct token_verifier *verifier, struct slice token)
+{
+    const struct token_alg *alg;
+    struct token_parts parts;
+    const char *reason;
+
+    return split(token, &parts, &reason) == ERR_OK && find_alg(parts.header, &alg, &reason) == ERR_OK &&
+           is_slow(alg->family) && token_keys_fit(&verifier->keys, alg);
+}
+
+bool token_verifier_has_slow_key(const struct token_verifier *verifier)
+{
+    return is_slow(verifier->keys.public_family);
+}

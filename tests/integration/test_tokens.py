@@ -144,6 +144,73 @@ def test_open_mode_lets_every_user_read_and_says_so(extra_node, open_client, cha
     assert "level=warn" in "\n".join(line for line in node.log_text().splitlines() if "authorization" in line)
 
 
+# -- tokens that are verified beside the loop (RS*, ES*)
+
+
+@pytest.fixture
+def slow_key():
+    return tokens.KeyPair("P-521")
+
+
+@pytest.fixture
+def slow_node(extra_node, tmp_path, slow_key):
+    key_file = tmp_path / "public.pem"
+    key_file.write_text(slow_key.public_pem)
+    return extra_node({"auth.public_key_file": key_file, "workers": 1})
+
+
+def ask_at_once(node, made):
+    """Connections that have sent their upgrade with these tokens, and not read any answer."""
+    connections = [raw.Connection(node.port) for _ in made]
+    for connection, token in zip(connections, made):
+        connection.send(raw.upgrade_request(headers={"Authorization": f"Bearer {token}"}))
+    return connections
+
+
+def test_in_a_storm_of_slow_tokens_each_gets_its_own_verdict(slow_node, slow_key):
+    stranger = tokens.KeyPair("P-521")
+    made = []
+    for number in range(200):
+        key = stranger if number % 3 == 0 else slow_key
+        made.append(tokens.mint(f"u{number}", key=key.private_pem, algorithm="ES512"))
+    connections = ask_at_once(slow_node, made)
+    for connection in connections[1::10]:  # some do not wait for it
+        connection.socket.close()
+    for number, connection in enumerate(connections):
+        if number % 10 != 1:
+            assert connection.read_response().status == (401 if number % 3 == 0 else 101)
+            connection.socket.close()
+    eventually(lambda: slow_node.metrics()["roomcast_connections"] == 0)
+
+
+def test_a_node_stops_while_tokens_are_being_verified(slow_node, slow_key):
+    token = tokens.mint("u", key=slow_key.private_pem, algorithm="ES512")
+    connections = ask_at_once(slow_node, [token] * 300)
+    slow_node.stop()  # the fixture looks at the exit status and the log
+    for connection in connections:
+        connection.socket.close()
+
+
+def test_what_is_said_behind_a_slow_refresh_is_judged_by_the_new_token(slow_node, slow_key, open_client, chat, other_chat):
+    def mint(chats, **more):
+        return tokens.mint("anna", chats, key=slow_key.private_pem, algorithm="ES512", **more)
+
+    client = open_client(slow_node, token=mint([chat]))
+    for number in range(10):  # three messages each, and 40 may come at once
+        allowed, denied = (other_chat, chat) if number % 2 == 0 else (chat, other_chat)
+        client.send(type="auth.refresh", token=mint([allowed]), id=number)
+        client.send(type="subscribe", chat_id=denied)
+        client.send(type="subscribe", chat_id=allowed)
+        client.expect("ack", action="refreshed", id=number)
+        if number > 0:
+            client.expect("unsubscribed", chat_id=denied, code="MEMBERSHIP_REVOKED")
+        client.expect_error("FORBIDDEN", chat_id=denied)
+        client.expect("ack", action="subscribed", chat_id=allowed)
+    stranger = tokens.KeyPair("P-521")
+    client.send(type="auth.refresh", token=tokens.mint("anna", key=stranger.private_pem, algorithm="ES512"), id="x")
+    client.expect_error("UNAUTHORIZED", id="x")
+
+
 # -- auth.refresh and expiry
 
 

@@ -32,10 +32,10 @@ struct harness {
     struct note notes[NOTES_MAX]; /* under lock, as all below */
     bool taken[NOTES_MAX];
     size_t count;
-    bool stop, resume, stop_accepting;
+    bool stop, resume, stop_accepting, accept, refuse;
 
     /* The loop's thread only. */
-    struct ws_connection *paused;
+    struct ws_connection *paused, *undecided;
     int sessions; /* accepted and not yet ended */
 };
 
@@ -59,7 +59,8 @@ static bool offers_roomcast(struct slice list)
     return memmem(list.data ? list.data : "", list.len, "roomcast.v1", 11) != NULL;
 }
 
-static void on_request(void *context, const struct ws_request *request, struct ws_decision *decision)
+static void on_request(void *context, struct ws_connection *connection, const struct ws_request *request,
+                       struct ws_decision *decision)
 {
     struct harness *harness = context;
     struct note note = {.kind = NOTED_REQUEST};
@@ -72,6 +73,13 @@ static void on_request(void *context, const struct ws_request *request, struct w
             .status = 401, .body = SLICE_LITERAL("{\"code\":\"UNAUTHORIZED\"}"), .retry_after_s = 7};
         return;
     }
+    if (slice_equal(request->path, SLICE_LITERAL("/later"))) {
+        *decision = (struct ws_decision){.pending = true, .session = harness};
+        assert_null(harness->undecided);
+        harness->undecided = connection;
+        add_plain(harness, NOTED_PENDING);
+        return;
+    }
     if (!request->is_upgrade) {
         *decision = (struct ws_decision){.status = request->fault ? 400 : 426, .body = SLICE_LITERAL("{}")};
         return;
@@ -80,6 +88,29 @@ static void on_request(void *context, const struct ws_request *request, struct w
     decision->session = harness;
     decision->subprotocol = offers_roomcast(request->subprotocols) ? "roomcast.v1" : NULL;
     harness->sessions++;
+}
+
+static void on_withdrawn(void *context, void *session)
+{
+    struct harness *harness = context;
+    assert_ptr_equal(session, harness);
+    assert_non_null(harness->undecided);
+    harness->undecided = NULL;
+    add_plain(harness, NOTED_WITHDRAWN);
+}
+
+static void decide(struct harness *harness, bool accept)
+{
+    struct ws_decision decision = {.status = 401, .body = SLICE_LITERAL("{\"code\":\"UNAUTHORIZED\"}")};
+    struct ws_connection *connection = harness->undecided;
+    if (!connection)
+        return;
+    if (accept) {
+        decision = (struct ws_decision){.accept = true, .session = harness};
+        harness->sessions++;
+    }
+    harness->undecided = NULL;
+    ws_connection_decide(connection, &decision);
 }
 
 static void on_open(void *context, struct ws_connection *connection, void *session)
@@ -218,10 +249,13 @@ static void on_wake(void *context)
     struct harness *harness = context;
     pthread_mutex_lock(&harness->lock);
     bool stop = harness->stop, resume = harness->resume, stop_accepting = harness->stop_accepting;
-    harness->resume = harness->stop_accepting = false;
+    bool accept = harness->accept, refuse = harness->refuse;
+    harness->resume = harness->stop_accepting = harness->accept = harness->refuse = false;
     pthread_mutex_unlock(&harness->lock);
     if (resume && harness->paused)
         ws_connection_pause(harness->paused, false);
+    if (accept || refuse)
+        decide(harness, accept);
     if (stop_accepting)
         ws_server_stop_accepting(harness->server);
     if (stop)
@@ -257,8 +291,17 @@ struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsig
                                               .close_timeout_s = close_timeout_s,
                                               .io_uring = true,
                                               .max_sockets = CONNECTIONS};
-    const struct ws_handlers handlers = {on_request, on_open,     on_abandoned, on_message,     on_too_big,
-                                         on_pong,    on_writable, on_closed,    on_bad_request, harness};
+    const struct ws_handlers handlers = {.on_request = on_request,
+                                         .on_withdrawn = on_withdrawn,
+                                         .on_open = on_open,
+                                         .on_abandoned = on_abandoned,
+                                         .on_message = on_message,
+                                         .on_too_big = on_too_big,
+                                         .on_pong = on_pong,
+                                         .on_writable = on_writable,
+                                         .on_closed = on_closed,
+                                         .on_bad_request = on_bad_request,
+                                         .context = harness};
     char problem[PROBLEM];
     assert_int_equal(ws_server_new(&options, &handlers, &harness->server, problem), ERR_OK);
     harness->port = ws_server_port(harness->server);
@@ -343,6 +386,11 @@ void harness_expect_closed(struct harness *harness, enum ws_end end, unsigned co
 void harness_resume(struct harness *harness)
 {
     ask(harness, &harness->resume);
+}
+
+void harness_decide(struct harness *harness, bool accept)
+{
+    ask(harness, accept ? &harness->accept : &harness->refuse);
 }
 
 void harness_stop_accepting(struct harness *harness)

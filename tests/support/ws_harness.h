@@ -10,8 +10,9 @@
  *   fill-close             the same, then closes with 4108
  *   big                    answers a frame of HARNESS_BIG bytes, once
  *
- * Requests: /ws is accepted when well-formed; /refuse is refused by 401 with Retry-After 7; others by 426, or
- * by 400 when they have a fault. */
+ * Requests: /ws is accepted when well-formed; /refuse is refused by 401 with Retry-After 7; /later, one at a
+ * time, is decided on by harness_decide(), by 401 when refused; others by 426, or by 400 when they have a
+ * fault. */
 #ifndef ROOMCAST_TEST_WS_HARNESS_H
 #define ROOMCAST_TEST_WS_HARNESS_H
 
@@ -23,6 +24,8 @@
 
 enum noted {
     NOTED_REQUEST, /* text: "method path query_token subprotocols fault" */
+    NOTED_PENDING, /* a request for /later waits for harness_decide() */
+    NOTED_WITHDRAWN,
     NOTED_OPEN,
     NOTED_MESSAGE, /* text, code: its length */
     NOTED_TOO_BIG,
@@ -56,6 +59,7 @@ struct note harness_wait(struct harness *harness, enum noted kind);
 /* How many of this kind have not been waited for. */
 unsigned harness_count(struct harness *harness, enum noted kind);
 void harness_expect_closed(struct harness *harness, enum ws_end end, unsigned code);
+void harness_decide(struct harness *harness, bool accept);
 void harness_resume(struct harness *harness);
 void harness_stop_accepting(struct harness *harness);
 

@@ -35,7 +35,9 @@ struct ws_request {
 
 struct ws_decision {
     bool accept;
-    void *session;           /* accept: handed to on_open or on_abandoned, exactly one of them */
+    bool pending;            /* neither yet: ws_connection_decide() follows, unless on_withdrawn comes */
+    void *session;           /* accept: handed to on_open or on_abandoned, exactly one of them; pending: to
+                                on_withdrawn */
     const char *subprotocol; /* accept: the one to answer, NULL for none */
     unsigned status;         /* refuse: HTTP status */
     struct slice body;       /* refuse: JSON, borrowed until the next call of on_request */
@@ -50,8 +52,13 @@ enum ws_end {
 };
 
 struct ws_handlers {
-    /* Fills `decision`. For every HTTP request on the listener, upgrades and others. */
-    void (*on_request)(void *context, const struct ws_request *request, struct ws_decision *decision);
+    /* Fills `decision`. For every HTTP request on the listener, upgrades and others. `connection`: for
+     * ws_connection_decide() and ws_connection_peer() only. */
+    void (*on_request)(void *context, struct ws_connection *connection, const struct ws_request *request,
+                       struct ws_decision *decision);
+    /* Nobody waits for a pending decision any more: the connection broke, the time for the handshake is over
+     * (the peer was answered 503), or the server is freed. May be NULL when no decision ever is pending. */
+    void (*on_withdrawn)(void *context, void *session);
     void (*on_open)(void *context, struct ws_connection *connection, void *session);
     /* An accepted upgrade that never opened. */
     void (*on_abandoned)(void *context, void *session);
@@ -94,6 +101,10 @@ void ws_server_stop_accepting(struct ws_server *server);
 /* Drops what is still open (on_closed is called for each), then frees. Not from within a handler. The sockets
  * are closed when the loop turns again, or is freed. Accepts NULL, nulls. */
 void ws_server_free(struct ws_server **server);
+
+/* What a pending request is answered; `decision` is not pending. Calls on_open, or on_abandoned. Not from
+ * within a handler of this connection. */
+void ws_connection_decide(struct ws_connection *connection, const struct ws_decision *decision);
 
 void *ws_connection_session(const struct ws_connection *connection);
 /* Numeric peer address; borrowed from the connection. */

@@ -1,8 +1,8 @@
 /* JSON Web Tokens (RFC 7519): who a client is, and which chats it may read.
  *
  * HS256/384/512 with the shared secret (libjwt), RS* and ES* 256/384/512 with a PEM key (OpenSSL), EdDSA with
- * an Ed25519 PEM key (libsodium; RFC 8037). A token is accepted only when its `alg` belongs to the family of a
- * configured key: never `none`, never HMAC keyed with a public key (RFC 8725 sections 2.1, 3.1, 3.2), never
+ * an Ed25519 PEM key (libsodium; RFC 8037). A token is accepted only when its `alg` belongs to the family of
+ * a configured key: never `none`, never HMAC keyed with a public key (RFC 8725 sections 2.1, 3.1, 3.2), never
  * an ES* or RS* alg that does not fit the key's type and curve. `crit` headers are refused. */
 #ifndef ROOMCAST_WIRE_TOKEN_H
 #define ROOMCAST_WIRE_TOKEN_H
@@ -52,6 +52,11 @@ void token_verifier_free(struct token_verifier **verifier);
  * ERR_NO_MEMORY. */
 enum err token_verify(const struct token_verifier *verifier, struct slice token, uint64_t now_unix_s,
                       struct token_claims *ret_claims, const char **ret_reason) MUST_CHECK;
+/* Has the token a signature that takes long to verify (RS*, ES*: from 20 us to 1 ms), and one that a
+ * configured key fits? Reads its header only; false for what is refused anyhow. */
+bool token_takes_long(const struct token_verifier *verifier, struct slice token);
+/* Is there a key that such signatures fit? */
+bool token_verifier_has_slow_key(const struct token_verifier *verifier);
 void token_claims_release(struct token_claims *claims);
 bool token_claims_allow(const struct token_claims *claims, const struct uuid *chat);
 

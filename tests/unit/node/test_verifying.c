@@ -1,0 +1,171 @@
+#include "verifying.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/random.h>
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+
+static struct token_verifier *verifier;
+static struct inbox answers;
+static struct verifying *verifying;
+static char *good;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t came = PTHREAD_COND_INITIALIZER;
+
+static void wake(void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&lock);
+    pthread_cond_signal(&came);
+    pthread_mutex_unlock(&lock);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    const struct token_options options = {.hmac_secret = SLICE_LITERAL(SECRET),
+                                          .issuer = "",
+                                          .audience = "",
+                                          .user_claim = "sub",
+                                          .chats_claim = "chats"};
+    const struct token_mint mint = {.hmac_secret = SLICE_LITERAL(SECRET),
+                                    .user = "ann",
+                                    .chats = "22222222-2222-4222-8222-222222222222",
+                                    .user_claim = "sub",
+                                    .chats_claim = "chats",
+                                    .issued_at = clock_wall_ms() / 1000,
+                                    .lifetime_s = 3600};
+    char problem[256];
+    assert_int_equal(random_init(), ERR_OK);
+    assert_int_equal(token_verifier_new(&options, &verifier, problem), ERR_OK);
+    assert_int_equal(token_mint(&mint, &good), ERR_OK);
+    inbox_init(&answers, wake, NULL);
+    assert_int_equal(verifying_start(verifier, &answers, &verifying), ERR_OK);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    verifying_stop(&verifying);
+    inbox_fini(&answers);
+    token_verifier_free(&verifier);
+    free(good);
+    return 0;
+}
+
+static enum err ask(const char *token)
+{
+    struct verify_job *job = verify_job_new(slice_of(token));
+    assert_non_null(job);
+    enum err err = verifying_ask(verifying, job);
+    if (err != ERR_OK)
+        verify_job_free(job);
+    return err;
+}
+
+static struct verify_job *wait_for_answer(void)
+{
+    struct inbox_item *item;
+    pthread_mutex_lock(&lock);
+    while (!(item = inbox_take(&answers)))
+        pthread_cond_wait(&came, &lock);
+    pthread_mutex_unlock(&lock);
+    assert_null(item->next);
+    return (struct verify_job *)item;
+}
+
+/* Frees all that is in the inbox; returns how many. */
+static unsigned count_answers(unsigned *ret_good)
+{
+    unsigned count = 0;
+    *ret_good = 0;
+    for (struct inbox_item *item = inbox_take(&answers), *next; item; item = next) {
+        struct verify_job *job = (struct verify_job *)item;
+        next = item->next;
+        if (job->err == ERR_OK) {
+            token_claims_release(&job->claims);
+            ++*ret_good;
+        } else {
+            assert_int_equal(job->err, ERR_BUSY);
+        }
+        verify_job_free(job);
+        count++;
+    }
+    return count;
+}
+
+static void the_answer_is_that_of_token_verify(void **state)
+{
+    (void)state;
+    assert_int_equal(ask(good), ERR_OK);
+    struct verify_job *job = wait_for_answer();
+    assert_int_equal(job->err, ERR_OK);
+    assert_string_equal(job->claims.user.name, "ann");
+    assert_int_equal(job->claims.chats_count, 1);
+    token_claims_release(&job->claims);
+    verify_job_free(job);
+
+    char *forged = strdup(good);
+    assert_non_null(forged);
+    char *last = forged + strlen(forged) - 2;
+    *last = *last == 'A' ? 'B' : 'A';
+    assert_int_equal(ask(forged), ERR_OK);
+    free(forged);
+    job = wait_for_answer();
+    assert_int_equal(job->err, ERR_SIGNATURE);
+    assert_non_null(job->reason);
+    verify_job_free(job);
+}
+
+static void no_more_wait_than_may(void **state)
+{
+    (void)state;
+    unsigned taken = 0, good_ones;
+    enum err err;
+    while ((err = ask(good)) == ERR_OK) /* asking is faster than verifying */
+        taken++;
+    assert_int_equal(err, ERR_BUSY);
+    assert_true(taken >= VERIFYING_MAX);
+    verifying_stop(&verifying);
+    assert_int_equal(count_answers(&good_ones), taken);
+}
+
+static void every_job_comes_back_when_it_stops(void **state)
+{
+    (void)state;
+    unsigned good_ones;
+    for (unsigned i = 0; i < 500; i++)
+        assert_int_equal(ask(good), ERR_OK);
+    verifying_stop(&verifying);
+    assert_int_equal(count_answers(&good_ones), 500);
+}
+
+static void an_inbox_that_is_closed_loses_nothing(void **state)
+{
+    (void)state;
+    inbox_close(&answers);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(ask(good), ERR_OK);
+    verifying_stop(&verifying); /* the sanitizer sees to it that they were freed */
+    assert_null(inbox_take(&answers));
+}
+
+int main(void)
+{
+#define VERIFYING_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        VERIFYING_TEST(the_answer_is_that_of_token_verify),
+        VERIFYING_TEST(no_more_wait_than_may),
+        VERIFYING_TEST(every_job_comes_back_when_it_stops),
+        VERIFYING_TEST(an_inbox_that_is_closed_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
