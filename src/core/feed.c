@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 void feed_init(struct feed *feed, uint64_t now_ms)
 {
@@ -15,6 +16,8 @@ void feed_init(struct feed *feed, uint64_t now_ms)
 struct feed_waiter *feed_fini(struct feed *feed)
 {
     history_fini(&feed->history);
+    free(feed->lead);
+    feed->lead = NULL;
     return feed_take_waiters(feed);
 }
 
@@ -127,8 +130,8 @@ static uint64_t known_place(const struct feed *feed, uint64_t seq)
 
     if (slot && slot->stream_seq != 0)
         return slot->stream_seq;
-    bool is_led_to = feed->lead_seq > seq && feed->lead_seq - seq <= feed->lead.count;
-    return is_led_to ? feed->lead.seqs[feed->lead_seq - seq - 1] : 0;
+    bool is_led_to = feed->lead_seq > seq && feed->lead_seq - seq <= feed->lead->count;
+    return is_led_to ? feed->lead->seqs[feed->lead_seq - seq - 1] : 0;
 }
 
 bool feed_contradicts(const struct feed *feed, const struct feed_event *event)
@@ -183,9 +186,20 @@ bool feed_reach(struct feed *feed, uint64_t seq)
 
     if (history_reach(&feed->history, seq) != ERR_OK)
         return false;
-    if (is_lower && !history_locate(&feed->history, feed->lead_seq, &feed->lead))
+    if (is_lower && feed->lead_seq > 0 && !history_locate(&feed->history, feed->lead_seq, feed->lead))
         feed->has_conflict = true;
     return true;
+}
+
+/* Many rooms never hold an event: the place for it is made with the first one. Without memory nothing leads
+ * on, which is slower and not wrong. */
+static void take_lead(struct feed *feed, const struct feed_event *event)
+{
+    if (!feed->lead)
+        feed->lead = malloc(sizeof *feed->lead);
+    feed->lead_seq = feed->lead ? event->position.seq : 0;
+    if (feed->lead)
+        *feed->lead = event->trail;
 }
 
 bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event)
@@ -211,10 +225,8 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
         feed->begin = event->trail.count == 0 ? FEED_BEGIN_EMPTY : FEED_BEGIN_OTHER;
         feed->begin_stream_seq = event->stream_seq;
     }
-    if (feed->lead_seq == 0 || seq < feed->lead_seq || feed->lead_seq < feed->history.first) {
-        feed->lead_seq = seq;
-        feed->lead = event->trail;
-    }
+    if (feed->lead_seq == 0 || seq < feed->lead_seq || feed->lead_seq < feed->history.first)
+        take_lead(feed, event);
     if (is_next)
         feed->missing_to = missing_to; /* as long as it stood above no hole, it does not now */
     if (feed->ahead_to < seq)

@@ -6,10 +6,10 @@
 #include <roomcast/base/hash.h>
 
 struct room {
-    struct room_key key;
     struct room_member *members; /* owned */
     uint32_t count, capacity;
     UT_hash_handle hh;
+    char key[]; /* room_key_load() */
 };
 
 struct rooms {
@@ -46,11 +46,11 @@ static struct room *find_or_add(struct rooms *rooms, const struct room_key *key)
     struct room *room = find(rooms, key);
     if (room)
         return room;
-    room = calloc(1, sizeof *room);
+    room = calloc(1, sizeof *room + ROOM_KEY_STORED(key));
     if (!room)
         return NULL;
-    room->key = *key;
-    HASH_ADD(hh, rooms->table, key, ROOM_KEY_BYTES(key), room);
+    memcpy(room->key, key, ROOM_KEY_STORED(key));
+    HASH_ADD_KEYPTR(hh, rooms->table, room->key, ROOM_KEY_BYTES(key), room);
     if (!room->hh.tbl) { /* uthash had no memory */
         free(room);
         return NULL;
@@ -72,7 +72,7 @@ static bool grow(void **array, uint32_t count, uint32_t *capacity, size_t elemen
 {
     if (count < *capacity)
         return true;
-    uint32_t wanted = *capacity ? *capacity * 2 : 2;
+    uint32_t wanted = *capacity ? *capacity * 2 : 1;
     void *grown = realloc(*array, wanted * element);
     if (!grown)
         return false;
@@ -146,7 +146,7 @@ bool rooms_leave_last(struct rooms *rooms, struct room_list *list, struct room_k
 {
     if (list->count == 0)
         return false;
-    *ret_key = list->seats[list->count - 1].room->key;
+    room_key_load(list->seats[list->count - 1].room->key, ret_key);
     leave_seat(rooms, list, list->count - 1);
     return true;
 }
@@ -179,10 +179,10 @@ void *rooms_lag(struct rooms *rooms, const struct room_key *key, const struct ro
     return member ? member->lag : NULL;
 }
 
-const struct room_key *room_list_key(const struct room_list *list, uint32_t index)
+void room_list_key(const struct room_list *list, uint32_t index, struct room_key *ret_key)
 {
     assert(index < list->count);
-    return &list->seats[index].room->key;
+    room_key_load(list->seats[index].room->key, ret_key);
 }
 
 void room_list_fini(struct room_list *list)

@@ -6,9 +6,9 @@
 #include <roomcast/base/hash.h>
 
 struct user_count {
-    struct room_key user;
     uint32_t count;
     UT_hash_handle hh;
+    char user[]; /* as a key is stored: wire/room_key.h */
 };
 
 struct user_quota {
@@ -56,12 +56,12 @@ enum err user_quota_take(struct user_quota *quota, const struct room_key *user)
         entry->count++;
         return ERR_OK;
     }
-    entry = calloc(1, sizeof *entry);
+    entry = calloc(1, sizeof *entry + ROOM_KEY_STORED(user));
     if (!entry)
         return ERR_NO_MEMORY;
-    entry->user = *user;
+    memcpy(entry->user, user, ROOM_KEY_STORED(user));
     entry->count = 1;
-    HASH_ADD(hh, quota->users, user, ROOM_KEY_BYTES(user), entry);
+    HASH_ADD_KEYPTR(hh, quota->users, entry->user, ROOM_KEY_BYTES(user), entry);
     if (!entry->hh.tbl) { /* uthash had no memory */
         free(entry);
         return ERR_NO_MEMORY;

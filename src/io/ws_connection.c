@@ -108,8 +108,9 @@ void ws_connection_discard(struct ws_connection *connection)
 void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
 {
     struct ws_connection *connection = NULL;
+    size_t peer_size = strlen(peer) + 1;
     if (atomic_fetch_add(server->sockets, 1) < server->options.max_sockets)
-        connection = calloc(1, sizeof *connection);
+        connection = calloc(1, sizeof *connection + peer_size);
     if (!connection) {
         atomic_fetch_sub(server->sockets, 1);
         close(fd);
@@ -117,7 +118,7 @@ void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
     }
     *connection = (struct ws_connection){.server = server, .state = WS_STATE_HEAD, .reading = true};
     buffer_init(&connection->input, server->options.max_header_bytes);
-    memcpy(connection->peer, peer, strlen(peer) + 1);
+    memcpy(connection->peer, peer, peer_size);
     DL_APPEND(server->connections, connection);
     connection->fd = fd;
     connection->wsi = ws_context_adopt(server->context, fd, connection);

@@ -82,7 +82,7 @@ struct ws_connection {
     struct ws_deadlines *deadlines; /* the list it is in, or NULL */
     struct ws_connection *deadline_prev, *deadline_next;
     uint64_t deadline_ms;
-    char peer[WS_PEER_SIZE];
+    char peer[]; /* as long as it is */
 };
 
 /* What a refused peer may go on sending while it reads its answer; closing at once would reset the connection

@@ -1,5 +1,6 @@
 #include "ws_frame.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum opcode { CONTINUATION = 0x0, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 0x9, PONG = 0xA };
@@ -20,6 +21,8 @@ void ws_decoder_init(struct ws_decoder *decoder, size_t max)
 void ws_decoder_fini(struct ws_decoder *decoder)
 {
     buffer_fini(&decoder->message);
+    free(decoder->control);
+    decoder->control = NULL;
 }
 
 static void fault(struct ws_event *event, unsigned code)
@@ -126,6 +129,8 @@ static void take_head(struct ws_decoder *decoder, unsigned char **bytes, size_t 
         decoder->in_payload = true;
         decoder->mask_at = 0;
         decoder->control_len = 0;
+        free(decoder->control);
+        decoder->control = NULL;
         if (!is_control(decoder))
             begin_data(decoder, event);
     }
@@ -195,20 +200,21 @@ static bool may_be_sent(unsigned code)
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-static void end_close(const struct ws_decoder *decoder, struct ws_event *event)
+static void end_close(struct slice payload, struct ws_event *event)
 {
-    if (decoder->control_len == 0) {
+    const unsigned char *bytes = (const unsigned char *)payload.data;
+    if (payload.len == 0) {
         *event = (struct ws_event){.kind = WS_EVENT_CLOSE, .code = WS_CLOSE_NO_CODE};
         return;
     }
-    unsigned code = decoder->control_len == 1 ? 0 : (unsigned)decoder->control[0] << 8 | decoder->control[1];
+    unsigned code = payload.len == 1 ? 0 : (unsigned)bytes[0] << 8 | bytes[1];
     if (!may_be_sent(code)) {
         fault(event, WS_CLOSE_PROTOCOL);
         return;
     }
     struct ws_utf8 utf8;
     ws_utf8_init(&utf8);
-    if (!ws_utf8_feed(&utf8, decoder->control + 2, decoder->control_len - 2u) || !ws_utf8_complete(&utf8))
+    if (!ws_utf8_feed(&utf8, bytes + 2, payload.len - 2) || !ws_utf8_complete(&utf8))
         fault(event, WS_CLOSE_NOT_UTF8);
     else
         *event = (struct ws_event){.kind = WS_EVENT_CLOSE, .code = code};
@@ -217,16 +223,24 @@ static void end_close(const struct ws_decoder *decoder, struct ws_event *event)
 static void take_control(struct ws_decoder *decoder, const unsigned char *bytes, size_t len,
                          struct ws_event *event)
 {
-    memcpy(decoder->control + decoder->control_len, bytes, len);
-    decoder->control_len = (uint8_t)(decoder->control_len + len);
+    struct slice payload = {(const char *)bytes, len};
+    if (decoder->payload_left > 0 || decoder->control_len > 0) { /* comes in pieces */
+        if (!decoder->control && !(decoder->control = malloc(WS_CONTROL_MAX))) {
+            event->kind = WS_EVENT_NO_MEMORY;
+            return;
+        }
+        memcpy(decoder->control + decoder->control_len, bytes, len);
+        decoder->control_len = (uint8_t)(decoder->control_len + len);
+        payload = (struct slice){(const char *)decoder->control, decoder->control_len};
+    }
     if (decoder->payload_left > 0)
         return;
     if (opcode_of(decoder) == CLOSE) {
-        end_close(decoder, event);
+        end_close(payload, event);
         return;
     }
     event->kind = opcode_of(decoder) == PING ? WS_EVENT_PING : WS_EVENT_PONG;
-    event->payload = (struct slice){(const char *)decoder->control, decoder->control_len};
+    event->payload = payload;
 }
 
 static void take_payload(struct ws_decoder *decoder, unsigned char **bytes, size_t *len,

@@ -65,7 +65,7 @@ struct ws_decoder {
     struct ws_utf8 utf8;
     struct buffer message;
     uint8_t control_len;
-    unsigned char control[WS_CONTROL_MAX];
+    unsigned char *control; /* owned; WS_CONTROL_MAX bytes while a control frame comes in pieces, else NULL */
 };
 
 void ws_decoder_init(struct ws_decoder *decoder, size_t max);

@@ -19,7 +19,7 @@
 
 #define PROBLEM_SIZE     256
 #define BACKLOG          4096
-#define ACCEPTS_PER_TURN 64   /* then the other sockets of the loop get their turn */
+#define ACCEPTS_PER_TURN 16   /* a millisecond with their handshakes; then the other sockets get their turn */
 #define ACCEPTS_AT_CLOSE 4096 /* the backlog, once */
 #define BACK_OFF_MS      100  /* when the process has no descriptor or memory left */
 #define LOG_INTERVAL_MS  1000

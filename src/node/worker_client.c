@@ -180,7 +180,8 @@ static void end_forbidden_rooms(struct worker *worker, struct client *client)
             request->cancelled = true;
     }
     for (uint32_t i = session->rooms.count; i-- > 0;) {
-        struct room_key room = *room_list_key(&session->rooms, i);
+        struct room_key room;
+        room_list_key(&session->rooms, i, &room);
         if (room.route != ROUTE_TO_CHAT || session_may_read(session, &room, &worker->shared->rules))
             continue;
         client_leave(worker, client, &room);

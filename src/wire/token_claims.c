@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ID_MAX 64 /* bytes of a jti that is kept */
+
 static enum err refuse(const char **ret_reason, enum err err, const char *reason)
 {
     *ret_reason = reason;
@@ -100,8 +102,9 @@ static void read_id(const json_t *claims, struct token_claims *ret_claims)
 {
     struct slice id = string_slice(json_object_get(claims, "jti"));
 
-    if (id.len < sizeof ret_claims->id)
-        snprintf(ret_claims->id, sizeof ret_claims->id, "%.*s", SLICE_FMT(id));
+    if (id.len > 0 && id.len <= ID_MAX)
+        ret_claims->id =
+            strndup(id.data, id.len); /* NULL too when memory is out: it only tells tokens apart */
 }
 
 static int compare_uuids(const void *a, const void *b)
@@ -159,6 +162,7 @@ enum err token_claims_read(const json_t *claims, const struct token_rules *rules
 void token_claims_release(struct token_claims *claims)
 {
     free(claims->chats);
+    free(claims->id);
     *claims = (struct token_claims){.chats = NULL};
 }
 

@@ -122,20 +122,20 @@ struct feed {
         FEED_BEGIN_UNKNOWN,
         FEED_BEGIN_EMPTY,
         FEED_BEGIN_OTHER
-    } begin;                     /* what the room held before event 1 */
-    uint64_t begin_stream_seq;   /* where event 1 is; while `begin` is known */
-    bool is_in_stream;           /* the leader said that the room holds something */
-    uint64_t begins_at;          /* ... which is this number of the epoch */
-    uint64_t lead_seq;           /* the lowest event that was seen, ... */
-    struct trail lead;           /* ... and what leads on from it: the window may not reach there yet */
-    uint64_t known;              /* the highest number that was heard of */
-    uint64_t held_from;          /* every event from here to the position is in the history */
-    uint64_t gone;               /* numbers up to here cannot be had any more */
-    uint64_t missing_to;         /* the highest number not yet seen, or above it: where reading begins */
-    uint64_t ahead_to;           /* no number above it holds its event */
-    uint64_t wanted_from;        /* a waiter needs the events from here on; 0: none needs any */
-    uint64_t wanted_to;          /* ... and the most modest of them from here on */
-    uint64_t looked_from;        /* `held_from` when the waiters were looked at */
+    } begin;                   /* what the room held before event 1 */
+    uint64_t begin_stream_seq; /* where event 1 is; while `begin` is known */
+    bool is_in_stream;         /* the leader said that the room holds something */
+    uint64_t begins_at;        /* ... which is this number of the epoch */
+    uint64_t lead_seq;         /* the lowest event that was seen, ... */
+    struct trail *lead;        /* ... and what leads on from it: the window may not reach there yet. Owned */
+    uint64_t known;            /* the highest number that was heard of */
+    uint64_t held_from;        /* every event from here to the position is in the history */
+    uint64_t gone;             /* numbers up to here cannot be had any more */
+    uint64_t missing_to;       /* the highest number not yet seen, or above it: where reading begins */
+    uint64_t ahead_to;         /* no number above it holds its event */
+    uint64_t wanted_from;      /* a waiter needs the events from here on; 0: none needs any */
+    uint64_t wanted_to;        /* ... and the most modest of them from here on */
+    uint64_t looked_from;      /* `held_from` when the waiters were looked at */
     uint64_t page_from, page_to; /* one that is catching up needs these; 0: none does */
     uint64_t gap_since_ms;       /* last step forward while something is missing; 0: nothing is */
 

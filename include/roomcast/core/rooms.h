@@ -52,7 +52,7 @@ void rooms_set_lag(struct rooms *rooms, const struct room_key *key, const struct
 /* What was noted; NULL also when the session is not in the room. */
 void *rooms_lag(struct rooms *rooms, const struct room_key *key, const struct room_list *list);
 /* The key of the room at `index` of the list. */
-const struct room_key *room_list_key(const struct room_list *list, uint32_t index);
+void room_list_key(const struct room_list *list, uint32_t index, struct room_key *ret_key);
 /* Frees the session's array; the list must be empty. */
 void room_list_fini(struct room_list *list);
 

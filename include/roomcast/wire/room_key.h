@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <roomcast/base/err.h>
 #include <roomcast/base/slice.h>
@@ -28,6 +29,14 @@ void room_key_for_chat(const struct uuid *chat, struct room_key *ret_key);
 enum err room_key_for_user(struct slice user, struct room_key *ret_key) MUST_CHECK;
 /* A chat named by text. ERR_SYNTAX: not a UUID. */
 enum err room_key_for_chat_text(struct slice chat, struct room_key *ret_key) MUST_CHECK;
+/* For tables that hold many keys: an entry ends in `char key[]` of ROOM_KEY_STORED bytes instead of the
+ * longest key that there may be. Compares and hashes as the key does. */
+#define ROOM_KEY_STORED(key) (ROOM_KEY_BYTES(key) + 1u) /* NUL included */
+static inline void room_key_load(const char *stored, struct room_key *ret_key)
+{
+    *ret_key = (struct room_key){.route = 0};
+    memcpy(ret_key, stored, 2u + (unsigned char)stored[1]);
+}
 bool room_key_equal(const struct room_key *a, const struct room_key *b);
 static inline struct slice room_key_name(const struct room_key *key)
 {

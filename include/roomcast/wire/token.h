@@ -34,7 +34,7 @@ struct token_options {
 struct token_claims {
     struct room_key user; /* ROUTE_TO_USER */
     uint64_t expires_at;  /* Unix seconds; 0: never */
-    char id[65];          /* jti; "" when absent or longer */
+    char *id;             /* owned: jti; NULL when absent or over 64 bytes */
     bool all_chats;       /* the chats claim is "*" or holds "*" */
     struct uuid *chats;   /* owned; sorted by memcmp */
     size_t chats_count;

@@ -84,7 +84,9 @@ static void check(struct rooms *rooms, struct person *people, bool in[SESSIONS][
             const struct person *person = members[i].session;
             assert_true(in[person->number][r]);
             assert_ptr_equal(members[i].list, &person->list);
-            assert_true(room_key_equal(room_list_key(&person->list, members[i].seat), &room));
+            struct room_key key;
+            room_list_key(&person->list, members[i].seat, &key);
+            assert_true(room_key_equal(&key, &room));
             assert_int_equal(person->list.seats[members[i].seat].index, i);
         }
     }
