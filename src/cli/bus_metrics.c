@@ -2,12 +2,15 @@
 
 #include <stdatomic.h>
 
+#include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
 
 void bus_metrics_on_event(enum bus_event event)
 {
     static atomic_bool was_up;
+    static struct log_limit dropped = LOG_LIMIT(1000);
+    uint64_t suppressed;
     switch (event) {
     case BUS_EVENT_UP:
         metrics_set(METRIC_BUS_UP, 1);
@@ -21,8 +24,10 @@ void bus_metrics_on_event(enum bus_event event)
         return;
     case BUS_EVENT_DROPPED:
         metrics_inc(METRIC_BUS_DROPPED);
-        log_warn("nats_slow_consumer",
-                 LOG_TEXT("meaning", "the NATS client dropped messages that came too fast"));
+        if (log_limit_pass(&dropped, clock_monotonic_ms(), &suppressed))
+            log_warn("nats_slow_consumer",
+                     LOG_TEXT("meaning", "the NATS client dropped messages that came too fast"),
+                     LOG_U64("suppressed", suppressed));
         return;
     case BUS_EVENT_ELECTED:
         log_info("nats_stream_leader_elected");
