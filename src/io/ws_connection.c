@@ -90,7 +90,7 @@ void ws_connection_open(struct ws_connection *connection, void *session)
     set_state(connection, WS_STATE_OPEN);
     connection->session = session;
     buffer_fini(&connection->input);
-    ws_decoder_init(&connection->decoder, server->options.max_message_bytes);
+    ws_decoder_init(&connection->decoder, server->options.max_message_bytes, connection->deflates);
     server->handlers.on_open(server->handlers.context, connection, session);
 }
 
@@ -287,6 +287,11 @@ void ws_connection_cut(struct ws_connection *connection)
 void *ws_connection_session(const struct ws_connection *connection)
 {
     return connection->session;
+}
+
+bool ws_connection_takes_deflated(const struct ws_connection *connection)
+{
+    return connection->deflates;
 }
 
 const char *ws_connection_peer(const struct ws_connection *connection)

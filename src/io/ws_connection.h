@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include <roomcast/base/buffer.h>
+#include <roomcast/io/deflate.h>
 #include <roomcast/io/ws_server.h>
 
 #include "ws_frame.h"
@@ -66,6 +67,7 @@ struct ws_connection {
     struct lws *wsi;          /* owned by libwebsockets; NULL once it is gone */
     void *session;            /* the caller's */
     bool paused;              /* by the caller */
+    bool deflates;            /* permessage-deflate was agreed on */
     bool reading;             /* what libwebsockets was last told */
     enum ws_end end;          /* for on_closed, from CLOSING on */
     unsigned code;
@@ -104,6 +106,7 @@ struct ws_server {
     struct ws_handlers handlers;
     struct ws_context *context;
     struct ws_listener *listener; /* NULL when no longer accepting */
+    struct inflater *inflater;    /* of all connections; NULL: permessage-deflate is off */
     uint16_t port;
     struct ws_connection *connections;
     atomic_uint own_sockets, *sockets; /* the limit is on *sockets, which may be shared */

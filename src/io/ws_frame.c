@@ -7,13 +7,14 @@ enum opcode { CONTINUATION = 0x0, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 
 
 #define FIN_BIT     0x80
 #define RSV_BITS    0x70
+#define RSV1_BIT    0x40 /* the message is compressed, RFC 7692 section 6 */
 #define MASK_BIT    0x80
 #define CONTROL_BIT 0x08
 #define MASK_LEN    4
 
-void ws_decoder_init(struct ws_decoder *decoder, size_t max)
+void ws_decoder_init(struct ws_decoder *decoder, size_t max, bool takes_deflated)
 {
-    *decoder = (struct ws_decoder){0};
+    *decoder = (struct ws_decoder){.takes_deflated = takes_deflated};
     buffer_init(&decoder->message, max);
     ws_utf8_init(&decoder->utf8);
 }
@@ -46,11 +47,23 @@ static bool is_control(const struct ws_decoder *decoder)
     return decoder->head[0] & CONTROL_BIT;
 }
 
+static bool begins_message(const struct ws_decoder *decoder)
+{
+    return opcode_of(decoder) == TEXT || opcode_of(decoder) == BINARY;
+}
+
+/* Only what was agreed on: RSV1, on the first frame of a message. */
+static bool may_have_rsv(const struct ws_decoder *decoder)
+{
+    unsigned bits = decoder->head[0] & RSV_BITS;
+    return bits == 0 || (bits == RSV1_BIT && decoder->takes_deflated && begins_message(decoder));
+}
+
 /* What the first two bytes of a head allow to judge. 0, or the code to close with. */
 static unsigned judge_start(const struct ws_decoder *decoder)
 {
     unsigned short_len = decoder->head[1] & 0x7F;
-    if (decoder->head[0] & RSV_BITS) /* no extension was agreed on */
+    if (!may_have_rsv(decoder))
         return WS_CLOSE_PROTOCOL;
     if (!(decoder->head[1] & MASK_BIT)) /* section 5.1 */
         return WS_CLOSE_PROTOCOL;
@@ -95,10 +108,10 @@ static bool read_length(const struct ws_decoder *decoder, uint64_t *ret_length)
 static void begin_data(struct ws_decoder *decoder, struct ws_event *event)
 {
     if (opcode_of(decoder) == TEXT) {
-        decoder->message_state = WS_MESSAGE_TEXT;
+        decoder->message_state = decoder->head[0] & RSV1_BIT ? WS_MESSAGE_DEFLATED : WS_MESSAGE_TEXT;
         ws_utf8_init(&decoder->utf8);
     }
-    if (decoder->message_state == WS_MESSAGE_TEXT &&
+    if (decoder->message_state != WS_MESSAGE_TO_SKIP &&
         decoder->payload_left > decoder->message.max - decoder->message.len) {
         decoder->message_state = WS_MESSAGE_TO_SKIP;
         buffer_fini(&decoder->message);
@@ -162,25 +175,26 @@ static void end_frame(struct ws_decoder *decoder)
     decoder->head_need = 0;
 }
 
-static void end_text(struct ws_decoder *decoder, struct slice payload, struct ws_event *event)
+static void end_message(struct ws_decoder *decoder, struct slice payload, struct ws_event *event)
 {
+    bool is_text = decoder->message_state == WS_MESSAGE_TEXT;
     decoder->message_state = WS_MESSAGE_NONE;
-    if (!ws_utf8_complete(&decoder->utf8)) {
+    if (is_text && !ws_utf8_complete(&decoder->utf8)) {
         fault(event, WS_CLOSE_NOT_UTF8);
         return;
     }
-    *event = (struct ws_event){.kind = WS_EVENT_TEXT, .payload = payload};
+    *event = (struct ws_event){.kind = is_text ? WS_EVENT_TEXT : WS_EVENT_DEFLATED, .payload = payload};
 }
 
-static void take_text(struct ws_decoder *decoder, unsigned char *bytes, size_t len, struct ws_event *event)
+static void take_data(struct ws_decoder *decoder, unsigned char *bytes, size_t len, struct ws_event *event)
 {
     bool ends = is_final(decoder) && decoder->payload_left == 0;
-    if (!ws_utf8_feed(&decoder->utf8, bytes, len)) {
+    if (decoder->message_state == WS_MESSAGE_TEXT && !ws_utf8_feed(&decoder->utf8, bytes, len)) {
         fault(event, WS_CLOSE_NOT_UTF8);
         return;
     }
     if (ends && decoder->message.len == 0) { /* came whole: no need for a copy */
-        end_text(decoder, (struct slice){(const char *)bytes, len}, event);
+        end_message(decoder, (struct slice){(const char *)bytes, len}, event);
         return;
     }
     buffer_append(&decoder->message, bytes, len);
@@ -190,7 +204,7 @@ static void take_text(struct ws_decoder *decoder, unsigned char *bytes, size_t l
     }
     if (ends) {
         decoder->delivered = true;
-        end_text(decoder, buffer_slice(&decoder->message), event);
+        end_message(decoder, buffer_slice(&decoder->message), event);
     }
 }
 
@@ -254,9 +268,9 @@ static void take_payload(struct ws_decoder *decoder, unsigned char **bytes, size
     if (is_control(decoder)) {
         unmask(decoder, piece, take);
         take_control(decoder, piece, take, event);
-    } else if (decoder->message_state == WS_MESSAGE_TEXT) {
+    } else if (decoder->message_state != WS_MESSAGE_TO_SKIP) {
         unmask(decoder, piece, take);
-        take_text(decoder, piece, take, event);
+        take_data(decoder, piece, take, event);
     } else if (is_final(decoder) && decoder->payload_left == 0) {
         decoder->message_state = WS_MESSAGE_NONE;
     }

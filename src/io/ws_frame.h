@@ -26,12 +26,13 @@ enum {
     WS_CLOSE_UNSUPPORTED = 1003,
     WS_CLOSE_NO_CODE = 1005, /* never on the wire: the peer's close frame had no code */
     WS_CLOSE_ABNORMAL = 1006,
-    WS_CLOSE_NOT_UTF8 = 1007,
+    WS_CLOSE_NOT_UTF8 = 1007, /* or not what permessage-deflate makes */
 };
 
 enum ws_event_kind {
     WS_EVENT_NONE,      /* all bytes are used up */
     WS_EVENT_TEXT,      /* payload: a complete message, valid UTF-8 */
+    WS_EVENT_DEFLATED,  /* payload: a complete text message as it came, compressed and unchecked */
     WS_EVENT_PING,      /* payload: to be sent back */
     WS_EVENT_PONG,      /* payload: as it came */
     WS_EVENT_CLOSE,     /* code: the peer's, WS_CLOSE_NO_CODE when it gave none */
@@ -48,9 +49,10 @@ struct ws_event {
 
 /* What the data frames of the current message have come to. */
 enum ws_message_state {
-    WS_MESSAGE_NONE,   /* between messages */
-    WS_MESSAGE_TEXT,   /* begun, its last frame has not come */
-    WS_MESSAGE_TO_SKIP /* begun and too big: read over */
+    WS_MESSAGE_NONE,     /* between messages */
+    WS_MESSAGE_TEXT,     /* begun, its last frame has not come */
+    WS_MESSAGE_DEFLATED, /* the same, of a compressed one */
+    WS_MESSAGE_TO_SKIP   /* begun and too big: read over */
 };
 
 struct ws_decoder {
@@ -60,6 +62,7 @@ struct ws_decoder {
     uint64_t payload_left; /* bytes of the frame under way; meaningful when its head is complete */
     uint8_t mask_at;       /* 0..3 */
     bool in_payload;       /* its head is complete */
+    bool takes_deflated;   /* permessage-deflate was agreed on (RFC 7692) */
     bool delivered;        /* `message` was handed out and is to be emptied */
     enum ws_message_state message_state;
     struct ws_utf8 utf8;
@@ -68,7 +71,8 @@ struct ws_decoder {
     unsigned char *control; /* owned; WS_CONTROL_MAX bytes while a control frame comes in pieces, else NULL */
 };
 
-void ws_decoder_init(struct ws_decoder *decoder, size_t max);
+/* `max` bounds a message as it comes, also when it is compressed. */
+void ws_decoder_init(struct ws_decoder *decoder, size_t max, bool takes_deflated);
 void ws_decoder_fini(struct ws_decoder *decoder);
 /* Takes from the front of `bytes`, which it unmasks in place, up to the end of one event. */
 void ws_decoder_next(struct ws_decoder *decoder, unsigned char **bytes, size_t *len,

@@ -15,6 +15,7 @@ enum field {
     FIELD_VERSION,
     FIELD_KEY,
     FIELD_SUBPROTOCOLS,
+    FIELD_EXTENSIONS,
     FIELD_CONTENT_LENGTH,
     FIELD_TRANSFER_ENCODING,
     FIELD_COUNT
@@ -36,6 +37,7 @@ static const struct {
     [FIELD_VERSION] = NAMED("Sec-WebSocket-Version"),
     [FIELD_KEY] = NAMED("Sec-WebSocket-Key"),
     [FIELD_SUBPROTOCOLS] = NAMED("Sec-WebSocket-Protocol"),
+    [FIELD_EXTENSIONS] = NAMED("Sec-WebSocket-Extensions"),
     [FIELD_CONTENT_LENGTH] = NAMED("Content-Length"),
     [FIELD_TRANSFER_ENCODING] = NAMED("Transfer-Encoding"),
 };
@@ -46,6 +48,7 @@ struct parse {
     struct slice values[FIELD_COUNT];
     bool seen[FIELD_COUNT];
     bool upgrade_websocket, connection_upgrade; /* the lists name it */
+    struct ws_deflate_offer deflate;
     const char *repeated;
     struct ws_head_problem *problem;
 };
@@ -56,14 +59,17 @@ static bool bad(struct parse *parse, const char *reason)
     return false;
 }
 
-/* RFC 9110 section 5.6.2. */
-static bool is_token(struct slice text)
+bool ws_head_is_token_char(char c)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
+    bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return alphanumeric || (c != '\0' && strchr(others, c));
+}
+
+static bool is_token(struct slice text)
+{
     for (size_t at = 0; at < text.len; at++) {
-        char c = text.data[at];
-        bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && (c == '\0' || !strchr(others, c)))
+        if (!ws_head_is_token_char(text.data[at]))
             return false;
     }
     return text.len > 0;
@@ -273,6 +279,9 @@ static bool take_field(struct parse *parse, enum field field, struct slice value
         if (again)
             return join_subprotocols(parse, value);
         break;
+    case FIELD_EXTENSIONS: /* on several lines they are one list, tried in order */
+        ws_extension_find_deflate(value, &parse->deflate);
+        return true;
     case FIELD_USER_AGENT:
     case FIELD_TRANSFER_ENCODING:
         break;
@@ -332,6 +341,7 @@ bool ws_head_parse(char *bytes, size_t len, struct buffer *joined, struct ws_hea
     head.request.user_agent = parse.values[FIELD_USER_AGENT];
     head.request.subprotocols = parse.values[FIELD_SUBPROTOCOLS];
     head.key = parse.values[FIELD_KEY];
+    head.deflate = parse.deflate;
     bool has_length = parse.seen[FIELD_CONTENT_LENGTH] &&
                       !slice_equal(parse.values[FIELD_CONTENT_LENGTH], SLICE_LITERAL("0"));
     const struct ws_upgrade upgrade = {

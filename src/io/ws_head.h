@@ -14,12 +14,15 @@
 #include <roomcast/base/buffer.h>
 #include <roomcast/io/ws_server.h>
 
+#include "ws_extension.h"
+
 #define WS_HEAD_FIELDS_MAX 100 /* header lines */
 
 struct ws_head {
     struct ws_request request; /* all but `peer` */
     struct slice key;          /* Sec-WebSocket-Key; 24 characters when request.is_upgrade */
     bool wrong_version;        /* request.fault is the version: the answer names ours */
+    struct ws_deflate_offer deflate;
 };
 
 struct ws_head_problem {
@@ -38,6 +41,9 @@ size_t ws_head_find_end(struct slice bytes, size_t *scanned);
  */
 bool ws_head_parse(char *bytes, size_t len, struct buffer *joined, struct ws_head *ret_head,
                    struct ws_head_problem *ret_problem);
+
+/* RFC 9110 section 5.6.2. */
+bool ws_head_is_token_char(char c);
 
 /* What to answer when `bytes` has reached the limit and still holds no complete head. */
 struct ws_head_problem ws_head_too_long(struct slice bytes);

@@ -113,7 +113,9 @@ static void accept_upgrade(struct ws_connection *connection, const struct ws_hea
     struct buffer answer;
     assert(head->request.is_upgrade);
     buffer_init(&answer, ANSWER_HEAD_BYTES);
-    ws_upgrade_accept(&answer, head, decision->subprotocol);
+    connection->deflates = connection->server->inflater && head->deflate.acceptable;
+    ws_upgrade_accept(&answer, head, decision->subprotocol,
+                      connection->deflates ? ws_extension_answer(&head->deflate) : NULL);
     if (put_buffer(connection, &answer)) {
         ws_connection_open(connection, decision->session);
     } else {
@@ -256,6 +258,28 @@ static void answer_close(struct ws_connection *connection, enum ws_end end, unsi
     ws_connection_end(connection, end, code, written ? WS_STATE_ENDING : WS_STATE_DROPPING);
 }
 
+static bool is_utf8(struct slice text)
+{
+    struct ws_utf8 utf8;
+    ws_utf8_init(&utf8);
+    return ws_utf8_feed(&utf8, (const unsigned char *)text.data, text.len) && ws_utf8_complete(&utf8);
+}
+
+static void take_deflated(struct ws_connection *connection, struct slice deflated)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    struct slice text;
+    enum err err = inflater_run(connection->server->inflater, deflated, &text);
+    if (err == ERR_OK && is_utf8(text))
+        handlers->on_message(handlers->context, connection, text);
+    else if (err == ERR_TOO_BIG)
+        handlers->on_too_big(handlers->context, connection);
+    else if (err == ERR_NO_MEMORY)
+        ws_connection_drop(connection);
+    else
+        answer_close(connection, WS_END_FAULT, WS_CLOSE_NOT_UTF8);
+}
+
 static void handle_open(struct ws_connection *connection, const struct ws_event *event)
 {
     const struct ws_handlers *handlers = &connection->server->handlers;
@@ -268,6 +292,9 @@ static void handle_open(struct ws_connection *connection, const struct ws_event 
     switch (event->kind) {
     case WS_EVENT_TEXT:
         handlers->on_message(handlers->context, connection, event->payload);
+        return;
+    case WS_EVENT_DEFLATED:
+        take_deflated(connection, event->payload);
         return;
     case WS_EVENT_PONG:
         handlers->on_pong(handlers->context, connection);

@@ -140,6 +140,8 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
     enum err err = worker_new(server);
     if (err == ERR_OK)
         err = loop_timer_new(server->loop, on_deadline, server, &server->deadline_timer);
+    if (err == ERR_OK && options->permessage_deflate)
+        err = inflater_new(options->max_message_bytes, &server->inflater);
     if (err == ERR_OK)
         err = ws_context_new(server->loop, &server->context, problem);
     if (err == ERR_OK)
@@ -187,6 +189,7 @@ void ws_server_free(struct ws_server **server)
     ws_context_free(&s->context);
     ws_uring_free(&s->uring);
     loop_timer_free(&s->deadline_timer);
+    inflater_free(&s->inflater);
     free(s);
     *server = NULL;
 }

@@ -60,7 +60,8 @@ void ws_upgrade_judge(const struct ws_upgrade *upgrade, struct ws_head *head)
     head->request.is_upgrade = !head->request.fault && upgrade->has_upgrade;
 }
 
-void ws_upgrade_accept(struct buffer *out, const struct ws_head *head, const char *subprotocol)
+void ws_upgrade_accept(struct buffer *out, const struct ws_head *head, const char *subprotocol,
+                       const char *extensions)
 {
     unsigned char text[KEY_LEN + sizeof GUID - 1], digest[SHA1_LEN];
     char accept[ACCEPT_SIZE];
@@ -75,6 +76,8 @@ void ws_upgrade_accept(struct buffer *out, const struct ws_head *head, const cha
     buffer_appendf(out, "Sec-WebSocket-Accept: %s\r\n", accept);
     if (subprotocol)
         buffer_appendf(out, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+    if (extensions)
+        buffer_appendf(out, "Sec-WebSocket-Extensions: %s\r\n", extensions);
     buffer_append_text(out, "\r\n");
 }
 

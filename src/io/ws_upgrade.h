@@ -21,8 +21,9 @@ struct ws_upgrade {
 /* Fills is_upgrade, fault and wrong_version of `head`. */
 void ws_upgrade_judge(const struct ws_upgrade *upgrade, struct ws_head *head);
 
-/* The 101 answer. `subprotocol`: NULL for none. */
-void ws_upgrade_accept(struct buffer *out, const struct ws_head *head, const char *subprotocol);
+/* The 101 answer. `subprotocol`, `extensions`: NULL for none. */
+void ws_upgrade_accept(struct buffer *out, const struct ws_head *head, const char *subprotocol,
+                       const char *extensions);
 
 struct ws_refusal {
     unsigned status;

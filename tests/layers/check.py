@@ -33,6 +33,7 @@ FOREIGN = {
     "nats/*": ["src/io/bus_nats*"],
     "liburing.h": ["src/io/ws_uring.c"],
     "hiredis/*": ["src/io/redis_*.c"],
+    "zlib.h": ["src/io/deflate.c"],
     "microhttpd.h": ["src/io/http_server.c"],
     "yaml.h": ["src/config/yaml_file.c"],
     "jansson.h": ["src/wire/*", "src/io/jetstream_api.c"],

@@ -270,7 +270,8 @@ static void *run(void *context)
     return NULL;
 }
 
-struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsigned close_timeout_s)
+static struct harness *start(uint16_t port, unsigned handshake_timeout_s, unsigned close_timeout_s,
+                             bool permessage_deflate)
 {
     struct harness *harness = calloc(1, sizeof *harness);
     assert_non_null(harness);
@@ -290,6 +291,7 @@ struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsig
                                               .handshake_timeout_s = handshake_timeout_s,
                                               .close_timeout_s = close_timeout_s,
                                               .io_uring = true,
+                                              .permessage_deflate = permessage_deflate,
                                               .max_sockets = CONNECTIONS};
     const struct ws_handlers handlers = {.on_request = on_request,
                                          .on_withdrawn = on_withdrawn,
@@ -307,6 +309,16 @@ struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsig
     harness->port = ws_server_port(harness->server);
     assert_int_equal(pthread_create(&harness->thread, NULL, run, harness), 0);
     return harness;
+}
+
+struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsigned close_timeout_s)
+{
+    return start(port, handshake_timeout_s, close_timeout_s, false);
+}
+
+struct harness *harness_start_deflating(void)
+{
+    return start(0, 60, 60, true);
 }
 
 struct harness *harness_start_default(void)

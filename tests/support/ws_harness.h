@@ -50,6 +50,8 @@ struct harness;
 struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsigned close_timeout_s);
 /* The default: long timeouts, any port. */
 struct harness *harness_start_default(void);
+/* The same, with permessage-deflate. */
+struct harness *harness_start_deflating(void);
 uint16_t harness_port(const struct harness *harness);
 /* Stops the thread and frees all. Every open session must have been told closed by then: asserted. */
 void harness_stop(struct harness *harness);

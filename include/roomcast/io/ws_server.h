@@ -87,6 +87,7 @@ struct ws_server_options {
     unsigned handshake_timeout_s;
     unsigned close_timeout_s; /* wait for the peer's close frame */
     bool io_uring;            /* send by io_uring where the kernel lets us */
+    bool permessage_deflate;  /* agree on RFC 7692 with clients that offer it, without context takeover */
     unsigned max_sockets;     /* a further one is closed at once */
     atomic_uint
         *sockets; /* borrowed: how many there are, shared by servers that share the limit; NULL: own */
@@ -107,6 +108,8 @@ void ws_server_free(struct ws_server **server);
 void ws_connection_decide(struct ws_connection *connection, const struct ws_decision *decision);
 
 void *ws_connection_session(const struct ws_connection *connection);
+/* Frames with RSV1, whose payload is compressed by itself (io/deflate.h), may be written beside others. */
+bool ws_connection_takes_deflated(const struct ws_connection *connection);
 /* Numeric peer address; borrowed from the connection. */
 const char *ws_connection_peer(const struct ws_connection *connection);
 

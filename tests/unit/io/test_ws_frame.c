@@ -27,12 +27,13 @@ static uint32_t next_random(uint32_t *seed)
 
 /* Feeds `bytes` in pieces of at most `most` and writes each event down. Returns whether it ended in a fault.
  */
-static bool transcribe(const unsigned char *bytes, size_t len, size_t most, struct buffer *out)
+static bool transcribe(const unsigned char *bytes, size_t len, size_t most, bool takes_deflated,
+                       struct buffer *out)
 {
     struct ws_decoder decoder;
     struct ws_event event = {.kind = WS_EVENT_NONE};
     unsigned char piece[4096];
-    ws_decoder_init(&decoder, MAX);
+    ws_decoder_init(&decoder, MAX, takes_deflated);
     while (len > 0 && event.kind != WS_EVENT_FAULT) {
         size_t piece_len = len < most ? len : most;
         unsigned char *at = piece;
@@ -54,7 +55,7 @@ static bool transcribe(const unsigned char *bytes, size_t len, size_t most, stru
 
 static size_t random_frames(uint32_t *seed, unsigned char *bytes)
 {
-    static const unsigned char firsts[] = {0x81, 0x81, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88};
+    static const unsigned char firsts[] = {0x81, 0x81, 0x01, 0x00, 0x80, 0x89, 0x8A, 0x88, 0xC1, 0x41};
     size_t len = 0;
     for (unsigned count = next_random(seed) % 8; count > 0; count--) {
         unsigned char payload[400];
@@ -82,11 +83,12 @@ static void how_the_bytes_are_cut_makes_no_difference(void **state)
         size_t len = random_frames(&seed, bytes);
         buffer_init(&whole, SIZE_MAX / 2);
         buffer_init(&cut, SIZE_MAX / 2);
-        bool fault = transcribe(bytes, len, sizeof bytes, &whole);
-        assert_int_equal(transcribe(bytes, len, 1, &cut), fault);
+        bool deflated = round % 2;
+        bool fault = transcribe(bytes, len, sizeof bytes, deflated, &whole);
+        assert_int_equal(transcribe(bytes, len, 1, deflated, &cut), fault);
         assert_true(slice_equal(buffer_slice(&whole), buffer_slice(&cut)));
         buffer_clear(&cut);
-        transcribe(bytes, len, 1 + next_random(&seed) % 64, &cut);
+        transcribe(bytes, len, 1 + next_random(&seed) % 64, deflated, &cut);
         assert_true(slice_equal(buffer_slice(&whole), buffer_slice(&cut)));
         faults += fault;
         texts += whole.len > 0 && whole.data[0] == '0' + WS_EVENT_TEXT;
@@ -108,10 +110,30 @@ static void a_message_goes_on_being_skipped_until_its_last_frame(void **state)
     len += raw_make_frame(bytes + len, 0x80, payload, 0);
     len += raw_make_frame(bytes + len, 0x81, "next", 4);
     buffer_init(&out, 1000);
-    transcribe(bytes, len, sizeof bytes, &out);
+    transcribe(bytes, len, sizeof bytes, false, &out);
     char expected[64];
     snprintf(expected, sizeof expected, "%d/0:\n%d/0:p\n%d/0:next\n", WS_EVENT_TOO_BIG, WS_EVENT_PING,
              WS_EVENT_TEXT);
+    assert_string_equal(buffer_text(&out), expected);
+    buffer_fini(&out);
+}
+
+static void a_compressed_message_is_handed_out_as_it_came(void **state)
+{
+    (void)state;
+    unsigned char bytes[2048], payload[MAX + 1] = {0};
+    struct buffer out;
+    size_t len = raw_make_frame(bytes, 0xC1, "\xFF\xFE", 2);
+    len += raw_make_frame(bytes + len, 0x41, "\xC3", 1);
+    len += raw_make_frame(bytes + len, 0x80, "\x28", 1);
+    len += raw_make_frame(bytes + len, 0x81, "text", 4);
+    len += raw_make_frame(bytes + len, 0xC1, payload, MAX + 1); /* the limit is the same */
+    len += raw_make_frame(bytes + len, 0x81, "\xFF", 1);
+    buffer_init(&out, 1000);
+    transcribe(bytes, len, sizeof bytes, true, &out);
+    char expected[64];
+    snprintf(expected, sizeof expected, "%d/0:\xFF\xFE\n%d/0:\xC3\x28\n%d/0:text\n%d/0:\n%d/1007:\n",
+             WS_EVENT_DEFLATED, WS_EVENT_DEFLATED, WS_EVENT_TEXT, WS_EVENT_TOO_BIG, WS_EVENT_FAULT);
     assert_string_equal(buffer_text(&out), expected);
     buffer_fini(&out);
 }
@@ -162,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(how_the_bytes_are_cut_makes_no_difference),
         cmocka_unit_test(a_message_goes_on_being_skipped_until_its_last_frame),
+        cmocka_unit_test(a_compressed_message_is_handed_out_as_it_came),
         cmocka_unit_test(utf8_is_what_the_base_layer_says_it_is),
         cmocka_unit_test(a_close_reason_is_cut_between_characters),
     };

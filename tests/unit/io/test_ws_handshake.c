@@ -101,7 +101,7 @@ static void unknown_subprotocols_are_upgraded_without_one(void **state)
     assert_null(strstr(answer, "Sec-WebSocket-Protocol"));
 }
 
-static void extensions_are_never_agreed_on(void **state)
+static void extensions_are_not_agreed_on_while_they_are_off(void **state)
 {
     (void)state;
     char answer[4096], header[700] = "Sec-WebSocket-Extensions: permessage-deflate; ";
@@ -324,7 +324,7 @@ int main(void)
         WS_TEST(the_chosen_subprotocol_is_answered_beside_a_long_token),
         WS_TEST(subprotocols_on_several_lines_are_one_list),
         WS_TEST(unknown_subprotocols_are_upgraded_without_one),
-        WS_TEST(extensions_are_never_agreed_on),
+        WS_TEST(extensions_are_not_agreed_on_while_they_are_off),
         WS_TEST(the_query_token_is_decoded_and_the_path_is_not),
         WS_TEST(a_refusal_is_a_complete_http_answer),
         WS_TEST(a_plain_request_is_no_upgrade_and_no_fault),
