@@ -5,31 +5,33 @@
 #include <string.h>
 
 #define FIN                 0x80
-#define LENGTH_16           126 /* RFC 6455 section 5.2: two bytes of length follow */
-#define LENGTH_64           127 /* eight bytes follow */
-#define CONTROL_PAYLOAD_MAX 125 /* bytes, RFC 6455 section 5.5 */
+#define RSV1                0x40 /* RFC 7692 section 6: the payload is compressed */
+#define LENGTH_16           126  /* RFC 6455 section 5.2: two bytes of length follow */
+#define LENGTH_64           127  /* eight bytes follow */
+#define CONTROL_PAYLOAD_MAX 125  /* bytes, RFC 6455 section 5.5 */
 
-static uint32_t write_header(unsigned char *header, enum frame_opcode opcode, uint64_t len)
+static uint32_t write_header(unsigned char *header, unsigned char first, uint64_t len)
 {
     unsigned following = len < LENGTH_16 ? 0 : len <= UINT16_MAX ? 2 : 8;
 
-    header[0] = (unsigned char)(FIN | opcode);
+    header[0] = first;
     header[1] = (unsigned char)(following == 0 ? len : following == 2 ? LENGTH_16 : LENGTH_64);
     for (unsigned i = 0; i < following; i++)
         header[2 + i] = (unsigned char)(len >> 8 * (following - 1 - i));
     return 2 + following;
 }
 
-struct frame *frame_new(enum frame_opcode opcode, struct slice payload)
+/* `first`: FIN, RSV and opcode. */
+static struct frame *make(unsigned char first, struct slice payload)
 {
-    assert(opcode == FRAME_TEXT || payload.len <= CONTROL_PAYLOAD_MAX);
     unsigned char header[FRAME_HEADER_MAX];
-    uint32_t header_len = write_header(header, opcode, payload.len);
+    uint32_t header_len = write_header(header, first, payload.len);
     struct frame *frame = malloc(sizeof *frame + header_len + payload.len);
 
     if (!frame)
         return NULL;
     atomic_init(&frame->refs, 1);
+    frame->deflated = NULL;
     frame->header_len = header_len;
     frame->len = header_len + payload.len;
     memcpy(frame->bytes, header, header_len);
@@ -47,6 +49,7 @@ struct frame *frame_join(struct frame *const *frames, uint32_t count)
     if (!joined)
         return NULL;
     atomic_init(&joined->refs, 1);
+    joined->deflated = NULL;
     joined->header_len = 0;
     joined->len = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -54,6 +57,18 @@ struct frame *frame_join(struct frame *const *frames, uint32_t count)
         joined->len += frames[i]->len;
     }
     return joined;
+}
+
+struct frame *frame_new(enum frame_opcode opcode, struct slice payload)
+{
+    assert(opcode == FRAME_TEXT || payload.len <= CONTROL_PAYLOAD_MAX);
+    return make((unsigned char)(FIN | opcode), payload);
+}
+
+void frame_add_deflated(struct frame *frame, struct slice deflated)
+{
+    assert(!frame->deflated);
+    frame->deflated = make(FIN | RSV1 | FRAME_TEXT, deflated);
 }
 
 struct frame *frame_ref(struct frame *frame)
@@ -71,6 +86,8 @@ void frame_unref(struct frame **frame)
         return;
     unsigned before = atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel);
     assert(before > 0);
-    if (before == 1)
+    if (before == 1) {
+        frame_unref(&gone->deflated);
         free(gone);
+    }
 }

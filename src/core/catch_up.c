@@ -65,7 +65,7 @@ size_t catch_up_pump(struct catch_up *catch_up, struct outqueue *queue, const st
 
     assert(catch_up->state == CATCH_UP_REPLAYING);
     while (catch_up->at < catch_up->replay->count && bytes < max_bytes) {
-        struct frame *frame = catch_up->replay->frames[catch_up->at];
+        struct frame *frame = frame_variant(catch_up->replay->frames[catch_up->at], queue->takes_deflated);
         if (outqueue_push(queue, frame, limits) != OUTQUEUE_QUEUED) /* without memory: later, too */
             break;
         bytes += frame->len;

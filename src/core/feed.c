@@ -211,7 +211,7 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
     if (!feed_reach(feed, seq))
         return false;
     struct history_slot *slot = history_slot(&feed->history, seq);
-    bool kept = slot->frame || make_room(feed, rules, seq, event->frame->len);
+    bool kept = slot->frame || make_room(feed, rules, seq, frame_held_bytes(event->frame));
     slot = history_slot(&feed->history, seq); /* making room may have moved it */
     if (!slot)
         return false;

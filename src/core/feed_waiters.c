@@ -17,7 +17,7 @@ static uint32_t count_held(const struct feed *feed, uint64_t from, uint32_t max,
     *ret_bytes = 0;
     while (count < max && *ret_bytes < max_bytes && from + count <= feed->position.seq &&
            (slot = history_slot(&feed->history, from + count)) && slot->frame) {
-        *ret_bytes += slot->frame->len;
+        *ret_bytes += frame_held_bytes(slot->frame);
         count++;
     }
     return count;

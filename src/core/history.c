@@ -26,7 +26,7 @@ static void drop(struct history *history, struct history_slot *slot)
 {
     if (!slot->frame)
         return;
-    history->bytes -= slot->frame->len;
+    history->bytes -= frame_held_bytes(slot->frame);
     frame_unref(&slot->frame);
 }
 
@@ -112,7 +112,7 @@ void history_put(struct history *history, const struct feed_event *event)
     slot->stream_seq = event->stream_seq;
     slot->id_hash = event->id_hash;
     slot->is_gone = false;
-    history->bytes += event->frame->len;
+    history->bytes += frame_held_bytes(event->frame);
 }
 
 bool history_locate(struct history *history, uint64_t seq, const struct trail *trail)

@@ -46,7 +46,7 @@ struct history {
     uint32_t count; /* slots */
     uint32_t head, capacity;
     struct history_slot *slots; /* owned, circular */
-    size_t bytes;               /* of all frames */
+    size_t bytes;               /* of all frames, as held in memory */
 };
 
 void history_init(struct history *history);

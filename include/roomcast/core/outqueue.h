@@ -6,6 +6,7 @@
 #ifndef ROOMCAST_CORE_OUTQUEUE_H
 #define ROOMCAST_CORE_OUTQUEUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct outqueue_limits {
 struct outqueue {
     struct frame **slots; /* ring, owned; NULL: `few` is the ring, until it grows */
     uint32_t capacity, head, count;
+    bool takes_deflated; /* the caller's: which variant of a frame its client is sent (base/frame.h) */
     size_t bytes;
     struct frame *few[OUTQUEUE_INLINE];
 };

@@ -80,6 +80,24 @@ static void joined_frames_are_their_bytes_one_after_the_other(void **state)
     frame_unref(&joined);
 }
 
+static void a_frame_may_carry_its_message_compressed(void **state)
+{
+    (void)state;
+    struct frame *frame = frame_new(FRAME_TEXT, SLICE_LITERAL("{\"a\":1}"));
+
+    assert_ptr_equal(frame_variant(frame, true), frame);
+    assert_int_equal(frame_held_bytes(frame), 2 + 7);
+    frame_add_deflated(frame, SLICE_LITERAL("zzz"));
+    assert_ptr_equal(frame_variant(frame, false), frame);
+    struct frame *deflated = frame_ref(frame_variant(frame, true));
+    assert_ptr_not_equal(deflated, frame);
+    assert_int_equal(frame_held_bytes(frame), 2 + 7 + 2 + 3);
+    frame_unref(&frame);
+    assert_int_equal(deflated->len, 5); /* RSV1, and it outlives the plain one in a queue */
+    assert_memory_equal(deflated->bytes, "\xC1\x03zzz", 5);
+    frame_unref(&deflated);
+}
+
 static void *hold_and_release(void *arg)
 {
     for (int i = 0; i < 20000; i++) {
@@ -113,6 +131,7 @@ int main(void)
         cmocka_unit_test(frame_opcode_is_in_the_first_byte_and_nothing_is_masked),
         cmocka_unit_test(frame_unref_nulls_the_pointer_and_accepts_null),
         cmocka_unit_test(joined_frames_are_their_bytes_one_after_the_other),
+        cmocka_unit_test(a_frame_may_carry_its_message_compressed),
         cmocka_unit_test(frame_is_counted_right_from_several_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,26 @@ static void what_the_queue_does_not_take_waits_and_goes_on_where_it_was(void **s
     end(&scene);
 }
 
+static void a_client_that_takes_compressed_frames_is_replayed_those_that_there_are(void **state)
+{
+    (void)state;
+    struct scene scene;
+    uint32_t count;
+    begin(&scene);
+    scene.queue.takes_deflated = true;
+    struct replay *replay = events(11, 12);
+    frame_add_deflated(replay->frames[1], SLICE_LITERAL("deflated"));
+    catch_up_asked(&scene.catch_up);
+    catch_up_answer(&scene.catch_up, replay, 0, true);
+    assert_int_equal(catch_up_pump(&scene.catch_up, &scene.queue, &wide, SIZE_MAX, &count),
+                     (2 + 2) + (2 + 8));
+    assert_int_equal(outqueue_front(&scene.queue)->bytes[0], 0x81);
+    outqueue_pop(&scene.queue);
+    assert_int_equal(outqueue_front(&scene.queue)->bytes[0], 0xC1);
+    outqueue_pop(&scene.queue);
+    end(&scene);
+}
+
 static void a_turn_takes_no_more_bytes_than_it_may(void **state)
 {
     (void)state;
@@ -242,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_live_again_when_everything_is_queued),
         cmocka_unit_test(what_the_queue_does_not_take_waits_and_goes_on_where_it_was),
+        cmocka_unit_test(a_client_that_takes_compressed_frames_is_replayed_those_that_there_are),
         cmocka_unit_test(a_turn_takes_no_more_bytes_than_it_may),
         cmocka_unit_test(a_part_of_a_shared_replay_is_enough),
         cmocka_unit_test(after_a_page_that_is_not_all_the_next_one_is_asked_for),
