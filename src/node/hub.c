@@ -220,6 +220,7 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     hub->bus = options->bus;
     hub->bus_changes = options->bus_changes;
     hub->bus_changes_seen = atomic_load(options->bus_changes);
+    hub->deflating = options->deflating;
     hub->workers_count = options->workers_count;
     char random[9];
     random_text(random, 8);
@@ -241,6 +242,8 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     inbox_init(&hub->readings, wake, hub);
 
     enum err err = loop_new(&hub->loop);
+    if (err == ERR_OK && hub->config->websocket_compression > 0)
+        err = deflater_new((unsigned)hub->config->websocket_compression, &hub->deflater);
     if (err == ERR_OK)
         err = loop_wake_new(hub->loop, work, hub, &hub->wake);
     if (err == ERR_OK)
@@ -251,6 +254,7 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     }
     if (err != ERR_OK) {
         loop_free(&hub->loop);
+        deflater_free(&hub->deflater);
         free(hub->workers);
         free(hub);
         return err;
@@ -316,6 +320,7 @@ void hub_free(struct hub **hub)
     inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);
     buffer_fini(&(*hub)->encoded);
+    deflater_free(&(*hub)->deflater);
     loop_free(&(*hub)->loop);
     free((*hub)->workers);
     free(*hub);

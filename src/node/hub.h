@@ -102,6 +102,8 @@ struct hub_options {
     const struct config *config;    /* borrowed */
     struct bus *bus;                /* borrowed */
     const atomic_uint *bus_changes; /* borrowed; grows whenever messages of the bus may have been missed */
+    const atomic_uint *deflating;   /* borrowed; sessions that take compressed frames. NULL when
+                                       websocket.compression is 0 */
     struct inbox *const *workers;   /* one inbox per worker, of struct hub_output; the array is copied */
     unsigned workers_count;
 };

@@ -13,6 +13,7 @@
 #include <roomcast/core/timer_wheel.h>
 #include <roomcast/core/typing_limit.h>
 #include <roomcast/io/bus.h>
+#include <roomcast/io/deflate.h>
 #include <roomcast/io/loop.h>
 
 #include "hub.h"
@@ -55,6 +56,7 @@ struct hub {
     const struct config *config;
     struct bus *bus;
     const atomic_uint *bus_changes; /* borrowed; counts the times when messages may have been missed */
+    const atomic_uint *deflating;   /* borrowed; sessions that take compressed frames */
     struct inbox **workers;         /* owned array of borrowed inboxes */
     unsigned workers_count;
     char instance[64 + 1 + 8 + 1]; /* node name and a random part: tells our own presence signals apart */
@@ -71,8 +73,9 @@ struct hub {
     /* hub thread only */
     struct hub_channel *channels; /* by key */
     struct timer_wheel wheel;
-    struct buffer text;    /* scratch: a client message */
-    struct buffer encoded; /* scratch: a signal */
+    struct buffer text;        /* scratch: a client message */
+    struct buffer encoded;     /* scratch: a signal */
+    struct deflater *deflater; /* NULL: websocket.compression is 0 */
     uint64_t now_ms;
     unsigned bus_changes_seen; /* of *bus_changes */
     uint64_t reconcile_not_before_ms;

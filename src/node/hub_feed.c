@@ -20,6 +20,20 @@
 
 /* --- decoding --- */
 
+/* Once for all who have agreed on compression, before the feed counts what it keeps. While nobody has,
+ * nothing is made that nobody takes: who comes later is replayed plain frames, as everybody can be. */
+static void add_deflated(struct hub *hub, struct frame *frame)
+{
+    struct slice message = frame_payload(frame), deflated;
+    if (!hub->deflater || message.len < hub->config->websocket_compress_min_bytes ||
+        atomic_load_explicit(hub->deflating, memory_order_relaxed) == 0)
+        return;
+    if (deflater_run(hub->deflater, message, &deflated))
+        frame_add_deflated(frame, deflated);
+    if (frame->deflated)
+        metrics_inc(METRIC_EVENTS_DEFLATED);
+}
+
 /* False when it cannot be read: counted and logged. ERR_NO_MEMORY is told apart: it may be read later. */
 static enum err read_event(struct hub *hub, const struct room_key *room, struct slice data,
                            uint64_t stream_seq, struct feed_event *ret_event)
@@ -159,8 +173,10 @@ static void on_reading(struct hub *hub, struct hub_channel *channel, const struc
                                   reading->stream_seq, &event);
         kind = err == ERR_OK ? FEED_FOUND : err == ERR_NO_MEMORY ? FEED_UNAVAILABLE : FEED_UNREADABLE;
     }
-    if (kind == FEED_FOUND && reading->kind != FEED_ASK_HEAD)
+    if (kind == FEED_FOUND && reading->kind != FEED_ASK_HEAD) { /* a head is there already, most times */
         metrics_inc(METRIC_EVENTS_FETCHED);
+        add_deflated(hub, event.frame);
+    }
     if (reading->kind == FEED_ASK_HEAD && reading->status != BUS_LAST_UNAVAILABLE &&
         channel->presence_is_due && channel->presence) {
         channel->presence_is_due = false;
@@ -332,6 +348,7 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
         return;
     }
     metrics_inc(METRIC_EVENTS_RECEIVED);
+    add_deflated(hub, event.frame);
     size_t before = channel->feed.history.bytes;
     switch (feed_on_live(&channel->feed, &hub->feed_rules, &event, hub->now_ms)) {
     case FEED_GAP:

@@ -142,6 +142,7 @@ static enum err start_workers(struct node *node, char *problem)
         .config = node->shared.config,
         .bus = node->bus,
         .bus_changes = &node->bus_changes,
+        .deflating = &node->shared.deflating,
         .workers = inboxes,
         .workers_count = node->workers_count,
     };

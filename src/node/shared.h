@@ -23,6 +23,7 @@ struct node_shared {
 
     /* any thread */
     atomic_uint connections; /* open, and accepted but not open yet */
+    atomic_uint deflating;   /* sessions that take compressed frames */
     atomic_uint sockets;     /* of all workers' listeners */
     atomic_bool draining;
 

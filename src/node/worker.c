@@ -216,6 +216,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .handshake_timeout_s = (unsigned)config->limits_handshake_s,
         .close_timeout_s = CLOSE_TIMEOUT_S,
         .io_uring = config->write_io_uring,
+        .permessage_deflate = config->websocket_compression > 0,
         .max_sockets = worker->shared->max_sockets,
         .sockets = &worker->shared->sockets,
     };

@@ -39,12 +39,25 @@ void client_arm(struct worker *worker, struct client *client)
         timer_wheel_cancel(&worker->wheel, &client->session.timer);
 }
 
+static void note_deflating(struct worker *worker, struct session *session, bool takes_deflated)
+{
+    if (session->queue.takes_deflated == takes_deflated)
+        return;
+    session->queue.takes_deflated = takes_deflated;
+    metrics_change(METRIC_CONNECTIONS_DEFLATING, takes_deflated ? 1 : -1);
+    if (takes_deflated)
+        atomic_fetch_add(&worker->shared->deflating, 1);
+    else
+        atomic_fetch_sub(&worker->shared->deflating, 1);
+}
+
 void client_begin(struct worker *worker, struct client *client, struct ws_connection *connection)
 {
     struct session *session = &client->session;
     session->connection = connection;
     metrics_inc(METRIC_HANDSHAKES_ACCEPTED);
     metrics_change(METRIC_CONNECTIONS, 1);
+    note_deflating(worker, session, ws_connection_takes_deflated(connection));
     log_info("session_opened", LOG_TEXT("session", session->id),
              LOG_SLICE("user", room_key_name(&session->claims.user)),
              LOG_TEXT("peer", ws_connection_peer(connection)));
@@ -137,6 +150,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
     if (session->connection) {
         metrics_inc(end_metric(session, end, code));
         metrics_change(METRIC_CONNECTIONS, -1);
+        note_deflating(worker, session, false);
         log_info("session_closed", LOG_TEXT("session", session->id),
                  LOG_SLICE("user", room_key_name(&session->claims.user)), LOG_U64("code", code));
     }

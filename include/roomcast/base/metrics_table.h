@@ -2,6 +2,7 @@
  * metrics.c with METRIC_ROW defined; no include guard. Rows of one name stand together. */
 /* clang-format off */
 METRIC_ROW(CONNECTIONS, GAUGE, NODE, "roomcast_connections", "", "WebSocket connections open now")
+METRIC_ROW(CONNECTIONS_DEFLATING, GAUGE, NODE, "roomcast_connections_deflating", "", "Those of them that take compressed events")
 METRIC_ROW(ROOMS, GAUGE, NODE, "roomcast_rooms", "", "Rooms and user channels followed on NATS now")
 METRIC_ROW(SUBSCRIPTIONS, GAUGE, NODE, "roomcast_subscriptions", "", "Room subscriptions of all connections now")
 METRIC_ROW(HANDSHAKES_ACCEPTED, COUNTER, NODE, "roomcast_handshakes_total", "result=\"accepted\"", "WebSocket upgrades by result")
@@ -20,6 +21,7 @@ METRIC_ROW(EVENTS_RECEIVED, COUNTER, NODE, "roomcast_events_received_total", "",
 METRIC_ROW(ENVELOPES_BAD, COUNTER, NODE, "roomcast_envelopes_rejected_total", "reason=\"malformed\"", "Envelopes and signals dropped by reason")
 METRIC_ROW(ENVELOPES_VERSION, COUNTER, NODE, "roomcast_envelopes_rejected_total", "reason=\"version\"", "")
 METRIC_ROW(ENVELOPES_SUBJECT, COUNTER, NODE, "roomcast_envelopes_rejected_total", "reason=\"subject\"", "")
+METRIC_ROW(EVENTS_DEFLATED, COUNTER, NODE, "roomcast_events_deflated_total", "", "Events that were also made compressed, once for all connections that take them so")
 METRIC_ROW(EVENTS_DUPLICATE, COUNTER, NODE, "roomcast_events_duplicate_total", "", "Events dropped because the room had passed their position")
 METRIC_ROW(GAPS_DETECTED, COUNTER, NODE, "roomcast_gaps_detected_total", "", "Jumps in a room's numbering seen by this node")
 METRIC_ROW(GAPS_REPAIRED, COUNTER, NODE, "roomcast_gaps_closed_total", "result=\"repaired\"", "Gaps closed, by whether the stream still held all that was missing")

@@ -75,6 +75,9 @@ OPTION(limits_handshake_s, INT, "limits.handshake_s", "10", 1, 120, "s", NODE, "
 OPTION(limits_typing_ms, INT, "limits.typing_ms", "2000", 0, 60000, "ms", NODE, "least time between typing signals of one user in one room")
 
 OPTION(write_io_uring, BOOL, "write.io_uring", "true", 0, 0, "", NODE, "send by io_uring where the kernel allows it, many deliveries in one system call; otherwise, and when false, by one write each")
+OPTION(websocket_compression, INT, "websocket.compression", "0", 0, 9, "", NODE, "permessage-deflate with clients that offer it, each event compressed once for all of them: from 1, fast, to 9, small; 0 turns it off")
+OPTION(websocket_compress_min_bytes, INT, "websocket.compress_min_bytes", "256", 1, 1048576, "bytes", NODE, "smaller events are not compressed")
+
 OPTION(ping_interval_s, INT, "ping.interval_s", "25", 1, 3600, "s", NODE, "time between WebSocket pings")
 OPTION(ping_timeout_s, INT, "ping.timeout_s", "10", 1, 600, "s", NODE, "wait for the pong before the close with 4202")
 OPTION(rooms_linger_ms, INT, "rooms.linger_ms", "5000", 0, 600000, "ms", NODE, "how long a room without members stays subscribed on NATS")
