@@ -174,6 +174,7 @@ static enum outqueue_verdict push(struct worker *worker, struct client *client, 
                                   uint32_t audience)
 {
     struct session *session = &client->session;
+    frame = frame_variant(frame, session->queue.takes_deflated);
     const struct outqueue_limits *limits = &worker->shared->rules.queue;
     enum outqueue_verdict verdict = outqueue_push(&session->queue, frame, limits);
     while (verdict == OUTQUEUE_OVERFLOW && write_now(worker, client))

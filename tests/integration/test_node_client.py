@@ -77,6 +77,20 @@ def test_ws_sees_disconnect_and_close_code_4200(extra_node, node_connect, chat):
     assert node.wait_exit() == 0
 
 
+def test_ws_and_websockets_agree_on_compression_and_read_the_same(extra_node, stack, node_connect, open_client, chat):
+    node = extra_node({"websocket.compression": 6})
+    by_ws, by_websockets = node_connect(node, per_message_deflate={"threshold": 0}), open_client(node)
+    assert "permessage-deflate" in by_ws.extensions
+    by_ws.subscribe(chat)
+    by_websockets.subscribe(chat)
+    event = Event("MessagePosted", payload={"ChatID": chat, "Content": "Grüße 👋 " * 100})
+    stack.xadd(event)
+    frames = [client.expect("chat.message.posted", id=event.id) for client in (by_ws, by_websockets)]
+    assert frames[0].text == frames[1].text
+    by_ws.send(type="ping", id="x" * 60)
+    by_ws.expect("pong", id="x" * 60)
+
+
 def test_ws_closes_in_order(stack, node_connect):
     client = node_connect()
     before = stack.nodes[0].metrics()["roomcast_closes_total", "code", "client"]

@@ -79,9 +79,9 @@ class Closed:
         return f"closed with {self.code} {self.reason!r}"
 
 
-def connection_arguments(token, via, origin=None):
+def connection_arguments(token, via, origin=None, extensions=None):
     """What `websockets.connect` needs to carry the token the given way: (query, keyword arguments)."""
-    arguments = {"max_size": None, "ping_interval": None, "max_queue": None, "compression": None}
+    arguments = {"max_size": None, "ping_interval": None, "max_queue": None, "compression": None, "extensions": extensions}
     headers = {"Origin": origin} if origin else {}
     query = ""
     if via == "subprotocol":
@@ -197,13 +197,14 @@ class Conversation:
 
 
 class Client(Conversation):
-    def __init__(self, url, user=None, chats="*", token=None, via="subprotocol", origin=None, event_types=()):
+    def __init__(self, url, user=None, chats="*", token=None, via="subprotocol", origin=None, event_types=(), extensions=None):
         """Connects and takes the `connected` message. Refused upgrades raise websockets.InvalidStatusCode."""
         super().__init__(user or str(uuid.uuid4()), event_types)
         self.token = token or tokens.mint(self.user, chats)
-        query, arguments = connection_arguments(self.token, via, origin)
+        query, arguments = connection_arguments(self.token, via, origin, extensions)
         self.socket = loop.run(self._connect(url + query, arguments))
         self.subprotocol = self.socket.subprotocol
+        self.extensions = self.socket.extensions  # that were agreed on
         self.connected = self.expect("connected")
 
     async def _connect(self, url, arguments):

@@ -41,10 +41,10 @@ class Refused(Exception):
 class NodeClient(Conversation):
     """Raises Refused when the upgrade is."""
 
-    def __init__(self, url, user, token=None, via="subprotocol"):
+    def __init__(self, url, user, token=None, via="subprotocol", per_message_deflate=False):
         super().__init__(user)
         token = token or tokens.mint(user)
-        target = {"url": url, "protocols": [], "headers": {}}
+        target = {"url": url, "protocols": [], "headers": {}, "perMessageDeflate": per_message_deflate}
         if via == "subprotocol":
             target["protocols"] = [SUBPROTOCOL, f"bearer.{token}"]
         elif via == "header":
@@ -64,6 +64,7 @@ class NodeClient(Conversation):
             self.drop()
             raise Refused(first.get("status"), first.get("body", first))
         self.subprotocol = first["protocol"] or None
+        self.extensions = first["extensions"]
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.connected = self.expect("connected")

@@ -137,10 +137,11 @@ def frame(opcode, payload=b"", final=True, masked=True, reserved=0):
 class WebSocket(Connection):
     """An upgraded connection that sends whatever it is told and answers nothing by itself."""
 
-    def __init__(self, port, user="raw", token=None):
+    def __init__(self, port, user="raw", token=None, headers=None):
         super().__init__(port)
-        self.send(upgrade_request(headers={"Authorization": f"Bearer {token or tokens.mint(user)}"}))
-        response = self.read_response()
+        headers = {"Authorization": f"Bearer {token or tokens.mint(user)}", **(headers or {})}
+        self.send(upgrade_request(headers=headers))
+        self.response = response = self.read_response()
         assert response and response.status == 101, response and (response.status, response.body)
         self.expect_text("connected")
 

@@ -10,11 +10,11 @@ import readline from 'node:readline';
 const require = createRequire(path.join(process.env.NODE_CLIENT_HOME, 'package.json'));
 const { WebSocket } = require('ws');
 
-const { url, protocols, headers } = JSON.parse(process.argv[2]);
+const { url, protocols, headers, perMessageDeflate } = JSON.parse(process.argv[2]);
 const tell = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
 
-const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false });
-socket.on('open', () => tell({ event: 'open', protocol: socket.protocol }));
+const socket = new WebSocket(url, protocols, { headers, perMessageDeflate });
+socket.on('open', () => tell({ event: 'open', protocol: socket.protocol, extensions: socket.extensions }));
 socket.on('message', (data, isBinary) => tell({ event: 'message', binary: isBinary, text: data.toString() }));
 socket.on('close', (code, reason) => {
   tell({ event: 'close', code, reason: reason.toString() });
