@@ -24,7 +24,7 @@ void write_schedule_remove(struct write_schedule *schedule, struct write_place *
 {
     if (!place->waits)
         return;
-    struct write_line *line = &schedule->lines[place->line];
+    struct write_line *line = place->is_put_off ? &schedule->put_off : &schedule->lines[place->line];
     if (place->previous)
         place->previous->next = place->next;
     else
@@ -33,25 +33,61 @@ void write_schedule_remove(struct write_schedule *schedule, struct write_place *
         place->next->previous = place->previous;
     else
         line->last = place->previous;
-    if (!line->first)
+    if (!line->first && !place->is_put_off)
         schedule->waiting &= ~(1u << place->line);
     place->waits = false;
 }
 
-void write_schedule_add(struct write_schedule *schedule, struct write_place *place, uint32_t audience)
+static void append(struct write_line *line, struct write_place *place)
 {
-    uint8_t at = line_of(audience);
-    if (place->waits && place->line <= at)
-        return;
-    write_schedule_remove(schedule, place);
-    struct write_line *line = &schedule->lines[at];
-    *place = (struct write_place){.previous = line->last, .line = at, .waits = true};
+    place->previous = line->last;
+    place->next = NULL;
+    place->waits = true;
     if (line->last)
         line->last->next = place;
     else
         line->first = place;
     line->last = place;
-    schedule->waiting |= 1u << at;
+}
+
+static void add_to_line(struct write_schedule *schedule, struct write_place *place, uint8_t line)
+{
+    write_schedule_remove(schedule, place);
+    place->is_put_off = false;
+    place->line = line;
+    append(&schedule->lines[line], place);
+    schedule->waiting |= 1u << line;
+}
+
+void write_schedule_add(struct write_schedule *schedule, struct write_place *place, uint32_t audience)
+{
+    uint8_t line = line_of(audience);
+    bool is_ahead = place->waits && place->line <= line;
+    if (!is_ahead || place->is_put_off)
+        add_to_line(schedule, place, is_ahead ? place->line : line);
+}
+
+void write_schedule_put_off(struct write_schedule *schedule, struct write_place *place, uint32_t audience,
+                            uint64_t due_ms)
+{
+    if (place->waits)
+        return;
+    place->is_put_off = true;
+    place->line = line_of(audience);
+    place->due_ms = (uint32_t)due_ms;
+    append(&schedule->put_off, place);
+}
+
+uint64_t write_schedule_release(struct write_schedule *schedule, uint64_t now_ms)
+{
+    struct write_place *place;
+    while ((place = schedule->put_off.first)) {
+        int32_t left_ms = (int32_t)(place->due_ms - (uint32_t)now_ms);
+        if (left_ms > 0)
+            return (uint64_t)left_ms;
+        add_to_line(schedule, place, place->line);
+    }
+    return 0;
 }
 
 /* Three quarters of what is left, the last line all of it, and no line nothing. */

@@ -128,6 +128,13 @@ static void on_tick(void *context)
     timer_wheel_advance(&worker->wheel, worker->now_ms, fire, worker);
 }
 
+/* What was put off leaves at the end of this turn. */
+static void on_write_delay(void *context)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+}
+
 static void on_turn_end(void *context)
 {
     struct worker *worker = context;
@@ -165,6 +172,8 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
         err = loop_wake_new(worker->loop, on_wake, worker, &worker->wake);
     if (err == ERR_OK)
         err = loop_timer_new(worker->loop, on_tick, worker, &worker->tick);
+    if (err == ERR_OK && shared->config->write_delay_ms > 0)
+        err = loop_timer_new(worker->loop, on_write_delay, worker, &worker->write_delay);
     if (err == ERR_OK)
         err = loop_add_turn_end(worker->loop, on_turn_end, worker);
     if (err == ERR_OK && token_verifier_has_slow_key(shared->verifier))

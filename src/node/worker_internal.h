@@ -48,6 +48,7 @@ struct worker {
     struct loop *loop;
     struct loop_wake *wake;
     struct loop_timer *tick;
+    struct loop_timer *write_delay; /* NULL: nothing is put off (write.delay_ms) */
     struct ws_server *server;
     struct verifying *verifying; /* NULL: no configured key takes long */
 

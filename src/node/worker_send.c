@@ -62,11 +62,26 @@ static struct client *client_of(struct write_place *place)
     return (struct client *)((char *)place - offsetof(struct session, place));
 }
 
+/* Events wait for others to leave with them (write.delay_ms), unless that is a whole write already. */
+static bool may_wait(const struct worker *worker, const struct client *client, uint32_t audience)
+{
+    const struct outqueue *queue = &client->session.queue;
+    return worker->shared->config->write_delay_ms > 0 && audience != WRITE_ALONE &&
+           audience != WRITE_BEHIND && queue->count < WRITE_BATCH_FRAMES && queue->bytes < WRITE_BATCH_BYTES;
+}
+
 /* What is queued for the client, or can be, leaves soon. */
 static void schedule(struct worker *worker, struct client *client, uint32_t audience)
 {
-    if (!client->session.is_blocked)
-        write_schedule_add(&worker->send->schedule, &client->session.place, audience);
+    struct write_schedule *schedule = &worker->send->schedule;
+    struct write_place *place = &client->session.place;
+    if (client->session.is_blocked)
+        return;
+    if (may_wait(worker, client, audience))
+        write_schedule_put_off(schedule, place, audience,
+                               worker->now_ms + worker->shared->config->write_delay_ms);
+    else
+        write_schedule_add(schedule, place, audience);
 }
 
 static void count_queued(struct worker *worker, const struct frame *frame)
@@ -328,9 +343,20 @@ static void write_turn(struct worker *worker)
         go_on(worker, client_of(places[i]));
 }
 
+/* What is due by now takes part in this turn; the timer makes a turn when the next is. */
+static void release_due(struct worker *worker)
+{
+    if (!worker->write_delay)
+        return;
+    uint64_t left_ms = write_schedule_release(&worker->send->schedule, loop_now_ms(worker->loop));
+    if (left_ms > 0)
+        loop_timer_start(worker->write_delay, left_ms, 0);
+}
+
 void worker_flush(struct worker *worker)
 {
     struct send_state *send = worker->send;
+    release_due(worker);
     write_turn(worker);
     if (!write_schedule_is_empty(&send->schedule))
         loop_turn_again(worker->loop);

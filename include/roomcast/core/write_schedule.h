@@ -10,9 +10,12 @@
  *   line 1..n    events, by the power of two of their audience
  *   last line    who is behind: replays, and what a slow reader had left
  *
+ * Events may be put off for a while, so that those which come meanwhile leave in the same write. That takes
+ * no part in the turns until the time has come, or until the session has something that does not wait.
+ *
  * A session's whole queue leaves in one write, so its own messages keep their order.
  * Owns: nothing; the places live in the sessions.   Thread: the worker's.   Pure. All calls are O(1) but
- * write_schedule_take(), which is O(taken). */
+ * write_schedule_take() and _release(), which are O(taken). */
 #ifndef ROOMCAST_CORE_WRITE_SCHEDULE_H
 #define ROOMCAST_CORE_WRITE_SCHEDULE_H
 
@@ -28,21 +31,30 @@
 /* A session's place in a line; embedded in the session, zeroed at the start. */
 struct write_place {
     struct write_place *previous, *next;
+    uint32_t due_ms; /* while it is put off: the low bits of when that ends */
     uint8_t line;
-    bool waits;
+    bool waits, is_put_off;
 };
 
 struct write_schedule {
     struct write_line {
         struct write_place *first, *last;
     } lines[WRITE_LINES];
-    uint32_t waiting; /* bit per line that is not empty */
+    struct write_line put_off; /* the one due first at the front */
+    uint32_t waiting;          /* bit per line that is not empty */
 };
 
 void write_schedule_init(struct write_schedule *schedule);
 /* The session has something to write that `audience` sessions get. One that waits already goes over to the
  * line of the smaller audience, or stays. */
 void write_schedule_add(struct write_schedule *schedule, struct write_place *place, uint32_t audience);
+/* The same, but it can wait until `due_ms`, which is never earlier than in the call before. One that waits
+ * already goes on doing so as it did. */
+void write_schedule_put_off(struct write_schedule *schedule, struct write_place *place, uint32_t audience,
+                            uint64_t due_ms);
+/* Who is due at `now_ms` waits in line from now on. Returns in how many ms the next one is; 0: nobody is put
+ * off. */
+uint64_t write_schedule_release(struct write_schedule *schedule, uint64_t now_ms);
 /* It need not wait. */
 void write_schedule_remove(struct write_schedule *schedule, struct write_place *place);
 /* Takes at most `max` (at least WRITE_LINES) out of the lines, in their shares; returns how many. */

@@ -133,6 +133,52 @@ static void any_audience_has_a_line(void **state)
     assert_ptr_equal(taken[COUNT - 1], &places[COUNT - 1]);
 }
 
+static void what_is_put_off_is_taken_when_it_is_due_and_not_before(void **state)
+{
+    (void)state;
+    struct write_place first = {0}, second = {0}, *taken[TURN];
+    assert_int_equal(write_schedule_release(&schedule, 1000), 0);
+    write_schedule_put_off(&schedule, &first, 10, 1005);
+    write_schedule_put_off(&schedule, &second, 10, 1008);
+    write_schedule_put_off(&schedule, &first, 10, 1009); /* another event: it is due as it was */
+    assert_int_equal(write_schedule_release(&schedule, 1000), 5);
+    assert_int_equal(write_schedule_release(&schedule, 1004), 1);
+    assert_true(write_schedule_is_empty(&schedule));
+    assert_int_equal(write_schedule_release(&schedule, 1005), 3);
+    assert_int_equal(write_schedule_take(&schedule, taken, TURN), 1);
+    assert_ptr_equal(taken[0], &first);
+    assert_int_equal(write_schedule_release(&schedule, 1100), 0);
+    assert_int_equal(write_schedule_take(&schedule, taken, TURN), 1);
+    assert_ptr_equal(taken[0], &second);
+}
+
+static void who_has_something_that_does_not_wait_is_put_off_no_longer(void **state)
+{
+    (void)state;
+    struct write_place puts_off = {0}, other = {0}, *taken[TURN];
+    write_schedule_put_off(&schedule, &puts_off, 10, 1005);
+    write_schedule_put_off(&schedule, &other, 10, 1005);
+    write_schedule_add(&schedule, &puts_off, WRITE_ALONE);
+    write_schedule_put_off(&schedule, &puts_off, 10, 1006);
+    assert_int_equal(write_schedule_take(&schedule, taken, TURN), 1);
+    assert_ptr_equal(taken[0], &puts_off);
+    write_schedule_remove(&schedule, &other); /* it has ended */
+    assert_int_equal(write_schedule_release(&schedule, 1000), 0);
+    assert_true(write_schedule_is_empty(&schedule));
+}
+
+static void putting_off_stands_the_clock_running_over(void **state)
+{
+    (void)state;
+    struct write_place place = {0};
+    uint64_t now_ms = (UINT64_C(1) << 32) - 2;
+    write_schedule_put_off(&schedule, &place, 1, now_ms + 5);
+    assert_int_equal(write_schedule_release(&schedule, now_ms), 5);
+    assert_int_equal(write_schedule_release(&schedule, now_ms + 5), 0);
+    assert_false(write_schedule_is_empty(&schedule));
+    write_schedule_remove(&schedule, &place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +189,9 @@ int main(void)
         cmocka_unit_test_setup(a_session_of_two_rooms_waits_in_the_line_of_the_smaller, set_up),
         cmocka_unit_test_setup(whoever_is_removed_is_not_taken, set_up),
         cmocka_unit_test_setup(any_audience_has_a_line, set_up),
+        cmocka_unit_test_setup(what_is_put_off_is_taken_when_it_is_due_and_not_before, set_up),
+        cmocka_unit_test_setup(who_has_something_that_does_not_wait_is_put_off_no_longer, set_up),
+        cmocka_unit_test_setup(putting_off_stands_the_clock_running_over, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
