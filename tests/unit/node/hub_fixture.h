@@ -32,7 +32,7 @@ static struct {
     struct config config;
     struct bus *bus;
     struct hub *hub;
-    atomic_uint bus_changes;
+    atomic_uint bus_changes, deflating;
     struct fake_worker workers[WORKERS];
     uint64_t last_seq[256]; /* stream sequence of each test room's last event */
 } world;
@@ -60,6 +60,8 @@ static inline int start(void **state)
                                    .rooms_linger_ms = 60,
                                    .rooms_join_timeout_ms = 3000,
                                    .presence_max_members = 100,
+                                   .websocket_compression = 6,
+                                   .websocket_compress_min_bytes = 100,
                                    .limits_typing_ms = 60000,
                                    .rooms_verify_s = 30,
                                    .rooms_repair_s = 30,
@@ -81,6 +83,7 @@ static inline int start(void **state)
     struct hub_options options = {.config = &world.config,
                                   .bus = world.bus,
                                   .bus_changes = &world.bus_changes,
+                                  .deflating = &world.deflating,
                                   .workers = inboxes,
                                   .workers_count = WORKERS};
     return hub_start(&options, &world.hub) == ERR_OK ? 0 : 1;
@@ -238,6 +241,21 @@ static inline void publish(unsigned room, uint64_t seq)
     pthread_mutex_unlock(&stored.lock);
     world.last_seq[room] = stored.stream_seq;
     buffer_fini(&bytes);
+}
+
+/* The worker's next event, presence left aside: was it also made compressed? */
+static inline bool next_event_is_deflated(unsigned worker)
+{
+    for (;;) {
+        struct hub_output *output = next_output(worker, 5000);
+        assert_non_null(output);
+        assert_int_equal(output->kind, HUB_OUTPUT_FRAME);
+        const struct hub_frame *frame = (struct hub_frame *)output;
+        bool is_event = frame->what == HUB_EVENT, is_deflated = frame->frame->deflated != NULL;
+        free_output(output);
+        if (is_event)
+            return is_deflated;
+    }
 }
 
 /* The next frame for the worker whose text holds `text`; others are skipped. */

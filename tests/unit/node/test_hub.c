@@ -33,6 +33,20 @@ static void an_event_goes_to_every_worker_with_members_and_to_no_other(void **st
     expect_frame(1, "\"seq\":2,");
 }
 
+static void an_event_is_also_compressed_while_somebody_takes_it_so(void **state)
+{
+    (void)state;
+    join(0, 3, "anna");
+    publish(3, 1);
+    assert_false(next_event_is_deflated(0));
+    atomic_store(&world.deflating, 1);
+    publish(3, 2);
+    assert_true(next_event_is_deflated(0));
+    atomic_store(&world.deflating, 0);
+    publish(3, 3);
+    assert_false(next_event_is_deflated(0));
+}
+
 static void an_answer_comes_before_the_events_after_it(void **state)
 {
     (void)state;
@@ -169,6 +183,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_event_goes_to_every_worker_with_members_and_to_no_other, start,
                                         stop),
         cmocka_unit_test_setup_teardown(an_answer_comes_before_the_events_after_it, start, stop),
+        cmocka_unit_test_setup_teardown(an_event_is_also_compressed_while_somebody_takes_it_so, start, stop),
         cmocka_unit_test_setup_teardown(a_room_is_left_after_the_linger_and_followed_anew, start, stop),
         cmocka_unit_test_setup_teardown(typing_reaches_the_room_but_not_its_sender_and_is_limited, start,
                                         stop),
