@@ -98,7 +98,7 @@ struct ws_deadlines {
 };
 
 #define WS_PONGS_BYTES 4096
-#define WS_URING_SENDS 128 /* in one submission */
+#define WS_URING_SENDS 256 /* in one submission */
 
 struct ws_server {
     struct loop *loop; /* borrowed */

@@ -62,7 +62,7 @@ struct worker {
     struct rooms *rooms;
     struct timer_wheel wheel;
     struct client *clients;  /* all, opening to ended */
-    struct send_state *send; /* worker_send.c's: who is to be written to, and what leaves together */
+    struct send_state *send; /* worker_write.c's: who is to be written to, and what leaves together */
     struct client *ended;    /* clients to free at the end of the turn, linked by `next` */
     struct buffer text;      /* scratch: one client message */
     struct frame *ping;      /* the same for everybody */
@@ -109,13 +109,21 @@ void client_send_error(struct worker *worker, struct client *client, enum error_
 void worker_deliver(struct worker *worker, struct hub_frame *output);
 /* Frames that were queued elsewhere are to leave soon; 0 frames: look whether there are any. */
 void client_note_queued(struct worker *worker, struct client *client, uint32_t frames, size_t bytes);
+/* Throws away what is queued. */
+void client_drop_queue(struct worker *worker, struct session *session);
+
+/* worker_write.c: what is queued leaves. */
+/* What is queued for the client, or can be, leaves soon; `audience` as in core/write_schedule.h. */
+void client_schedule(struct worker *worker, struct client *client, uint32_t audience);
+/* It will not be written to any more. */
+void client_unschedule(struct worker *worker, struct client *client);
+/* One write at once, to make room in its queue. False: nothing could be tried. */
+bool client_write_now(struct worker *worker, struct client *client);
+/* When it is blocked while it is behind in a room, it has to take something in within the grace time. */
+void client_note_stall(struct worker *worker, struct client *client);
 /* The end of a turn: some of the sessions with something to write are written to, once each, in the order of
  * core/write_schedule.h; when others are left the loop turns again at once. */
 void worker_flush(struct worker *worker);
-/* Throws away what is queued. */
-void client_drop_queue(struct worker *worker, struct session *session);
-/* It will not be written to any more. */
-void client_unschedule(struct worker *worker, struct client *client);
 struct send_state *send_state_new(void);
 void send_state_free(struct send_state **state);
 

@@ -60,6 +60,14 @@ void write_schedule_remove(struct write_schedule *schedule, struct write_place *
 /* Takes at most `max` (at least WRITE_LINES) out of the lines, in their shares; returns how many. */
 uint32_t write_schedule_take(struct write_schedule *schedule, struct write_place **places, uint32_t max);
 
+/* Do events of rooms of different size wait? */
+static inline bool write_schedule_is_shared(const struct write_schedule *schedule)
+{
+    const uint32_t own_lines = 1u | 1u << (WRITE_LINES - 1); /* replies, and who is behind: they can wait */
+    uint32_t waiting = schedule->waiting & ~own_lines;
+    return (waiting & (waiting - 1)) != 0;
+}
+
 static inline bool write_schedule_is_empty(const struct write_schedule *schedule)
 {
     return schedule->waiting == 0;

@@ -105,6 +105,21 @@ static void a_session_of_two_rooms_waits_in_the_line_of_the_smaller(void **state
         assert_int_equal(count_of(taken, TURN, &member, 1), 0); /* it stood in one line only */
 }
 
+static void it_is_shared_while_events_of_different_audiences_wait(void **state)
+{
+    (void)state;
+    struct write_place small = {.waits = false}, large = {.waits = false}, reply = {.waits = false},
+                       behind = {.waits = false};
+    write_schedule_add(&schedule, &large, 10000);
+    write_schedule_add(&schedule, &reply, WRITE_ALONE);
+    write_schedule_add(&schedule, &behind, WRITE_BEHIND);
+    assert_false(write_schedule_is_shared(&schedule));
+    write_schedule_add(&schedule, &small, 10);
+    assert_true(write_schedule_is_shared(&schedule));
+    write_schedule_remove(&schedule, &large);
+    assert_false(write_schedule_is_shared(&schedule));
+}
+
 static void whoever_is_removed_is_not_taken(void **state)
 {
     (void)state;
@@ -187,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup(a_small_room_passes_a_large_one_that_waits_already, set_up),
         cmocka_unit_test_setup(no_line_is_left_out_however_much_waits_before_it, set_up),
         cmocka_unit_test_setup(a_session_of_two_rooms_waits_in_the_line_of_the_smaller, set_up),
+        cmocka_unit_test_setup(it_is_shared_while_events_of_different_audiences_wait, set_up),
         cmocka_unit_test_setup(whoever_is_removed_is_not_taken, set_up),
         cmocka_unit_test_setup(any_audience_has_a_line, set_up),
         cmocka_unit_test_setup(what_is_put_off_is_taken_when_it_is_due_and_not_before, set_up),

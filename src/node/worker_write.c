@@ -1,0 +1,246 @@
+/* What is queued leaves: a turn's share of the sessions that have something to write, together. */
+#include "worker_internal.h"
+
+#include <stdlib.h>
+
+/* Then the loop looks for what has come meanwhile. Few, a third of a millisecond, while events of small
+ * rooms come between those of large ones; otherwise more, since io_uring pays with the number. */
+#define WRITES_PER_TURN  256
+#define WRITES_IF_SHARED 64
+#define SHARED_MS        1000 /* how long turns stay short after small and large ones met */
+
+#define REPLAY_BYTES                                                                                         \
+    (256u * 1024) /* of missed events to one client in one turn: others want to be served too */
+
+struct write_batch {
+    struct client *clients[WRITES_PER_TURN];
+    struct ws_send sends[WRITES_PER_TURN];
+    struct frame *frames[WRITES_PER_TURN]; /* what is sent, a reference each */
+    uint32_t counts[WRITES_PER_TURN];      /* of queued frames in it */
+    uint32_t len;
+};
+
+/* The last run of queued frames that was put together: in a busy room the next session has the same. */
+struct joined_run {
+    struct frame *parts[WRITE_BATCH_FRAMES]; /* references */
+    uint32_t count;
+    struct frame *frame; /* owned; NULL: none */
+};
+
+struct send_state {
+    struct write_schedule schedule;
+    struct write_batch batch;
+    struct joined_run run;
+    uint64_t shared_until_ms; /* turns are short until then */
+};
+
+struct send_state *send_state_new(void)
+{
+    struct send_state *state = calloc(1, sizeof *state);
+    if (state)
+        write_schedule_init(&state->schedule);
+    return state;
+}
+
+static void forget_run(struct joined_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++)
+        frame_unref(&run->parts[i]);
+    run->count = 0;
+    frame_unref(&run->frame);
+}
+
+void send_state_free(struct send_state **state)
+{
+    if (!*state)
+        return;
+    forget_run(&(*state)->run);
+    free(*state);
+    *state = NULL;
+}
+
+static struct client *client_of(struct write_place *place)
+{
+    return (struct client *)((char *)place - offsetof(struct session, place));
+}
+
+/* Events wait for others to leave with them (write.delay_ms), unless that is a whole write already. */
+static bool may_wait(const struct worker *worker, const struct client *client, uint32_t audience)
+{
+    const struct outqueue *queue = &client->session.queue;
+    return worker->shared->config->write_delay_ms > 0 && audience != WRITE_ALONE &&
+           audience != WRITE_BEHIND && queue->count < WRITE_BATCH_FRAMES && queue->bytes < WRITE_BATCH_BYTES;
+}
+
+void client_schedule(struct worker *worker, struct client *client, uint32_t audience)
+{
+    struct write_schedule *schedule = &worker->send->schedule;
+    struct write_place *place = &client->session.place;
+    if (client->session.is_blocked)
+        return;
+    if (may_wait(worker, client, audience))
+        write_schedule_put_off(schedule, place, audience,
+                               worker->now_ms + worker->shared->config->write_delay_ms);
+    else
+        write_schedule_add(schedule, place, audience);
+}
+
+/* --- writing --- */
+
+static struct frame *join(struct joined_run *run, struct frame *const *frames, uint32_t count)
+{
+    if (run->frame && run->count == count && memcmp(run->parts, frames, count * sizeof frames[0]) == 0)
+        return frame_ref(run->frame);
+    forget_run(run);
+    run->frame = frame_join(frames, count);
+    if (!run->frame)
+        return NULL;
+    for (run->count = 0; run->count < count; run->count++)
+        run->parts[run->count] = frame_ref(frames[run->count]);
+    return frame_ref(run->frame);
+}
+
+/* What leaves in one write: a single frame from where it is, several put together. */
+static struct frame *gather(struct joined_run *run, const struct outqueue *queue, uint32_t *ret_count)
+{
+    struct frame *frames[WRITE_BATCH_FRAMES];
+    uint32_t queued = outqueue_peek(queue, frames, WRITE_BATCH_FRAMES), count = 0;
+    size_t len = 0;
+    while (count < queued && (count == 0 || len + frames[count]->len <= WRITE_BATCH_BYTES))
+        len += frames[count++]->len;
+    struct frame *joined = count > 1 ? join(run, frames, count) : NULL;
+    *ret_count = joined ? count : 1; /* without memory they leave one by one */
+    return joined ? joined : frame_ref(frames[0]);
+}
+
+static void add_to_batch(struct send_state *send, struct client *client)
+{
+    struct write_batch *batch = &send->batch;
+    struct session *session = &client->session;
+    if (!session->connection || session->is_blocked || session->queue.count == 0)
+        return;
+    struct frame *frame = gather(&send->run, &session->queue, &batch->counts[batch->len]);
+    batch->clients[batch->len] = client;
+    batch->frames[batch->len] = frame;
+    batch->sends[batch->len] =
+        (struct ws_send){.connection = session->connection, .bytes = frame->bytes, .len = frame->len};
+    batch->len++;
+}
+
+static void settle(struct worker *worker, struct client *client, enum ws_write result, uint32_t count)
+{
+    struct session *session = &client->session;
+    if (result == WS_GONE) {
+        client_drop_queue(worker, session); /* on_closed follows */
+        return;
+    }
+    size_t before = session->queue.bytes;
+    while (count-- > 0)
+        outqueue_pop(&session->queue);
+    size_t written = before - session->queue.bytes;
+    worker->writes++;
+    worker->written_bytes += written;
+    worker->queued_bytes -= (int64_t)written;
+    session->is_blocked = result == WS_BLOCKED;
+}
+
+/* One write for each, as far as the kernel takes it. Calls nothing back. */
+static void write_batch(struct worker *worker)
+{
+    struct write_batch *batch = &worker->send->batch;
+    ws_server_send(worker->server, batch->sends, batch->len);
+    for (uint32_t i = 0; i < batch->len; i++) {
+        settle(worker, batch->clients[i], batch->sends[i].result, batch->counts[i]);
+        frame_unref(&batch->frames[i]);
+    }
+    batch->len = 0;
+}
+
+bool client_write_now(struct worker *worker, struct client *client)
+{
+    add_to_batch(worker->send, client);
+    bool tried = worker->send->batch.len > 0;
+    write_batch(worker);
+    return tried;
+}
+
+void client_note_stall(struct worker *worker, struct client *client)
+{
+    if (!client->session.is_blocked || !client->catch_ups)
+        return;
+    session_stalled(&client->session, &worker->shared->rules, worker->now_ms);
+    client_arm(worker, client);
+}
+
+/* --- the end of a turn --- */
+
+/* What a write made possible: the next page of what the client missed, or the close frame. */
+static void go_on(struct worker *worker, struct client *client)
+{
+    struct session *session = &client->session;
+    if (!session->is_blocked && session->connection) {
+        if (client->catch_ups && session->queue.count == 0)
+            client_pump(worker, client, REPLAY_BYTES);
+        if (session->queue.count > 0)
+            client_schedule(worker, client, WRITE_BEHIND);
+    }
+    client_note_stall(worker, client);
+    if (session->state == SESSION_CLOSING && session->connection && session->queue.count == 0) {
+        const struct close_reason_row *row = close_reason_row(session->close_reason);
+        ws_connection_close(session->connection, row->code, row->text);
+    }
+}
+
+static uint32_t writes_of_turn(struct worker *worker)
+{
+    struct send_state *send = worker->send;
+    if (write_schedule_is_shared(&send->schedule))
+        send->shared_until_ms = worker->now_ms + SHARED_MS;
+    return worker->now_ms < send->shared_until_ms ? WRITES_IF_SHARED : WRITES_PER_TURN;
+}
+
+static void write_turn(struct worker *worker)
+{
+    struct send_state *send = worker->send;
+    struct write_place *places[WRITES_PER_TURN];
+    uint32_t count = write_schedule_take(&send->schedule, places, writes_of_turn(worker));
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(client_of(places[i])->session.connection, 1);
+    for (uint32_t i = 0; i < count; i++)
+        add_to_batch(send, client_of(places[i]));
+    write_batch(worker);
+    for (uint32_t i = 0; i < count; i++)
+        go_on(worker, client_of(places[i]));
+}
+
+/* What is due by now takes part in this turn; the timer makes a turn when the next is. */
+static void release_due(struct worker *worker)
+{
+    if (!worker->write_delay)
+        return;
+    uint64_t left_ms = write_schedule_release(&worker->send->schedule, loop_now_ms(worker->loop));
+    if (left_ms > 0)
+        loop_timer_start(worker->write_delay, left_ms, 0);
+}
+
+void worker_flush(struct worker *worker)
+{
+    struct send_state *send = worker->send;
+    release_due(worker);
+    write_turn(worker);
+    if (!write_schedule_is_empty(&send->schedule))
+        loop_turn_again(worker->loop);
+    else
+        forget_run(&send->run);
+    metrics_add(METRIC_DELIVERIES, worker->deliveries);
+    metrics_add(METRIC_WRITES, worker->writes);
+    metrics_change(METRIC_QUEUED_BYTES, worker->queued_bytes);
+    worker->queued_bytes = 0;
+    metrics_add(METRIC_WRITTEN_BYTES, worker->written_bytes);
+    worker->deliveries = worker->writes = worker->written_bytes = 0;
+}
+
+void client_unschedule(struct worker *worker, struct client *client)
+{
+    write_schedule_remove(&worker->send->schedule, &client->session.place);
+}
