@@ -129,6 +129,27 @@ static void work_on_message(struct hub *hub, struct bus_message *message)
         hub_presence_on_signal(hub, channel, message->data);
 }
 
+static void trim_scratch(struct hub *hub)
+{
+    if (hub->text.cap <= SCRATCH_KEPT)
+        return;
+    buffer_fini(&hub->text);
+    buffer_init(&hub->text, TEXT_MAX);
+}
+
+void hub_on_message(void *context, struct bus_message *message)
+{
+    struct hub *hub = context;
+    pthread_mutex_lock(&hub->lock);
+    if (!hub->closed) {
+        hub->now_ms = clock_monotonic_ms();
+        work_on_message(hub, message);
+        trim_scratch(hub);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    bus_message_free(&message);
+}
+
 /* --- the thread --- */
 
 static void wake(void *context)
@@ -137,12 +158,11 @@ static void wake(void *context)
     loop_wake_send(hub->wake);
 }
 
-/* One turn's work. Requests go first: a room is subscribed before its messages can be looked at. */
 static void work(void *context)
 {
     struct hub *hub = context;
-    hub->now_ms = loop_now_ms(hub->loop);
-
+    pthread_mutex_lock(&hub->lock);
+    hub->now_ms = clock_monotonic_ms();
     struct inbox_item *item = inbox_take(&hub->requests);
     while (item) {
         struct inbox_item *next = item->next;
@@ -150,18 +170,8 @@ static void work(void *context)
         item = next;
     }
     hub_feed_on_readings(hub);
-    item = inbox_take(&hub->messages);
-    while (item) {
-        struct inbox_item *next = item->next;
-        struct bus_message *message = (struct bus_message *)item;
-        work_on_message(hub, message);
-        bus_message_free(&message);
-        item = next;
-    }
-    if (hub->text.cap > SCRATCH_KEPT) {
-        buffer_fini(&hub->text);
-        buffer_init(&hub->text, TEXT_MAX);
-    }
+    trim_scratch(hub);
+    pthread_mutex_unlock(&hub->lock);
     if (hub->stopping)
         loop_stop(hub->loop);
 }
@@ -193,9 +203,11 @@ static void reconcile_all(struct hub *hub)
 static void tick(void *context)
 {
     struct hub *hub = context;
-    hub->now_ms = loop_now_ms(hub->loop);
+    pthread_mutex_lock(&hub->lock);
+    hub->now_ms = clock_monotonic_ms();
     reconcile_all(hub);
     timer_wheel_advance(&hub->wheel, hub->now_ms, fire, hub);
+    pthread_mutex_unlock(&hub->lock);
 }
 
 static void *run(void *context)
@@ -216,6 +228,7 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
         return ERR_NO_MEMORY;
     }
     memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
+    pthread_mutex_init(&hub->lock, NULL);
     hub->config = options->config;
     hub->bus = options->bus;
     hub->bus_changes = options->bus_changes;
@@ -238,7 +251,6 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     buffer_init(&hub->text, TEXT_MAX);
     buffer_init(&hub->encoded, SIGNAL_MAX_BYTES);
     inbox_init(&hub->requests, wake, hub);
-    inbox_init(&hub->messages, wake, hub);
     inbox_init(&hub->readings, wake, hub);
 
     enum err err = loop_new(&hub->loop);
@@ -290,8 +302,9 @@ void hub_stop(struct hub *hub)
     loop_wake_send(hub->wake);
     pthread_join(hub->thread, NULL);
     inbox_close(&hub->requests);
-    inbox_close(&hub->messages);
     inbox_close(&hub->readings);
+    pthread_mutex_lock(&hub->lock);
+    hub->closed = true; /* the bus may still deliver */
     hub->now_ms = clock_monotonic_ms();
     refuse_requests(hub);
     struct hub_channel *channel, *next;
@@ -299,6 +312,7 @@ void hub_stop(struct hub *hub)
     {
         hub_channel_close(hub, channel);
     }
+    pthread_mutex_unlock(&hub->lock);
 }
 
 void hub_free(struct hub **hub)
@@ -306,22 +320,17 @@ void hub_free(struct hub **hub)
     if (!*hub)
         return;
     struct inbox_item *item, *next;
-    for (item = inbox_take(&(*hub)->messages); item; item = next) {
-        next = item->next;
-        struct bus_message *message = (struct bus_message *)item;
-        bus_message_free(&message);
-    }
     for (item = inbox_take(&(*hub)->readings); item; item = next) {
         next = item->next;
         hub_reading_free((struct hub_reading *)item);
     }
     inbox_fini(&(*hub)->requests);
-    inbox_fini(&(*hub)->messages);
     inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);
     buffer_fini(&(*hub)->encoded);
     deflater_free(&(*hub)->deflater);
     loop_free(&(*hub)->loop);
+    pthread_mutex_destroy(&(*hub)->lock);
     free((*hub)->workers);
     free(*hub);
     *hub = NULL;

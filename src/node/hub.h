@@ -11,7 +11,8 @@
  * Answers and frames go through one inbox per worker in the order in which the hub made them: an answer that
  * says "you are at seq 41" is followed by the frame of 42 and never preceded by it.
  *
- * Thread: the hub has one of its own; hub_ask() may be called from any. */
+ * Thread: the hub has one of its own, and works on messages in the bus's; hub_ask() may be called from any.
+ */
 #ifndef ROOMCAST_NODE_HUB_H
 #define ROOMCAST_NODE_HUB_H
 

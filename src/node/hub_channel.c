@@ -7,13 +7,6 @@
 #include <roomcast/base/metrics.h>
 #include <roomcast/wire/subject.h>
 
-static void on_message(void *context, struct bus_message *message)
-{
-    struct hub *hub = context;
-    if (!inbox_put(&hub->messages, &message->item))
-        bus_message_free(&message);
-}
-
 struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key)
 {
     struct hub_channel *channel =
@@ -27,7 +20,7 @@ struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key
     /* Subscribe first, ask second: nothing can fall in between (PROTOCOL 1.4). */
     char subject[SUBJECT_SIZE];
     subject_format(hub->config->nats_prefix, SUBJECT_LIVE, key, subject);
-    if (bus_subscribe(hub->bus, subject, on_message, hub, &channel->live) != ERR_OK)
+    if (bus_subscribe(hub->bus, subject, hub_on_message, hub, &channel->live) != ERR_OK)
         goto fail_free;
     HASH_ADD(hh, hub->channels, key, ROOM_KEY_BYTES(key), channel);
     if (!channel->hh.tbl) /* uthash had no memory */

@@ -66,11 +66,14 @@ struct hub {
     struct loop_wake *wake;
     struct loop_timer *tick;
     struct inbox requests; /* struct hub_request */
-    struct inbox messages; /* struct bus_message */
     struct inbox readings; /* struct hub_reading */
     _Atomic bool stopping;
 
-    /* hub thread only */
+    /* The hub's thread works on requests, readings and timers; a message of the bus is worked on by the bus
+     * thread that brings it, which saves every event a change of threads. Each holds the lock meanwhile. */
+    pthread_mutex_t lock;
+    /* under lock */
+    bool closed;                  /* nothing is worked on any more */
     struct hub_channel *channels; /* by key */
     struct timer_wheel wheel;
     struct buffer text;        /* scratch: a client message */
@@ -157,6 +160,8 @@ void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const stru
 
 /* hub.c */
 struct hub_channel *hub_find(struct hub *hub, const struct room_key *key);
+/* The bus_receive of every subscription; `context` is the hub. */
+void hub_on_message(void *context, struct bus_message *message);
 void hub_answer(struct hub *hub, struct hub_request *request, enum err status);
 /* Counts and logs (at a bounded rate) a message from the bus that cannot be used. */
 void hub_reject(struct hub *hub, const struct room_key *room, const char *what, enum err err);

@@ -12,13 +12,6 @@
 #include <roomcast/wire/signal.h>
 #include <roomcast/wire/subject.h>
 
-static void on_message(void *context, struct bus_message *message)
-{
-    struct hub *hub = context;
-    if (!inbox_put(&hub->messages, &message->item))
-        bus_message_free(&message);
-}
-
 /* The context of visits to a presence set. */
 struct presence_teller {
     struct hub *hub;
@@ -69,7 +62,7 @@ enum err hub_presence_open(struct hub *hub, struct hub_channel *channel)
         return err;
     char subject[SUBJECT_SIZE];
     subject_format(hub->config->nats_prefix, SUBJECT_SIGNAL, &channel->key, subject);
-    err = bus_subscribe(hub->bus, subject, on_message, hub, &channel->signals);
+    err = bus_subscribe(hub->bus, subject, hub_on_message, hub, &channel->signals);
     if (err != ERR_OK) {
         presence_free(&channel->presence);
         return err;
