@@ -1,0 +1,76 @@
+#include <roomcast/bench/bench.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <roomcast/base/log.h>
+
+#include "fanout.h"
+#include "options.h"
+#include "progress.h"
+#include "report.h"
+
+static int run_fanout(const struct bench_options *options, struct report *report)
+{
+    static struct fanout fanout;
+    bool lost = false;
+    enum err err = fanout_open(&fanout, options);
+
+    if (!err)
+        err = fanout_measure(&fanout, report, &lost);
+    progress_end();
+    if (err)
+        fprintf(stderr, "roomcast-bench: %s\n", fanout.problem);
+    fanout_close(&fanout);
+    return err ? 2 : lost;
+}
+
+/* Every connection is a descriptor; schedules are kept to the microsecond. */
+static void prepare_process(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    prctl(PR_SET_TIMERSLACK, 1000);
+}
+
+static int publish_report(const struct bench_options *options, const struct report *report)
+{
+    if (!options->json || strcmp(options->json, "-") != 0)
+        report_print_table(report, stdout);
+    if (options->json && report_append_json(report, options->json)) {
+        fprintf(stderr, "roomcast-bench: --json %s: cannot be written\n", options->json);
+        return 2;
+    }
+    return 0;
+}
+
+int bench_run(int argc, char **argv)
+{
+    static struct report report;
+    struct bench_options options;
+
+    switch (options_parse(argc, argv, stdout, stderr, &options)) {
+    case OPTIONS_DONE:
+        return 0;
+    case OPTIONS_WRONG:
+        return 2;
+    case OPTIONS_RUN:
+        break;
+    }
+    if (strcmp(options.scenario, "fanout") != 0) {
+        fprintf(stderr, "roomcast-bench: %s is no scenario (roomcast-bench --help)\n", options.scenario);
+        return 2;
+    }
+    log_init(LOG_WARN, LOG_LOGFMT, NULL);
+    prepare_process();
+    report_text(&report, "scenario", options.scenario);
+    report_text(&report, "version", ROOMCAST_VERSION);
+    int status = run_fanout(&options, &report);
+    int written = status == 2 ? 2 : publish_report(&options, &report);
+    return written ? written : status;
+}
