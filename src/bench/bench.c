@@ -7,25 +7,9 @@
 
 #include <roomcast/base/log.h>
 
-#include "fanout.h"
 #include "options.h"
-#include "progress.h"
 #include "report.h"
-
-static int run_fanout(const struct bench_options *options, struct report *report)
-{
-    static struct fanout fanout;
-    bool lost = false;
-    enum err err = fanout_open(&fanout, options);
-
-    if (!err)
-        err = fanout_measure(&fanout, report, &lost);
-    progress_end();
-    if (err)
-        fprintf(stderr, "roomcast-bench: %s\n", fanout.problem);
-    fanout_close(&fanout);
-    return err ? 2 : lost;
-}
+#include "scenario.h"
 
 /* Every connection is a descriptor; schedules are kept to the microsecond. */
 static void prepare_process(void)
@@ -53,6 +37,8 @@ int bench_run(int argc, char **argv)
 {
     static struct report report;
     struct bench_options options;
+    char problem[BENCH_PROBLEM_SIZE] = "";
+    bool lost = false;
 
     switch (options_parse(argc, argv, stdout, stderr, &options)) {
     case OPTIONS_DONE:
@@ -62,15 +48,13 @@ int bench_run(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
-    if (strcmp(options.scenario, "fanout") != 0) {
-        fprintf(stderr, "roomcast-bench: %s is no scenario (roomcast-bench --help)\n", options.scenario);
-        return 2;
-    }
     log_init(LOG_WARN, LOG_LOGFMT, NULL);
     prepare_process();
-    report_text(&report, "scenario", options.scenario);
+    report_text(&report, "scenario", options.scenario->name);
     report_text(&report, "version", ROOMCAST_VERSION);
-    int status = run_fanout(&options, &report);
-    int written = status == 2 ? 2 : publish_report(&options, &report);
-    return written ? written : status;
+    if (options.scenario->run(&options, &report, &lost, problem)) {
+        fprintf(stderr, "roomcast-bench: %s\n", problem);
+        return 2;
+    }
+    return publish_report(&options, &report) ? 2 : lost;
 }

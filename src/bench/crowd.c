@@ -9,10 +9,12 @@
 
 #include "crowd_client.h"
 #include "proc.h"
+#include "progress.h"
 
 #define TURN_EVENTS     64 /* clients read in one turn: the schedule is looked at in between */
 #define BUFFER_BYTES    (256u * 1024)
 #define PORTS_OF_SOURCE 25000
+#define OPEN_QUIET_NS   15000000000u /* nobody became READY for so long */
 
 uint64_t crowd_now_ns(void)
 {
@@ -35,10 +37,12 @@ static enum err init_loop(struct crowd *crowd, uint32_t index)
     buffer_init(&loop->output, CROWD_OUTPUT_MAX);
     loop->buffer = malloc(BUFFER_BYTES);
     loop->opened = calloc(1, sizeof *loop->opened);
+    loop->upgraded = calloc(1, sizeof *loop->upgraded);
     for (int phase = 0; phase < CROWD_PHASES; phase++)
         loop->stats[phase] = calloc(1, sizeof *loop->stats[phase]);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!loop->buffer || !loop->opened || !loop->stats[CROWD_WARMUP] || !loop->stats[CROWD_MEASURED])
+    if (!loop->buffer || !loop->opened || !loop->upgraded || !loop->stats[CROWD_WARMUP] ||
+        !loop->stats[CROWD_MEASURED])
         return ERR_NO_MEMORY;
     return loop->epoll < 0 ? ERR_IO : ERR_OK;
 }
@@ -99,6 +103,34 @@ void crowd_turn(struct crowd *crowd, uint64_t wait_ns)
     turn(&crowd->loops[0], wait_ns);
 }
 
+enum err crowd_open_all(struct crowd *crowd, char *problem)
+{
+    uint32_t ready = crowd_ready(crowd);
+
+    for (uint64_t since_ns = crowd_now_ns(); ready < crowd->count;) {
+        crowd_turn(crowd, 1000000);
+        uint64_t now_ns = crowd_now_ns();
+        if (crowd_ready(crowd) != ready)
+            since_ns = now_ns;
+        ready = crowd_ready(crowd);
+        progress_show("opening", crowd, now_ns);
+        bool is_stuck = now_ns - since_ns > OPEN_QUIET_NS;
+        if (crowd_failed(crowd) == 0 && !is_stuck)
+            continue;
+        snprintf(problem, 256, "%u of %u connections are ready; %s", ready, crowd->count,
+                 is_stuck ? "the others get no answer" : crowd_problem(crowd));
+        return ERR_UNAVAILABLE;
+    }
+    return ERR_OK;
+}
+
+void crowd_rest(struct crowd *crowd, double seconds)
+{
+    uint64_t end_ns = crowd_now_ns() + (uint64_t)(seconds * 1e9);
+    while (crowd_now_ns() < end_ns)
+        crowd_turn(crowd, 1000000);
+}
+
 static void fini_loop(struct crowd_loop *loop)
 {
     for (uint32_t i = loop->first; i < loop->end; i++)
@@ -108,6 +140,7 @@ static void fini_loop(struct crowd_loop *loop)
     buffer_fini(&loop->output);
     free(loop->buffer);
     free(loop->opened);
+    free(loop->upgraded);
     for (int phase = 0; phase < CROWD_PHASES; phase++)
         free(loop->stats[phase]);
 }

@@ -63,6 +63,7 @@ struct crowd_loop {
     uint32_t next_open;   /* the first that was never opened */
     uint32_t opening;     /* how many are between connect and READY */
     struct marker_hint hint;
+    struct histogram *upgraded;              /* owned: connect to 101 */
     struct histogram *opened;                /* owned: connect to READY */
     struct crowd_stats *stats[CROWD_PHASES]; /* owned */
     _Atomic uint64_t deliveries;             /* in all, each event once per member */
@@ -78,7 +79,9 @@ struct crowd_options {
     const struct layout *layout; /* borrowed */
     uint32_t publishers, loops;
     bool publishers_join; /* publisher i joins room i % rooms, too */
-    uint32_t opening;     /* at most so many at a time, of each loop */
+    bool
+        only_connect; /* nobody joins anything: READY is to be let in, which roomcast says with `connected` */
+    uint32_t opening; /* at most so many at a time, of each loop */
     crowd_on_text on_text;
     void *context; /* for on_text: loop->crowd->options.context */
 };
@@ -98,6 +101,12 @@ enum err crowd_init(struct crowd *crowd, const struct crowd_options *options) MU
 /* Starts the threads of the other loops. */
 enum err crowd_start(struct crowd *crowd) MUST_CHECK;
 void crowd_fini(struct crowd *crowd);
+
+/* Turns until all clients are READY. ERR_UNAVAILABLE: one failed, or nothing moves any more; `problem` (256
+ * bytes) says which. */
+enum err crowd_open_all(struct crowd *crowd, char *problem) MUST_CHECK;
+/* Turns for so long. */
+void crowd_rest(struct crowd *crowd, double seconds);
 
 /* One turn of loop 0: opens what may be opened, waits up to `wait_ns`, reads what has come, of a bounded
  * number of clients. */

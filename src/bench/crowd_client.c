@@ -121,11 +121,7 @@ static void request_upgrade(struct crowd_loop *loop, uint32_t index)
         return;
     }
     buffer_clear(&loop->output);
-    if (target_append_request(options->target, options->layout, index, &loop->output)) {
-        fail(loop, index, "no token: --jwt-secret has fewer than 32 bytes, or --jwt-key is no key",
-             slice_of(""));
-        return;
-    }
+    target_append_request(options->target, index, &loop->output);
     client->state = CLIENT_UPGRADING;
     epoll_ctl(loop->epoll, EPOLL_CTL_MOD, client->fd, &event);
     say(loop, index, buffer_slice(&loop->output));
@@ -137,15 +133,18 @@ static bool join(struct crowd_loop *loop, uint32_t index)
     struct crowd_client *client = &loop->crowd->clients[index];
 
     buffer_clear(&loop->output);
-    if (index < options->publishers) {
-        target_append_hello(options->target, &loop->output);
-        if (options->publishers_join)
-            client->replies_missing = target_append_join_room(
-                options->target, options->layout, index % options->layout->rooms, 1, &loop->output);
-    } else {
+    client->replies_missing = 0;
+    if (options->only_connect)
+        client->replies_missing = options->target->options.kind == TARGET_ROOMCAST;
+    else if (index >= options->publishers)
         client->replies_missing = target_append_join(options->target, options->layout,
                                                      crowd_connection(loop->crowd, index), &loop->output);
-    }
+    else if (options->publishers_join)
+        client->replies_missing = target_append_join_room(options->target, options->layout,
+                                                          index % options->layout->rooms, 1, &loop->output);
+    else
+        target_append_hello(options->target, &loop->output);
+    histogram_record(loop->upgraded, crowd_now_ns() - client->opened_ns);
     client->state = CLIENT_JOINING;
     if (!say(loop, index, buffer_slice(&loop->output)))
         return false;
@@ -167,7 +166,9 @@ static bool take_message(struct crowd_loop *loop, uint32_t index, const struct w
             fail(loop, index, "refused: ", frame->payload);
             return false;
         }
-        if (reply == TARGET_REPLY_JOINED && --client->replies_missing == 0)
+        bool is_awaited =
+            reply == (loop->crowd->options.only_connect ? TARGET_REPLY_CONNECTED : TARGET_REPLY_JOINED);
+        if (is_awaited && --client->replies_missing == 0)
             become_ready(loop, client);
     }
     if (target->answer_from && frame->payload.len >= strlen(target->answer_from) &&

@@ -6,10 +6,10 @@
 #include <roomcast/base/random.h>
 
 #include "progress.h"
+#include "scenario.h"
 
 #define TYPING_TIMES  1024 /* signals of a room that may be under way at a time */
 #define TICKS_OF_TURN 16   /* overdue ones, before the clients are read again */
-#define OPEN_QUIET_NS 15000000000u
 
 /* --- receiving: on every loop's thread --- */
 
@@ -160,7 +160,7 @@ static enum err publish_finished(struct fanout *fanout)
     return ERR_OK;
 }
 
-static enum err load(struct fanout *fanout, double seconds, const char *phase)
+enum err fanout_load(struct fanout *fanout, double seconds, const char *phase)
 {
     uint64_t now_ns = crowd_now_ns(), next_ns = now_ns, end_ns = now_ns + (uint64_t)(seconds * 1e9);
     uint64_t longest_wait =
@@ -184,8 +184,25 @@ static enum err load(struct fanout *fanout, double seconds, const char *phase)
     return err;
 }
 
-/* Reads until everything published has come, or nothing has come for long. */
-static void drain(struct fanout *fanout)
+enum err fanout_publish_burst(struct fanout *fanout)
+{
+    return publish(fanout, 0, (uint32_t)fanout->options->burst, MARKER_NO_SLOT, 0, crowd_now_ns());
+}
+
+enum err fanout_publish_round(struct fanout *fanout)
+{
+    enum err err = ERR_OK;
+
+    for (uint32_t room = 0; room < fanout->layout.rooms && !err; room++) {
+        err = publish(fanout, room, 1, MARKER_NO_SLOT, fanout->options->via == VIA_TYPING ? room : 0,
+                      crowd_now_ns());
+        crowd_turn(&fanout->crowd, 0);
+    }
+    fanout_drain(fanout);
+    return err;
+}
+
+void fanout_drain(struct fanout *fanout)
 {
     uint64_t seen = crowd_deliveries(&fanout->crowd), since_ns = crowd_now_ns();
     uint64_t patience = (uint64_t)(fanout->options->drain_s * 1e9);
@@ -216,36 +233,7 @@ static enum err allocate(struct fanout *fanout)
                                                                                             : ERR_NO_MEMORY;
 }
 
-static enum err wait_open(struct fanout *fanout)
-{
-    struct crowd *crowd = &fanout->crowd;
-    uint32_t ready = 0;
-
-    for (uint64_t since_ns = crowd_now_ns(); ready < crowd->count;) {
-        crowd_turn(crowd, 1000000);
-        uint64_t now_ns = crowd_now_ns();
-        if (crowd_ready(crowd) != ready)
-            since_ns = now_ns;
-        ready = crowd_ready(crowd);
-        progress_show("opening", crowd, now_ns);
-        bool is_stuck = now_ns - since_ns > OPEN_QUIET_NS;
-        if (crowd_failed(crowd) == 0 && !is_stuck)
-            continue;
-        snprintf(fanout->problem, sizeof fanout->problem, "%u of %u connections are ready; %s", ready,
-                 crowd->count, is_stuck ? "the others get no answer" : crowd_problem(crowd));
-        return ERR_UNAVAILABLE;
-    }
-    return ERR_OK;
-}
-
-static void settle(struct fanout *fanout)
-{
-    uint64_t end_ns = crowd_now_ns() + (uint64_t)(fanout->options->settle_s * 1e9);
-    while (crowd_now_ns() < end_ns)
-        crowd_turn(&fanout->crowd, 1000000);
-}
-
-enum err fanout_open(struct fanout *fanout, const struct bench_options *options)
+enum err fanout_open(struct fanout *fanout, const struct bench_options *options, bool has_source)
 {
     memset(fanout, 0, sizeof *fanout);
     fanout->options = options;
@@ -258,7 +246,7 @@ enum err fanout_open(struct fanout *fanout, const struct bench_options *options)
     const struct crowd_options crowd = {
         .target = &fanout->target,
         .layout = &fanout->layout,
-        .publishers = source_publishers(options),
+        .publishers = has_source ? source_publishers(options) : 0,
         .publishers_join = options->via == VIA_TYPING,
         .loops = (uint32_t)options->threads,
         .opening = (uint32_t)options->opening,
@@ -269,14 +257,16 @@ enum err fanout_open(struct fanout *fanout, const struct bench_options *options)
     err = allocate(fanout);
     if (!err)
         err = crowd_init(&fanout->crowd, &crowd);
-    if (!err)
+    if (!err && has_source)
         err = source_new(options, &fanout->layout, &fanout->crowd, &fanout->source, fanout->problem);
+    if (!err)
+        err = target_make_tokens(&fanout->target, &fanout->layout, fanout->crowd.count, fanout->problem);
     if (!err)
         err = crowd_start(&fanout->crowd);
     if (!err)
-        err = wait_open(fanout);
+        err = crowd_open_all(&fanout->crowd, fanout->problem);
     if (!err)
-        settle(fanout);
+        crowd_rest(&fanout->crowd, options->settle_s);
     return err;
 }
 
@@ -284,6 +274,7 @@ void fanout_close(struct fanout *fanout)
 {
     crowd_fini(&fanout->crowd);
     source_free(&fanout->source);
+    target_fini(&fanout->target);
     free(fanout->tallies);
     free(fanout->numbers);
     free(fanout->typing);
@@ -292,11 +283,6 @@ void fanout_close(struct fanout *fanout)
 }
 
 /* --- measuring --- */
-
-struct begin {
-    uint64_t wall_ns, server_ns, user_ns, events, expected, deliveries;
-    uint64_t loops_ns[CROWD_LOOPS_MAX];
-};
 
 static uint64_t last_delivery_ns(const struct crowd *crowd)
 {
@@ -329,7 +315,7 @@ static void report_load(const struct fanout *fanout, struct report *report)
     report_count(report, "burst", options->burst);
 }
 
-static bool report_found(struct fanout *fanout, struct begin *begin, struct report *report)
+bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct report *report)
 {
     static struct crowd_stats stats;
     struct crowd *crowd = &fanout->crowd;
@@ -344,6 +330,7 @@ static bool report_found(struct fanout *fanout, struct begin *begin, struct repo
     struct proc_memory memory = proc_memory(&fanout->options->server);
 
     crowd_merge(crowd, CROWD_MEASURED, &stats);
+    report_load(fanout, report);
     double served = (double)(deliveries + stats.publisher_frames);
     report_real(report, "seconds", wall_ns / 1e9);
     report_count(report, "events", fanout->events - begin->events);
@@ -369,29 +356,46 @@ static bool report_found(struct fanout *fanout, struct begin *begin, struct repo
     return deliveries != expected || stats.duplicates || stats.late || stats.strays || crowd_failed(crowd);
 }
 
-enum err fanout_measure(struct fanout *fanout, struct report *report, bool *ret_lost)
+void fanout_begin(struct fanout *fanout, struct fanout_begin *begin)
 {
-    struct begin begin = {0};
-    enum err err = load(fanout, fanout->options->warmup_s, "warm-up");
+    histogram_clear(fanout->lag);
+    atomic_store(&fanout->crowd.phase, CROWD_MEASURED);
+    begin->events = fanout->events;
+    begin->expected = fanout->expected;
+    begin->deliveries = crowd_deliveries(&fanout->crowd);
+    memset(begin->loops_ns, 0, sizeof begin->loops_ns);
+    crowd_busiest_ns(&fanout->crowd, begin->loops_ns);
+    begin->user_ns = proc_own_user_ns();
+    begin->server_ns = proc_cpu_ns(&fanout->options->server);
+    begin->wall_ns = crowd_now_ns();
+}
+
+static enum err measure(struct fanout *fanout, struct report *report, bool *ret_lost)
+{
+    struct fanout_begin begin;
+    enum err err = fanout_load(fanout, fanout->options->warmup_s, "warm-up");
 
     if (err)
         return err;
-    drain(fanout);
-    histogram_clear(fanout->lag);
-    atomic_store(&fanout->crowd.phase, CROWD_MEASURED);
-    begin.events = fanout->events;
-    begin.expected = fanout->expected;
-    begin.deliveries = crowd_deliveries(&fanout->crowd);
-    crowd_busiest_ns(&fanout->crowd, begin.loops_ns);
-    begin.user_ns = proc_own_user_ns();
-    begin.server_ns = proc_cpu_ns(&fanout->options->server);
-    begin.wall_ns = crowd_now_ns();
-    err = load(fanout, fanout->options->duration_s, "measuring");
+    fanout_drain(fanout);
+    fanout_begin(fanout, &begin);
+    err = fanout_load(fanout, fanout->options->duration_s, "measuring");
     if (err)
         return err;
-    drain(fanout);
-    progress_end();
-    report_load(fanout, report);
-    *ret_lost = report_found(fanout, &begin, report);
+    fanout_drain(fanout);
+    *ret_lost = fanout_report(fanout, &begin, report);
     return ERR_OK;
+}
+
+enum err fanout_run(const struct bench_options *options, struct report *report, bool *ret_lost, char *problem)
+{
+    static struct fanout fanout;
+    enum err err = fanout_open(&fanout, options, true);
+
+    if (!err)
+        err = measure(&fanout, report, ret_lost);
+    progress_end();
+    snprintf(problem, BENCH_PROBLEM_SIZE, "%s", fanout.problem);
+    fanout_close(&fanout);
+    return err;
 }

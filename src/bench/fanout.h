@@ -31,10 +31,26 @@ struct fanout {
     char problem[SOURCE_PROBLEM_SIZE];
 };
 
-/* Opens the crowd and joins the rooms. ERR_CONFIG, ERR_UNAVAILABLE, ...: `problem` says what to do. */
-enum err fanout_open(struct fanout *fanout, const struct bench_options *options) MUST_CHECK;
-/* Warm-up, measurement; appends what was found. `ret_lost`: something was lost, doubled or out of order. */
-enum err fanout_measure(struct fanout *fanout, struct report *report, bool *ret_lost) MUST_CHECK;
+/* Opens the crowd, joins the rooms and rests. `has_source`: events will be published. ERR_CONFIG,
+ * ERR_UNAVAILABLE, ...: `problem` says what to do. fanout_close in any case. */
+enum err fanout_open(struct fanout *fanout, const struct bench_options *options, bool has_source) MUST_CHECK;
 void fanout_close(struct fanout *fanout);
+
+/* The load that the options ask for, for so long. `phase`: for people who watch. */
+enum err fanout_load(struct fanout *fanout, double seconds, const char *phase) MUST_CHECK;
+/* options->burst events to room 0; one event to every room. */
+enum err fanout_publish_burst(struct fanout *fanout) MUST_CHECK;
+enum err fanout_publish_round(struct fanout *fanout) MUST_CHECK;
+/* Reads until everything published has come, or nothing has come for long. */
+void fanout_drain(struct fanout *fanout);
+
+/* Where the measurement began: whatever came before is warm-up and must have been drained. */
+struct fanout_begin {
+    uint64_t wall_ns, server_ns, user_ns, events, expected, deliveries;
+    uint64_t loops_ns[CROWD_LOOPS_MAX];
+};
+void fanout_begin(struct fanout *fanout, struct fanout_begin *begin);
+/* Appends the load and what was found since. True: something was lost, came twice or out of order. */
+bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct report *report);
 
 #endif

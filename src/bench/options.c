@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "marker.h"
+#include "scenario.h"
 
 enum kind { KIND_TEXT, KIND_COUNT, KIND_REAL, KIND_FLAG, KIND_CHOICE, KIND_PIDS, KIND_ANSWER };
 
@@ -27,6 +28,8 @@ static const struct row rows[] = {
      "whose protocol to speak; raw-ws: any server, by the templates below (default roomcast)"},
     {"--jwt-secret", "TEXT", KIND_TEXT, AT(target.jwt_secret), 0, 0,
      "auth.hmac_secret of the node: tokens are made with it"},
+    {"--jwt-key", "FILE", KIND_TEXT, AT(target.jwt_key), 0, 0,
+     "PEM private key instead: ES256 tokens, for a node with auth.public_key_file"},
     {"--hello", "TEMPLATE", KIND_TEXT, AT(target.hello), 0, 0, "raw-ws: first frame of every connection"},
     {"--subscribe", "TEMPLATE", KIND_TEXT, AT(target.subscribe), 0, 0,
      "raw-ws: frame that joins {room}; {id} counts"},
@@ -71,6 +74,10 @@ static const struct row rows[] = {
     {"--threads", "N", KIND_COUNT, AT(threads), 1, 16, "receiving threads of the generator (default 1)"},
     {"--opening", "N", KIND_COUNT, AT(opening), 1, 100000,
      "connections being opened at a time, per thread (default 64)"},
+    {"--rounds", "N", KIND_COUNT, AT(rounds), 1, 1000,
+     "connect: times that all connections are opened (default 1)"},
+    {"--busy", "N", KIND_COUNT, AT(busy), 0, 100000,
+     "idle: then send N events to every room, rest, and look at the memory again (default 0)"},
     {"--json", "FILE|-", KIND_TEXT, AT(json), 0, 0, "append the result as one line of JSON"},
     {"--svg", "FILE", KIND_TEXT, AT(svg), 0, 0, "draw the latency percentiles"},
 };
@@ -79,9 +86,11 @@ static const struct row rows[] = {
 static void print_help(FILE *output)
 {
     fputs("roomcast-bench: load for roomcast and for other WebSocket servers, measured at both ends\n\n"
-          "usage: roomcast-bench SCENARIO --url ws://host:port/path [options]\n\n"
-          "  fanout    events to rooms: deliveries/s, latency, server CPU per delivery\n\n",
+          "usage: roomcast-bench SCENARIO --url ws://host:port/path [options]\n\n",
           output);
+    for (size_t i = 0; i < scenario_count; i++)
+        fprintf(output, "  %-9s %s\n", scenarios[i].name, scenarios[i].help);
+    fputc('\n', output);
     for (size_t i = 0; i < ROW_COUNT; i++)
         fprintf(output, "  %s %s\n        %s\n", rows[i].flag, rows[i].argument ? rows[i].argument : "",
                 rows[i].help);
@@ -221,16 +230,19 @@ static bool parse_all(int argc, char **argv, struct bench_options *options, FILE
 /* What spans several options: NULL or what to change. */
 static const char *check(const struct bench_options *options)
 {
-    bool is_raw = options->target.kind == TARGET_RAW_WS;
+    bool is_raw = options->target.kind == TARGET_RAW_WS,
+         has_events = options->scenario->has_events || options->busy > 0;
     if (!options->target.url)
         return "--url is missing: where does the server listen?";
-    if (!is_raw && !options->target.jwt_secret)
+    if (!is_raw && !options->target.jwt_secret && !options->target.jwt_key)
         return "--jwt-secret is missing: the node's auth.hmac_secret, to make tokens with";
-    if (is_raw && (!options->target.subscribe || !options->target.publish || options->via != VIA_TARGET))
-        return "--target raw-ws needs --subscribe and --publish, and no --via: its events come in by "
-               "WebSocket";
-    if (!is_raw && options->via == VIA_TARGET)
-        return "--via target is for --target raw-ws: choose nats, redis or typing";
+    if (is_raw && options->scenario->is_roomcast_only)
+        return "this scenario resumes by roomcast's protocol: it is not for --target raw-ws";
+    if (is_raw && has_events && (!options->target.subscribe || !options->target.publish))
+        return "--target raw-ws needs --subscribe and --publish: the server's own words";
+    if (is_raw != (options->via == VIA_TARGET))
+        return is_raw ? "--target raw-ws takes its events by --publish: leave out --via"
+                      : "--via target is for --target raw-ws: choose nats, redis or typing";
     if (options->connections > 0 && options->connections < options->members)
         return "--connections is below --members: a connection would be in the same room twice";
     if (options->rooms * options->members > INT32_MAX)
@@ -258,6 +270,7 @@ enum options_verdict options_parse(int argc, char **argv, FILE *output, FILE *er
         .drain_s = 5,
         .threads = 1,
         .opening = 64,
+        .rounds = 1,
     };
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -273,7 +286,11 @@ enum options_verdict options_parse(int argc, char **argv, FILE *output, FILE *er
         fputs("roomcast-bench: which scenario? (roomcast-bench --help)\n", errors);
         return OPTIONS_WRONG;
     }
-    options.scenario = argv[0];
+    options.scenario = scenario_find(argv[0]);
+    if (!options.scenario) {
+        fprintf(errors, "roomcast-bench: %s is no scenario (roomcast-bench --help)\n", argv[0]);
+        return OPTIONS_WRONG;
+    }
     if (!parse_all(argc - 1, argv + 1, &options, errors))
         return OPTIONS_WRONG;
     if (options.target.kind == TARGET_RAW_WS && options.via == VIA_NATS)

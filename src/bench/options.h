@@ -12,8 +12,10 @@
 enum via { VIA_NATS, VIA_REDIS, VIA_TYPING, VIA_TARGET };
 enum until { UNTIL_ALL, UNTIL_ONE };
 
+struct scenario;
+
 struct bench_options {
-    const char *scenario;
+    const struct scenario *scenario;
     struct target_options target;
     enum via via;
     const char *nats_url, *nats_prefix, *stream_name, *redis_url, *redis_stream;
@@ -23,7 +25,7 @@ struct bench_options {
     uint64_t in_flight, burst, payload;
     enum until until;
     double duration_s, warmup_s, settle_s, drain_s;
-    uint64_t threads, opening;
+    uint64_t threads, opening, rounds, busy;
     const char *json, *svg;
 };
 

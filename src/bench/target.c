@@ -13,6 +13,7 @@
 
 #define TOKEN_LIFETIME_S 86400
 #define JOIN_FRAME_MAX   32768 /* bytes of one message to the node; its limit is 65536 */
+#define KEY_MAX          65536
 #define JOIN_CHATS_MAX   128
 
 static enum err resolve(struct target *target, char *port, char *problem)
@@ -56,13 +57,29 @@ enum err target_init(struct target *target, const struct target_options *options
     return resolve(target, port, problem);
 }
 
-static enum err mint(const struct target *target, const struct layout *layout, uint32_t index,
-                     char **ret_token)
+static enum err read_key(const char *path, struct buffer *key, char *problem)
+{
+    FILE *file = fopen(path, "re");
+    char bytes[4096];
+
+    if (!file) {
+        snprintf(problem, 256, "--jwt-key %s: cannot be read", path);
+        return ERR_CONFIG;
+    }
+    for (size_t got; (got = fread(bytes, 1, sizeof bytes, file)) > 0;)
+        buffer_append(key, bytes, got);
+    fclose(file);
+    return ERR_OK;
+}
+
+static enum err mint(const struct target *target, const struct layout *layout, struct slice key,
+                     uint32_t index, char **ret_token)
 {
     char user[64];
     snprintf(user, sizeof user, "bench-%08x-%u", layout->run, index);
     struct token_mint request = {
         .hmac_secret = slice_of(target->options.jwt_secret),
+        .private_key_pem = key,
         .user = user,
         .chats = "*",
         .user_claim = "sub",
@@ -73,17 +90,44 @@ static enum err mint(const struct target *target, const struct layout *layout, u
     return token_mint(&request, ret_token);
 }
 
-enum err target_append_request(const struct target *target, const struct layout *layout, uint32_t index,
-                               struct buffer *out)
+enum err target_make_tokens(struct target *target, const struct layout *layout, uint32_t count, char *problem)
 {
-    char *token = NULL;
+    struct buffer key;
+    enum err err = ERR_OK;
 
-    if (target->options.kind == TARGET_ROOMCAST && mint(target, layout, index, &token))
-        return ERR_CONFIG;
-    ws_append_request(out, slice_of(target->host), slice_of(target->path), token,
-                      target->options.subprotocol);
-    free(token);
-    return ERR_OK;
+    if (target->options.kind == TARGET_RAW_WS)
+        return ERR_OK;
+    target->tokens = calloc(count, sizeof *target->tokens);
+    if (!target->tokens)
+        return ERR_NO_MEMORY;
+    target->tokens_count = count;
+    buffer_init(&key, KEY_MAX);
+    if (target->options.jwt_key)
+        err = read_key(target->options.jwt_key, &key, problem);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        err = mint(target, layout, buffer_slice(&key), i, &target->tokens[i]);
+        if (err)
+            snprintf(problem, 256,
+                     "no token can be made: --jwt-secret has fewer than 32 bytes, or --jwt-key is no P-256 "
+                     "private key");
+    }
+    buffer_fini(&key);
+    return err;
+}
+
+void target_fini(struct target *target)
+{
+    for (uint32_t i = 0; i < target->tokens_count; i++)
+        free(target->tokens[i]);
+    free(target->tokens);
+    target->tokens = NULL;
+    target->tokens_count = 0;
+}
+
+void target_append_request(const struct target *target, uint32_t index, struct buffer *out)
+{
+    ws_append_request(out, slice_of(target->host), slice_of(target->path),
+                      target->tokens ? target->tokens[index] : NULL, target->options.subprotocol);
 }
 
 static void append_template(const struct target *target, const char *template,
@@ -185,6 +229,8 @@ enum target_reply target_read_reply(const struct target *target, struct slice te
 {
     if (target->options.kind == TARGET_RAW_WS)
         return TARGET_REPLY_NONE;
+    if (begins_with(text, "{\"type\":\"connected\""))
+        return TARGET_REPLY_CONNECTED;
     if (begins_with(text, "{\"type\":\"ack\",\"action\":\"subscribed\""))
         return TARGET_REPLY_JOINED;
     if (begins_with(text, "{\"type\":\"error\"") || begins_with(text, "{\"type\":\"disconnect\""))

@@ -1,0 +1,21 @@
+#include "scenario.h"
+
+#include <string.h>
+
+const struct scenario scenarios[] = {
+    {"fanout", "events to rooms: deliveries/s, latency, server CPU per delivery", true, false, fanout_run},
+    {"burst", "--burst events to one room at once, again when all have arrived: how long until the last has",
+     true, false, burst_run},
+    {"idle", "hold connections: memory of each, CPU; with --busy also after traffic", false, false, idle_run},
+    {"connect", "open connections, --opening at a time: handshakes/s, server CPU of each", false, false,
+     connect_run},
+};
+const size_t scenario_count = sizeof scenarios / sizeof scenarios[0];
+
+const struct scenario *scenario_find(const char *name)
+{
+    for (size_t i = 0; i < scenario_count; i++)
+        if (strcmp(scenarios[i].name, name) == 0)
+            return &scenarios[i];
+    return NULL;
+}
