@@ -30,6 +30,12 @@ static int publish_report(const struct bench_options *options, const struct repo
         fprintf(stderr, "roomcast-bench: --json %s: cannot be written\n", options->json);
         return 2;
     }
+    char title[128];
+    snprintf(title, sizeof title, "roomcast-bench %s, %s", options->scenario->name, options->target.url);
+    if (options->svg && report_draw(report, title, options->svg)) {
+        fprintf(stderr, "roomcast-bench: --svg %s: cannot be written\n", options->svg);
+        return 2;
+    }
     return 0;
 }
 
@@ -56,5 +62,7 @@ int bench_run(int argc, char **argv)
         fprintf(stderr, "roomcast-bench: %s\n", problem);
         return 2;
     }
-    return publish_report(&options, &report) ? 2 : lost;
+    int written = publish_report(&options, &report);
+    report_fini(&report);
+    return written ? written : lost;
 }

@@ -32,7 +32,7 @@ enum err burst_run(const struct bench_options *options, struct report *report, b
         err = fanout_publish_burst(&fanout);
     if (!err) {
         fanout_drain(&fanout);
-        fanout_begin(&fanout, &begin);
+        fanout_begin(&fanout, CROWD_MEASURED, &begin);
         err = run(&fanout, &completed);
     }
     progress_end();

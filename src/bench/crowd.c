@@ -27,6 +27,7 @@ static enum err init_loop(struct crowd *crowd, uint32_t index)
 {
     struct crowd_loop *loop = &crowd->loops[index];
     uint64_t members = crowd->count - crowd->options.publishers;
+    bool has_stats = true;
 
     loop->crowd = crowd;
     loop->index = index;
@@ -38,11 +39,12 @@ static enum err init_loop(struct crowd *crowd, uint32_t index)
     loop->buffer = malloc(BUFFER_BYTES);
     loop->opened = calloc(1, sizeof *loop->opened);
     loop->upgraded = calloc(1, sizeof *loop->upgraded);
-    for (int phase = 0; phase < CROWD_PHASES; phase++)
+    for (int phase = 0; phase < CROWD_PHASES; phase++) {
         loop->stats[phase] = calloc(1, sizeof *loop->stats[phase]);
+        has_stats = has_stats && loop->stats[phase];
+    }
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!loop->buffer || !loop->opened || !loop->upgraded || !loop->stats[CROWD_WARMUP] ||
-        !loop->stats[CROWD_MEASURED])
+    if (!loop->buffer || !loop->opened || !loop->upgraded || !has_stats)
         return ERR_NO_MEMORY;
     return loop->epoll < 0 ? ERR_IO : ERR_OK;
 }
@@ -78,6 +80,8 @@ static void turn(struct crowd_loop *loop, uint64_t wait_ns)
     int count = epoll_pwait2(loop->epoll, events, TURN_EVENTS, &wait, NULL);
     for (int i = 0; i < count; i++)
         client_handle(loop, events[i].data.u32, events[i].events, BUFFER_BYTES);
+    if (loop->crowd->options.on_turn)
+        loop->crowd->options.on_turn(loop, crowd_now_ns());
     atomic_store_explicit(&loop->cpu_ns, proc_thread_cpu_ns(), memory_order_relaxed);
 }
 

@@ -38,13 +38,13 @@ struct crowd_client {
     uint32_t replies_missing;
     uint32_t carry_len; /* bytes of `carry` */
     uint8_t state;      /* enum client_state */
-    bool is_stalled;    /* reads nothing: the slow one */
     char *carry;        /* owned: the beginning of a frame whose rest has not come */
     uint64_t opened_ns; /* when connect was called */
 };
 
-/* Warm-up and measurement, so that nothing has to be reset under a running thread. */
-enum crowd_phase { CROWD_WARMUP, CROWD_MEASURED, CROWD_PHASES };
+/* Warm-up, what the measurement is compared with, and the measurement, so that nothing has to be reset under
+ * a running thread. */
+enum crowd_phase { CROWD_WARMUP, CROWD_COMPARED, CROWD_MEASURED, CROWD_PHASES };
 struct crowd_stats {
     struct histogram latency; /* publication to receipt */
     uint64_t late, duplicates, strays;
@@ -81,7 +81,10 @@ struct crowd_options {
     bool publishers_join; /* publisher i joins room i % rooms, too */
     bool
         only_connect; /* nobody joins anything: READY is to be let in, which roomcast says with `connected` */
-    uint32_t opening; /* at most so many at a time, of each loop */
+    bool stalls;      /* who is READY reads no more, from a socket that holds little */
+    struct place *places; /* borrowed, may be NULL: where each membership resumes from when it joins */
+    void (*on_turn)(struct crowd_loop *loop, uint64_t now_ns); /* may be NULL; after each turn */
+    uint32_t opening;                                          /* at most so many at a time, of each loop */
     crowd_on_text on_text;
     void *context; /* for on_text: loop->crowd->options.context */
 };

@@ -14,7 +14,8 @@
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
-#define SEND_WAIT_MS 1000
+#define SEND_WAIT_MS  1000
+#define STALLED_BYTES 4096 /* that the kernel holds for one who does not read */
 
 void client_close(struct crowd_loop *loop, uint32_t index)
 {
@@ -50,6 +51,8 @@ static void fail_errno(struct crowd_loop *loop, uint32_t index, const char *what
 
 static void become_ready(struct crowd_loop *loop, struct crowd_client *client)
 {
+    if (loop->crowd->options.stalls)
+        epoll_ctl(loop->epoll, EPOLL_CTL_DEL, client->fd, NULL);
     client->state = CLIENT_READY;
     loop->opening--;
     histogram_record(loop->opened, crowd_now_ns() - client->opened_ns);
@@ -88,6 +91,8 @@ void client_open(struct crowd_loop *loop, uint32_t index)
         return;
     }
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (crowd->options.stalls)
+        setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &(int){STALLED_BYTES}, sizeof(int));
     bind_source(crowd, client->fd, index);
     if ((connect(client->fd, (const struct sockaddr *)address, sizeof *address) && errno != EINPROGRESS) ||
         epoll_ctl(loop->epoll, EPOLL_CTL_ADD, client->fd, &event))
@@ -137,8 +142,9 @@ static bool join(struct crowd_loop *loop, uint32_t index)
     if (options->only_connect)
         client->replies_missing = options->target->options.kind == TARGET_ROOMCAST;
     else if (index >= options->publishers)
-        client->replies_missing = target_append_join(options->target, options->layout,
-                                                     crowd_connection(loop->crowd, index), &loop->output);
+        client->replies_missing =
+            target_append_join(options->target, options->layout, crowd_connection(loop->crowd, index),
+                               options->places, &loop->output);
     else if (options->publishers_join)
         client->replies_missing = target_append_join_room(options->target, options->layout,
                                                           index % options->layout->rooms, 1, &loop->output);

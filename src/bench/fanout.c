@@ -46,11 +46,11 @@ static bool read_typing(struct fanout *fanout, struct crowd_loop *loop, uint32_t
                         struct marker *ret_event)
 {
     static const char head[] = "{\"type\":\"chat.typing\",\"chat_id\":\"", user[] = "\",\"user_id\":\"bench-";
-    const size_t room_at = sizeof head - 1 + UUID_TEXT_LEN - 12, user_at = sizeof head - 1 + UUID_TEXT_LEN;
+    const size_t room_at = sizeof head - 1, user_at = sizeof head - 1 + UUID_TEXT_LEN;
 
     if (text.len < user_at + sizeof user + 10 || memcmp(text.data, head, sizeof head - 1) != 0)
         return false;
-    uint32_t room = (uint32_t)strtoul(text.data + room_at, NULL, 16);
+    uint32_t room = layout_room_of(text.data + room_at);
     uint32_t publisher = (uint32_t)strtoul(text.data + user_at + sizeof user - 1 + 9, NULL, 10);
     uint32_t membership = layout_membership(&fanout->layout, crowd_connection(loop->crowd, client), room);
     if (membership == LAYOUT_NONE)
@@ -74,6 +74,8 @@ static void on_text(struct crowd_loop *loop, uint32_t client, struct slice text,
         crowd_stats(loop)->publisher_frames++;
         return;
     }
+    if (fanout->observe)
+        fanout->observe(fanout, loop, client, text);
     uint32_t connection = crowd_connection(loop->crowd, client);
     if (fanout->options->via == VIA_TYPING) {
         if (read_typing(fanout, loop, client, text, &event))
@@ -235,7 +237,6 @@ static enum err allocate(struct fanout *fanout)
 
 enum err fanout_open(struct fanout *fanout, const struct bench_options *options, bool has_source)
 {
-    memset(fanout, 0, sizeof *fanout);
     fanout->options = options;
     fanout->layout = (struct layout){(uint32_t)options->rooms, (uint32_t)options->members,
                                      (uint32_t)options->connections, 0};
@@ -250,6 +251,8 @@ enum err fanout_open(struct fanout *fanout, const struct bench_options *options,
         .publishers_join = options->via == VIA_TYPING,
         .loops = (uint32_t)options->threads,
         .opening = (uint32_t)options->opening,
+        .places = fanout->places,
+        .on_turn = fanout->on_turn,
         .on_text = on_text,
         .context = fanout,
     };
@@ -280,6 +283,7 @@ void fanout_close(struct fanout *fanout)
     free(fanout->typing);
     free(fanout->slots);
     free(fanout->lag);
+    free(fanout->places);
 }
 
 /* --- measuring --- */
@@ -344,7 +348,8 @@ bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct rep
     report_real(report, "deliveries_per_s", (double)deliveries * 1e9 / wall_ns);
     report_real(report, "frame_bytes", per((double)stats.bytes, served));
     report_latency(report, "latency", &stats.latency);
-    report_real(report, "server_us_per_delivery", per((double)server_ns / 1e3, served));
+    if (!fanout->is_server_shared)
+        report_real(report, "server_us_per_delivery", per((double)server_ns / 1e3, served));
     report_real(report, "server_cpu", (double)server_ns / wall_ns);
     report_count(report, "server_rss_bytes", memory.rss);
     report_count(report, "server_pss_bytes", memory.pss);
@@ -353,13 +358,14 @@ bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct rep
     report_real(report, "generator_cpu", generator);
     report_real(report, "generator_user_us_per_delivery", per((double)user_ns / 1e3, served));
     report_flag(report, "generator_saturated", generator > 0.9 || lag_p99 > 10000000);
-    return deliveries != expected || stats.duplicates || stats.late || stats.strays || crowd_failed(crowd);
+    bool has_lost_connections = crowd_failed(crowd) > 0 && !fanout->places; /* who resumes may lose them */
+    return deliveries != expected || stats.duplicates || stats.late || stats.strays || has_lost_connections;
 }
 
-void fanout_begin(struct fanout *fanout, struct fanout_begin *begin)
+void fanout_begin(struct fanout *fanout, enum crowd_phase phase, struct fanout_begin *begin)
 {
     histogram_clear(fanout->lag);
-    atomic_store(&fanout->crowd.phase, CROWD_MEASURED);
+    atomic_store(&fanout->crowd.phase, phase);
     begin->events = fanout->events;
     begin->expected = fanout->expected;
     begin->deliveries = crowd_deliveries(&fanout->crowd);
@@ -378,7 +384,7 @@ static enum err measure(struct fanout *fanout, struct report *report, bool *ret_
     if (err)
         return err;
     fanout_drain(fanout);
-    fanout_begin(fanout, &begin);
+    fanout_begin(fanout, CROWD_MEASURED, &begin);
     err = fanout_load(fanout, fanout->options->duration_s, "measuring");
     if (err)
         return err;

@@ -28,11 +28,19 @@ struct fanout {
     struct histogram *lag;     /* owned; how late the schedule was kept, ns */
     uint64_t events, expected; /* published; deliveries that follow from them */
     uint64_t ticks;
+    /* A scenario's own, set before fanout_open; may be NULL. `observe` sees every text first, on its loop's
+     * thread. */
+    void (*observe)(struct fanout *fanout, struct crowd_loop *loop, uint32_t client, struct slice text);
+    void (*on_turn)(struct crowd_loop *loop, uint64_t now_ns);
+    struct place *places; /* borrowed by the crowd: owned here */
+    void *context;
+    bool is_server_shared; /* it serves others besides: its CPU is not that of our deliveries */
     char problem[SOURCE_PROBLEM_SIZE];
 };
 
-/* Opens the crowd, joins the rooms and rests. `has_source`: events will be published. ERR_CONFIG,
- * ERR_UNAVAILABLE, ...: `problem` says what to do. fanout_close in any case. */
+/* Opens the crowd, joins the rooms and rests. What is not a scenario's own in `fanout` is zero before.
+ * `has_source`: events will be published. ERR_CONFIG, ERR_UNAVAILABLE, ...: `problem` says what to do.
+ * fanout_close in any case. */
 enum err fanout_open(struct fanout *fanout, const struct bench_options *options, bool has_source) MUST_CHECK;
 void fanout_close(struct fanout *fanout);
 
@@ -49,7 +57,7 @@ struct fanout_begin {
     uint64_t wall_ns, server_ns, user_ns, events, expected, deliveries;
     uint64_t loops_ns[CROWD_LOOPS_MAX];
 };
-void fanout_begin(struct fanout *fanout, struct fanout_begin *begin);
+void fanout_begin(struct fanout *fanout, enum crowd_phase phase, struct fanout_begin *begin);
 /* Appends the load and what was found since. True: something was lost, came twice or out of order. */
 bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct report *report);
 

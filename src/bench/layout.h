@@ -7,8 +7,16 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <roomcast/base/uuid.h>
+
+/* Where a member is in its room's history, as the server has told it. */
+struct place {
+    char epoch[16]; /* "": it knows none */
+    uint64_t seq;
+};
 
 #define LAYOUT_NONE UINT32_MAX
 
@@ -28,6 +36,15 @@ static inline uint32_t layout_membership(const struct layout *layout, uint32_t c
     uint32_t base = room * layout->members, first = base % layout->connections;
     uint32_t offset = connection >= first ? connection - first : connection + layout->connections - first;
     return room < layout->rooms && offset < layout->members ? base + offset : LAYOUT_NONE;
+}
+
+/* The room of a name that layout_room_name made; `name` has UUID_TEXT_LEN bytes. */
+static inline uint32_t layout_room_of(const char *name)
+{
+    char digits[13];
+    memcpy(digits, name + UUID_TEXT_LEN - 12, 12);
+    digits[12] = '\0';
+    return (uint32_t)strtoul(digits, NULL, 16);
 }
 
 /* A UUID, in lower case: servers that want no UUID take it as any other name. `text` has UUID_TEXT_SIZE

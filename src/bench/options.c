@@ -78,6 +78,18 @@ static const struct row rows[] = {
      "connect: times that all connections are opened (default 1)"},
     {"--busy", "N", KIND_COUNT, AT(busy), 0, 100000,
      "idle: then send N events to every room, rest, and look at the memory again (default 0)"},
+    {"--stalled", "N", KIND_COUNT, AT(stalled), 0, 10000,
+     "slow: members of the first room that read nothing (default 1)"},
+    {"--hot", "N", KIND_COUNT, AT(hot), 0, 1000000,
+     "slow: members of another room, which is loaded without pause (default 0)"},
+    {"--hot-in-flight", "N", KIND_COUNT, AT(hot_in_flight), 1, 1024,
+     "slow: publishers of that room (default 4)"},
+    {"--period", "S", KIND_REAL, AT(period_s), 0.1, 86400,
+     "jitter: each connection lives about so long (default 15)"},
+    {"--offline", "S", KIND_REAL, AT(offline_s), 0, 3600, "jitter: and is away for so long (default 2)"},
+    {"--command", "TEXT", KIND_TEXT, AT(command), 0, 0,
+     "avalanche: shell command that ends the connections, as one that restarts the node (default: they are "
+     "cut here)"},
     {"--json", "FILE|-", KIND_TEXT, AT(json), 0, 0, "append the result as one line of JSON"},
     {"--svg", "FILE", KIND_TEXT, AT(svg), 0, 0, "draw the latency percentiles"},
 };
@@ -271,6 +283,10 @@ enum options_verdict options_parse(int argc, char **argv, FILE *output, FILE *er
         .threads = 1,
         .opening = 64,
         .rounds = 1,
+        .stalled = 1,
+        .hot_in_flight = 4,
+        .period_s = 15,
+        .offline_s = 2,
     };
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

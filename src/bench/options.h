@@ -25,7 +25,9 @@ struct bench_options {
     uint64_t in_flight, burst, payload;
     enum until until;
     double duration_s, warmup_s, settle_s, drain_s;
-    uint64_t threads, opening, rounds, busy;
+    uint64_t threads, opening, rounds, busy, stalled, hot, hot_in_flight;
+    double period_s, offline_s;
+    const char *command;
     const char *json, *svg;
 };
 

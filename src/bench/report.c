@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <roomcast/base/buffer.h>
@@ -43,6 +44,17 @@ void report_flag(struct report *report, const char *name, bool value)
     row->count = value;
 }
 
+static void keep_curve(struct report *report, const char *name, const struct histogram *latency)
+{
+    struct histogram *copy = report->curves_count < SVG_CURVES_MAX ? malloc(sizeof *copy) : NULL;
+
+    if (!copy)
+        return;
+    *copy = *latency;
+    report->curves[report->curves_count].name = name;
+    report->curves[report->curves_count++].latency = copy;
+}
+
 void report_latency(struct report *report, const char *name, const struct histogram *latency)
 {
     static const struct {
@@ -57,6 +69,7 @@ void report_latency(struct report *report, const char *name, const struct histog
     }
     snprintf(full, sizeof full, "%s_max_us", name);
     report_real(report, full, (double)latency->max / 1000);
+    keep_curve(report, name, latency);
 }
 
 void report_print_table(const struct report *report, FILE *output)
@@ -129,4 +142,24 @@ enum err report_append_json(const struct report *report, const char *path)
         return ERR_IO;
     report_print_json(report, file);
     return fclose(file) ? ERR_IO : ERR_OK;
+}
+
+enum err report_draw(const struct report *report, const char *title, const char *path)
+{
+    struct svg_curve curves[SVG_CURVES_MAX];
+    FILE *file = fopen(path, "we");
+
+    if (!file)
+        return ERR_IO;
+    for (size_t i = 0; i < report->curves_count; i++)
+        curves[i] = (struct svg_curve){report->curves[i].name, report->curves[i].latency};
+    svg_draw(title, curves, report->curves_count, file);
+    return fclose(file) ? ERR_IO : ERR_OK;
+}
+
+void report_fini(struct report *report)
+{
+    for (size_t i = 0; i < report->curves_count; i++)
+        free(report->curves[i].latency);
+    report->curves_count = 0;
 }

@@ -9,6 +9,12 @@ const struct scenario scenarios[] = {
     {"idle", "hold connections: memory of each, CPU; with --busy also after traffic", false, false, idle_run},
     {"connect", "open connections, --opening at a time: handshakes/s, server CPU of each", false, false,
      connect_run},
+    {"slow", "fanout beside readers that have stopped (--stalled) or a hot room (--hot), and without them",
+     true, false, slow_run},
+    {"jitter", "every connection is cut again and again and resumes: what is delivered all the same", true,
+     true, jitter_run},
+    {"avalanche", "all connections are lost at once and come back: how fast, and with everything", true, true,
+     avalanche_run},
 };
 const size_t scenario_count = sizeof scenarios / sizeof scenarios[0];
 

@@ -1,6 +1,7 @@
 #include "target.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,7 +173,8 @@ uint32_t target_append_join_room(const struct target *target, const struct layou
 }
 
 /* One message for all rooms of the connection, from membership `from` on. Returns how many it names. */
-static uint32_t append_batch(const struct layout *layout, uint32_t from, struct buffer *out)
+static uint32_t append_batch(const struct layout *layout, uint32_t from, const struct place *places,
+                             struct buffer *out)
 {
     struct buffer text;
     uint32_t count = 0;
@@ -183,7 +185,11 @@ static uint32_t append_batch(const struct layout *layout, uint32_t from, struct 
          m += layout->connections) {
         char name[UUID_TEXT_SIZE];
         layout_room_name(layout, m / layout->members, name);
-        buffer_appendf(&text, "%s{\"chat_id\":\"%s\"}", count ? "," : "", name);
+        buffer_appendf(&text, "%s{\"chat_id\":\"%s\"", count ? "," : "", name);
+        if (places && places[m].epoch[0] != '\0')
+            buffer_appendf(&text, ",\"since\":{\"epoch\":\"%s\",\"seq\":%" PRIu64 "}", places[m].epoch,
+                           places[m].seq);
+        buffer_append_char(&text, '}');
         count++;
     }
     buffer_append_text(&text, "]}");
@@ -193,7 +199,7 @@ static uint32_t append_batch(const struct layout *layout, uint32_t from, struct 
 }
 
 uint32_t target_append_join(const struct target *target, const struct layout *layout, uint32_t connection,
-                            struct buffer *out)
+                            const struct place *places, struct buffer *out)
 {
     uint32_t replies = 0, all = layout_memberships(layout);
 
@@ -205,7 +211,7 @@ uint32_t target_append_join(const struct target *target, const struct layout *la
         return 0;
     }
     for (uint32_t m = connection; m < all; m += JOIN_CHATS_MAX * layout->connections)
-        replies += append_batch(layout, m, out);
+        replies += append_batch(layout, m, places, out);
     return replies;
 }
 

@@ -50,9 +50,9 @@ void target_fini(struct target *target);
 /* The upgrade request of user `index`. */
 void target_append_request(const struct target *target, uint32_t index, struct buffer *out);
 /* The frames with which connection `connection` greets and joins its rooms; returns how many replies it has
- * to wait for. */
+ * to wait for. `places`: of all memberships, to resume from; NULL: from now on. */
 uint32_t target_append_join(const struct target *target, const struct layout *layout, uint32_t connection,
-                            struct buffer *out);
+                            const struct place *places, struct buffer *out);
 /* The same for one room only; `id`: a number of its own. */
 uint32_t target_append_join_room(const struct target *target, const struct layout *layout, uint32_t room,
                                  uint32_t id, struct buffer *out);

@@ -259,6 +259,8 @@ int limit_serve(int argc, char **argv)
         fprintf(stderr, "usage: %s --listen PORT [--coalesce]\n", argv[0]);
         return 2;
     }
+    puts("ready");
+    fflush(stdout);
     for (;;) {
         int count = epoll_wait(epoll_fd, events, EVENTS, -1);
         for (int i = 0; i < count; i++) {

@@ -48,7 +48,7 @@ FOREIGN = {
 
 # The C library and POSIX.
 SYSTEM = re.compile(
-    r"^(assert|ctype|dirent|errno|fcntl|inttypes|limits|locale|math|netdb|poll|pthread|sched|semaphore|signal|stdarg|stdatomic|stdbool"
+    r"^(assert|ctype|dirent|errno|fcntl|inttypes|limits|locale|math|netdb|poll|pthread|sched|semaphore|signal|spawn|stdarg|stdatomic|stdbool"
     r"|stddef|stdint|stdio|stdlib|string|strings|time|unistd|dlfcn|malloc"
     r"|sys/[a-z]+|netinet/[a-z]+|arpa/inet|linux/[a-z]+)\.h$"
 )
