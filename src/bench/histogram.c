@@ -31,6 +31,8 @@ uint64_t histogram_percentile(const struct histogram *histogram, double share)
     if (histogram->count == 0)
         return 0;
     uint64_t rank = (uint64_t)ceil(share * (double)histogram->count), seen = 0;
+    if (rank >= histogram->count)
+        return histogram->max;
     if (rank == 0)
         rank = 1;
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
