@@ -255,7 +255,7 @@ static const char *check(const struct bench_options *options)
     if (is_raw != (options->via == VIA_TARGET))
         return is_raw ? "--target raw-ws takes its events by --publish: leave out --via"
                       : "--via target is for --target raw-ws: choose nats, redis or typing";
-    if (options->connections > 0 && options->connections < options->members)
+    if (options->scenario->has_rooms && options->connections > 0 && options->connections < options->members)
         return "--connections is below --members: a connection would be in the same room twice";
     if (options->rooms * options->members > INT32_MAX)
         return "--rooms x --members is too much";

@@ -3,18 +3,20 @@
 #include <string.h>
 
 const struct scenario scenarios[] = {
-    {"fanout", "events to rooms: deliveries/s, latency, server CPU per delivery", true, false, fanout_run},
+    {"fanout", "events to rooms: deliveries/s, latency, server CPU per delivery", true, true, false,
+     fanout_run},
     {"burst", "--burst events to one room at once, again when all have arrived: how long until the last has",
-     true, false, burst_run},
-    {"idle", "hold connections: memory of each, CPU; with --busy also after traffic", false, false, idle_run},
+     true, true, false, burst_run},
+    {"idle", "hold connections: memory of each, CPU; with --busy also after traffic", true, false, false,
+     idle_run},
     {"connect", "open connections, --opening at a time: handshakes/s, server CPU of each", false, false,
-     connect_run},
+     false, connect_run},
     {"slow", "fanout beside readers that have stopped (--stalled) or a hot room (--hot), and without them",
-     true, false, slow_run},
+     true, true, false, slow_run},
     {"jitter", "every connection is cut again and again and resumes: what is delivered all the same", true,
-     true, jitter_run},
+     true, true, jitter_run},
     {"avalanche", "all connections are lost at once and come back: how fast, and with everything", true, true,
-     avalanche_run},
+     true, avalanche_run},
 };
 const size_t scenario_count = sizeof scenarios / sizeof scenarios[0];
 

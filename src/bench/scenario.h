@@ -10,6 +10,7 @@
 
 struct scenario {
     const char *name, *help;
+    bool has_rooms;        /* connections join something */
     bool has_events;       /* something is published */
     bool is_roomcast_only; /* it needs positions and resume */
     /* Appends what was found. `ret_lost`: something was lost, came twice or out of order. On an error
