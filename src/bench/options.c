@@ -257,6 +257,9 @@ static const char *check(const struct bench_options *options)
                       : "--via target is for --target raw-ws: choose nats, redis or typing";
     if (options->scenario->has_rooms && options->connections > 0 && options->connections < options->members)
         return "--connections is below --members: a connection would be in the same room twice";
+    if (is_raw && options->in_flight > 64)
+        return "--in-flight beyond 64 is not for --target raw-ws: a repetition could not be told from a late "
+               "event";
     if (options->rooms * options->members > INT32_MAX)
         return "--rooms x --members is too much";
     return NULL;

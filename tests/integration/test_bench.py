@@ -136,6 +136,12 @@ def test_the_limit_programs_deliver_everything_too(limit_server, executable, fla
     assert found["frame_bytes"] == pytest.approx(204, abs=1)
 
 
+def test_publishers_of_a_limit_program_have_no_order_among_each_other(limit_server):
+    found = Bench(limit_server("limit_send")).run("fanout", members=200, in_flight=16, **QUICK)
+    assert found["deliveries"] == found["expected"] > 0
+    assert (found["lost"], found["duplicates"]) == (0, 0)
+
+
 def test_a_run_can_be_drawn_and_appended_to_a_file(bench, tmp_path):
     plot, lines = tmp_path / "plot.svg", tmp_path / "lines"
     for _ in range(2):
