@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <jwt.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <roomcast/base/buffer.h>
@@ -69,19 +70,21 @@ static enum err write_claims(struct buffer *out, const struct token_mint *mint)
     return buffer_text(out) ? ERR_OK : ERR_TOO_BIG;
 }
 
-static enum err sign(const char *claims, struct slice secret, char **ret_token)
+static enum err sign(const char *claims, const struct token_mint *mint, char **ret_token)
 {
+    bool is_ecdsa = mint->private_key_pem.len > 0;
+    struct slice key = is_ecdsa ? mint->private_key_pem : mint->hmac_secret;
     jwt_t *jwt;
     char *token = NULL;
 
     if (jwt_new(&jwt))
         return ERR_NO_MEMORY;
-    if (!jwt_add_grants_json(jwt, claims) &&
-        !jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)secret.data, (int)secret.len))
+    if (!jwt_add_grants_json(jwt, claims) && !jwt_set_alg(jwt, is_ecdsa ? JWT_ALG_ES256 : JWT_ALG_HS256,
+                                                          (const unsigned char *)key.data, (int)key.len))
         token = jwt_encode_str(jwt);
     jwt_free(jwt);
-    if (!token)
-        return ERR_NO_MEMORY;
+    if (!token) /* libjwt does not say which: a key that it cannot use is by far the likelier */
+        return is_ecdsa ? ERR_CONFIG : ERR_NO_MEMORY;
     *ret_token = token;
     return ERR_OK;
 }
@@ -90,12 +93,14 @@ enum err token_mint(const struct token_mint *mint, char **ret_token)
 {
     struct buffer claims;
 
-    if (mint->hmac_secret.len < TOKEN_SECRET_MIN || mint->hmac_secret.len > INT_MAX)
+    if (mint->private_key_pem.len > INT_MAX || mint->hmac_secret.len > INT_MAX)
+        return ERR_CONFIG;
+    if (mint->private_key_pem.len == 0 && mint->hmac_secret.len < TOKEN_SECRET_MIN)
         return ERR_CONFIG;
     buffer_init(&claims, TOKEN_MAX_BYTES / 2); /* base64 and the rest of the token fit into the limit */
     enum err err = write_claims(&claims, mint);
     if (!err)
-        err = sign(buffer_text(&claims), mint->hmac_secret, ret_token);
+        err = sign(buffer_text(&claims), mint, ret_token);
     buffer_fini(&claims);
     return err;
 }

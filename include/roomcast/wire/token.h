@@ -60,14 +60,16 @@ bool token_verifier_has_slow_key(const struct token_verifier *verifier);
 void token_claims_release(struct token_claims *claims);
 bool token_claims_allow(const struct token_claims *claims, const struct uuid *chat);
 
-/* For development and tests: an HS256 token. `chats` is a comma-separated list of UUIDs or "*". */
+/* For development, tests and load: an HS256 token, or an ES256 one when there is a private key. `chats` is a
+ * comma-separated list of UUIDs or "*". */
 struct token_mint {
     struct slice hmac_secret;
+    struct slice private_key_pem; /* of ES256; empty: HS256 */
     const char *user, *chats, *issuer, *audience; /* all but user: NULL leaves them out */
     const char *user_claim, *chats_claim;
     uint64_t issued_at, lifetime_s; /* Unix seconds, seconds */
 };
-/* The caller frees. ERR_CONFIG: the secret is too short; ERR_RANGE: no user id; ERR_SYNTAX: a chat is no
+/* The caller frees. ERR_CONFIG: the secret is too short, or the key is no P-256 private key; ERR_RANGE: no user id; ERR_SYNTAX: a chat is no
  * UUID; ERR_TOO_BIG; ERR_NO_MEMORY. */
 enum err token_mint(const struct token_mint *mint, char **ret_token) MUST_CHECK;
 

@@ -1,5 +1,8 @@
 #include "token_test.h"
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
 static struct token_mint sample(void)
 {
     return (struct token_mint){
@@ -89,11 +92,49 @@ static void what_would_not_verify_is_not_minted(void **state)
     assert_null(token);
 }
 
+static char *pem_of(EVP_PKEY *key, bool is_private)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL, *data;
+
+    assert_int_equal(is_private ? PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)
+                                : PEM_write_bio_PUBKEY(bio, key),
+                     1);
+    long len = BIO_get_mem_data(bio, &data);
+    text = strndup(data, (size_t)len);
+    BIO_free(bio);
+    return text;
+}
+
+static void with_a_private_key_it_is_an_es256_token(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    char *private = pem_of(key, true), *public = pem_of(key, false), *token;
+    struct token_mint mint = sample();
+    struct token_options options = pem_options(public);
+    struct token_claims claims;
+
+    mint.private_key_pem = slice_of(private);
+    mint.hmac_secret = (struct slice){0};
+    struct token_verifier *verifier = new_verifier(&options);
+    assert_int_equal(token_mint(&mint, &token), ERR_OK);
+    assert_int_equal(verify_at(verifier, token, NOW, &claims), ERR_OK);
+    token_claims_release(&claims);
+    mint.private_key_pem = slice_of(public);
+    assert_int_equal(token_mint(&mint, &token), ERR_CONFIG);
+    token_verifier_free(&verifier);
+    EVP_PKEY_free(key);
+    free(private);
+    free(public);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_minted_token_verifies_and_says_what_was_asked),
         cmocka_unit_test(everything_but_the_user_may_be_left_out),
+        cmocka_unit_test(with_a_private_key_it_is_an_es256_token),
         cmocka_unit_test(what_would_not_verify_is_not_minted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,72 @@
+/* The same load twice: alone, and beside readers that have stopped or a room that is loaded without pause. */
+#include "disturber.h"
+#include "fanout.h"
+#include "progress.h"
+#include "scenario.h"
+
+static double ratio(uint64_t with, uint64_t without)
+{
+    return without > 0 ? (double)with / (double)without : 0;
+}
+
+static enum err measure_phase(struct fanout *fanout, enum crowd_phase phase, struct fanout_begin *begin)
+{
+    enum err err = fanout_load(fanout, fanout->options->warmup_s, "warm-up");
+
+    if (err)
+        return err;
+    fanout_drain(fanout);
+    fanout_begin(fanout, phase, begin);
+    err = fanout_load(fanout, fanout->options->duration_s, phase == CROWD_COMPARED ? "alone" : "disturbed");
+    if (err)
+        return err;
+    fanout_drain(fanout);
+    atomic_store(&fanout->crowd.phase, CROWD_WARMUP);
+    return ERR_OK;
+}
+
+static void report_comparison(const struct fanout *fanout, struct report *report)
+{
+    static struct crowd_stats alone, disturbed;
+
+    crowd_merge(&fanout->crowd, CROWD_COMPARED, &alone);
+    crowd_merge(&fanout->crowd, CROWD_MEASURED, &disturbed);
+    report_count(report, "stalled", fanout->options->stalled);
+    report_count(report, "hot_members", fanout->options->hot);
+    report_latency(report, "alone_latency", &alone.latency);
+    report_real(
+        report, "p50_ratio",
+        ratio(histogram_percentile(&disturbed.latency, 0.5), histogram_percentile(&alone.latency, 0.5)));
+    report_real(
+        report, "p99_ratio",
+        ratio(histogram_percentile(&disturbed.latency, 0.99), histogram_percentile(&alone.latency, 0.99)));
+}
+
+enum err slow_run(const struct bench_options *options, struct report *report, bool *ret_lost, char *problem)
+{
+    static struct fanout fanout;
+    struct fanout_begin alone, begin;
+    struct disturber disturber;
+    enum err err = disturber_start(&disturber, options);
+
+    snprintf(problem, BENCH_PROBLEM_SIZE, "a second process cannot be started");
+    if (err)
+        return err;
+    fanout.is_server_shared = options->hot > 0;
+    err = fanout_open(&fanout, options, true);
+    if (!err)
+        err = measure_phase(&fanout, CROWD_COMPARED, &alone);
+    if (!err)
+        err = disturber_go(&disturber, fanout.layout.run);
+    if (!err)
+        err = measure_phase(&fanout, CROWD_MEASURED, &begin);
+    progress_end();
+    if (!err) {
+        *ret_lost = fanout_report(&fanout, &begin, report);
+        report_comparison(&fanout, report);
+    }
+    disturber_stop(&disturber);
+    snprintf(problem, BENCH_PROBLEM_SIZE, "%s", fanout.problem);
+    fanout_close(&fanout);
+    return err;
+}

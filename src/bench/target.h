@@ -1,0 +1,72 @@
+/* The server under load: where it listens, and how its clients are let in and join rooms.
+ *
+ * Owns: the users' tokens, made ahead, so that signing costs nothing while something is measured.   Thread:
+ * any, once target_init and target_make_tokens are done. */
+#ifndef ROOMCAST_BENCH_TARGET_H
+#define ROOMCAST_BENCH_TARGET_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <roomcast/base/buffer.h>
+#include <roomcast/base/err.h>
+
+#include "layout.h"
+#include "ws_wire.h"
+
+enum target_kind { TARGET_ROOMCAST, TARGET_RAW_WS };
+
+struct target_options {
+    enum target_kind kind;
+    const char *url; /* ws://host:port/path */
+    /* roomcast */
+    const char *jwt_secret; /* HS256 */
+    const char *jwt_key;    /* file: PEM private key of ES256, instead */
+    /* raw-ws; templates (template.h), NULL: none */
+    const char *hello, *subscribe, *publish, *subprotocol;
+    bool binary;             /* frames are sent as binary */
+    const char *answer_from; /* a frame that begins with this is answered with `answer_to` */
+    const char *answer_to;
+};
+
+struct target {
+    struct target_options options;
+    struct sockaddr_in address;
+    char host[128];   /* host:port */
+    const char *path; /* borrowed from the URL */
+    char **tokens;    /* owned; one per user */
+    uint32_t tokens_count;
+};
+
+/* ERR_CONFIG: `problem` (256 bytes) says what is wrong. */
+enum err target_init(struct target *target, const struct target_options *options, char *problem) MUST_CHECK;
+
+/* Tokens for users 0 .. count-1; none for a raw server. ERR_CONFIG with `problem`: they cannot be made. */
+enum err target_make_tokens(struct target *target, const struct layout *layout, uint32_t count,
+                            char *problem) MUST_CHECK;
+void target_fini(struct target *target);
+
+/* The upgrade request of user `index`. */
+void target_append_request(const struct target *target, uint32_t index, struct buffer *out);
+/* The frames with which connection `connection` greets and joins its rooms; returns how many replies it has
+ * to wait for. `places`: of all memberships, to resume from; NULL: from now on. */
+uint32_t target_append_join(const struct target *target, const struct layout *layout, uint32_t connection,
+                            const struct place *places, struct buffer *out);
+/* The same for one room only; `id`: a number of its own. */
+uint32_t target_append_join_room(const struct target *target, const struct layout *layout, uint32_t room,
+                                 uint32_t id, struct buffer *out);
+void target_append_hello(const struct target *target, struct buffer *out);
+/* One event in the raw server's own words. */
+void target_append_publish(const struct target *target, const struct layout *layout, uint32_t room,
+                           struct slice payload, struct buffer *out);
+
+enum target_reply { TARGET_REPLY_NONE, TARGET_REPLY_CONNECTED, TARGET_REPLY_JOINED, TARGET_REPLY_REFUSED };
+enum target_reply target_read_reply(const struct target *target, struct slice text);
+
+static inline enum ws_opcode target_opcode(const struct target *target)
+{
+    return target->options.binary ? WS_BINARY : WS_TEXT;
+}
+
+#endif

@@ -1,0 +1,80 @@
+"""roomcast-bench against a node or a limit program."""
+import json
+import subprocess
+
+from . import tokens
+from .ports import free_port
+from .processes import Process, binary, clean_environment
+from .waiting import seconds
+
+# What a node needs so that the load is not what its limits are for.
+NODE_OPTIONS = {
+    "workers": 1,
+    "log.level": "warn",
+    "limits.messages_per_s": 100000,
+    "limits.messages_burst": 100000,
+    "limits.typing_ms": 0,
+}
+
+
+class LimitServer(Process):
+    """tests/bench/limit_send or limit_uring. The latter ends with 77 where the kernel refuses io_uring."""
+
+    def __init__(self, executable, directory, *flags):
+        super().__init__(executable, directory)
+        self.executable = executable
+        self.flags = flags
+        self.choose_ports()
+
+    def choose_ports(self):
+        self.port = free_port()
+
+    @property
+    def url(self):
+        return f"ws://{self.host}:{self.port}/"
+
+    def command(self):
+        return [binary(self.executable), "--listen", self.port, *self.flags]
+
+    def is_ready(self):
+        return "ready" in self.log_text()
+
+
+class Bench:
+    """`server`: a Node or a LimitServer."""
+
+    def __init__(self, server, nats=None, redis=None):
+        self.server = server
+        self.nats = nats
+        self.redis = redis
+
+    def target(self):
+        if isinstance(self.server, LimitServer):
+            return ["--target=raw-ws", "--via=target", "--subscribe=s{room}", r"--publish=p{room}\n{payload}"]
+        arguments = [f"--jwt-secret={tokens.SECRET}"]
+        if self.nats:
+            arguments.append(f"--nats-url={self.nats.url}")
+        if self.redis:
+            arguments.append(f"--redis-url={self.redis.url}")
+        return arguments
+
+    def start(self, scenario, **options):
+        """subprocess.CompletedProcess; `options` are flags: in_flight=16 is --in-flight=16."""
+        arguments = [binary("roomcast-bench"), scenario, f"--url={self.server.url}", *self.target()]
+        arguments += [f"--server-pid={self.server.process.pid}", "--json=-"]
+        arguments += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        return subprocess.run(
+            arguments,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds(120),
+            check=False,
+        )
+
+    def run(self, scenario, **options):
+        """The figures. Something lost fails: status 1 is no success."""
+        done = self.start(scenario, **options)
+        assert done.returncode == 0, f"status {done.returncode}: {done.stderr}{done.stdout}"
+        return json.loads(done.stdout)

@@ -1,0 +1,173 @@
+"""roomcast-bench: every scenario, small, against a real node and the limit programs; all counts are exact."""
+import json
+import xml.etree.ElementTree
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from harness.bench import NODE_OPTIONS, Bench, LimitServer
+from harness.processes import run_program
+
+QUICK = {"duration": 0.5, "warmup": 0.2, "settle": 0.1}
+LATENCIES = ("p50", "p90", "p99", "p999", "max")
+
+
+@pytest.fixture
+def node(extra_node):
+    return extra_node(NODE_OPTIONS)
+
+
+@pytest.fixture
+def bench(stack, node):
+    return Bench(node, nats=stack.nats, redis=stack.redis_server)
+
+
+@pytest.fixture
+def limit_server(watch, new_directory):
+    def make(executable, *flags):
+        server = LimitServer(executable, new_directory(executable), *flags)
+        watch(server)
+        try:
+            return server.start()
+        except AssertionError:
+            if server.process.poll() == 77:
+                pytest.skip("the kernel refuses io_uring")
+            raise
+
+    return make
+
+
+def assert_exact(found):
+    assert found["events"] > 0
+    assert found["deliveries"] == found["expected"] == found["events"] * found["members"]
+    assert [found[name] for name in ("lost", "duplicates", "out_of_order", "strays")] == [0, 0, 0, 0]
+
+
+def assert_measured(found):
+    assert_exact(found)
+    latencies = [found[f"latency_{point}_us"] for point in LATENCIES]
+    assert 0 < latencies[0] and latencies == sorted(latencies)
+    assert found["server_us_per_delivery"] > 0 and found["server_rss_bytes"] > 0
+    assert found["deliveries_per_s"] > 0 and found["frame_bytes"] > found["payload_bytes"]
+    assert found["generator_saturated"] in (True, False)
+
+
+@pytest.mark.parametrize("via", ["nats", "redis", "typing"])
+def test_fanout_delivers_every_event_to_every_member(bench, via):
+    found = bench.run("fanout", via=via, rooms=3, members=7, rate=100, **QUICK)
+    assert (found["via"], found["connections"]) == (via, 21)
+    assert found["events"] == 50
+    if via != "typing":
+        assert_measured(found)
+    assert_exact(found)
+
+
+def test_connections_may_share_the_rooms_and_threads_the_connections(bench):
+    found = bench.run("fanout", rooms=10, members=6, connections=12, threads=2, rate=100, **QUICK)
+    assert_measured(found)
+    assert found["connections"] == 12
+
+
+@pytest.mark.parametrize("until", ["all", "one"])
+@pytest.mark.parametrize("via", ["nats", "typing"])
+def test_publishers_in_flight_wait_for_their_events(bench, via, until):
+    found = bench.run("fanout", via=via, members=10, in_flight=4, until=until, **QUICK)
+    assert_exact(found)
+    assert found["in_flight"] == 4
+
+
+def test_a_burst_is_complete_when_the_last_event_is_there(bench):
+    found = bench.run("burst", members=5, burst=50, **QUICK)
+    assert_measured(found)
+    assert found["events"] % 50 == 0
+    assert found["burst_complete_p50_us"] >= found["latency_p50_us"] * 0.5
+    assert found["burst_complete_max_us"] > 0
+
+
+def test_idle_tells_the_memory_of_a_connection(bench):
+    found = bench.run("idle", rooms=5, members=40, busy=3, **QUICK)
+    assert (found["connections"], found["memberships"], found["connections_lost"]) == (200, 200, 0)
+    assert "anonymous_bytes_per_connection" in found and "busy_anonymous_bytes_per_connection" in found
+
+
+@pytest.mark.parametrize("alg", ["HS256", "ES256"])
+def test_connect_counts_handshakes(stack, extra_node, tmp_path, alg):
+    key = ec.generate_private_key(ec.SECP256R1())
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    node = extra_node({**NODE_OPTIONS, "auth.public_key_file": public})
+    options = {"jwt_key": private} if alg == "ES256" else {}
+    found = Bench(node, nats=stack.nats).run("connect", connections=50, rounds=2, **options)
+    assert found["handshakes"] == 100
+    assert found["handshakes_per_s"] > 0 and found["server_us_per_handshake"] > 0
+    assert 0 < found["upgraded_p50_us"] <= found["connected_p50_us"]
+
+
+def test_slow_compares_the_same_load_alone_and_disturbed(bench):
+    found = bench.run("slow", rooms=2, members=5, rate=100, stalled=2, hot=10, hot_in_flight=2, **QUICK)
+    assert_exact(found)
+    assert found["alone_latency_p99_us"] > 0 and found["latency_p99_us"] > 0
+    assert found["p99_ratio"] == pytest.approx(found["latency_p99_us"] / found["alone_latency_p99_us"], rel=0.01)
+
+
+def test_jitter_loses_nothing(bench):
+    found = bench.run("jitter", rooms=4, members=5, rate=200, period=0.5, offline=0.1, duration=2)
+    assert_exact(found)
+    assert found["drops"] > 20 and found["rooms_recovered"] == found["drops"]
+    assert (found["rooms_not_recovered"], found["never_back"], found["delivered_percent"]) == (0, 0, 100)
+    assert found["back_p50_us"] > 100_000
+
+
+def test_an_avalanche_brings_everybody_back(bench):
+    found = bench.run("avalanche", rooms=4, members=5, rate=200, duration=1)
+    assert_exact(found)
+    assert (found["drops"], found["rooms_recovered"], found["never_back"]) == (20, 20, 0)
+
+
+@pytest.mark.parametrize("executable", ["limit_send", "limit_uring"])
+@pytest.mark.parametrize("flags", [[], ["--coalesce"]])
+def test_the_limit_programs_deliver_everything_too(limit_server, executable, flags):
+    server = limit_server(executable, *flags)
+    found = Bench(server).run("fanout", rooms=3, members=20, rate=1000, burst=10, **QUICK)
+    assert_measured(found)
+    assert (found["target"], found["via"]) == ("raw-ws", "target")
+    assert found["frame_bytes"] == pytest.approx(204, abs=1)
+
+
+def test_publishers_of_a_limit_program_have_no_order_among_each_other(limit_server):
+    found = Bench(limit_server("limit_send")).run("fanout", members=200, in_flight=16, **QUICK)
+    assert found["deliveries"] == found["expected"] > 0
+    assert (found["lost"], found["duplicates"]) == (0, 0)
+
+
+def test_a_run_can_be_drawn_and_appended_to_a_file(bench, tmp_path):
+    plot, lines = tmp_path / "plot.svg", tmp_path / "lines"
+    for _ in range(2):
+        done = bench.start("fanout", members=3, svg=plot, **{"json": lines}, **QUICK)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "latency_p99_us" in done.stdout
+    assert [json.loads(line)["scenario"] for line in lines.read_text().splitlines()] == ["fanout", "fanout"]
+    root = xml.etree.ElementTree.parse(plot).getroot()
+    assert root.tag.endswith("svg")
+
+
+def test_what_goes_wrong_is_told_with_what_to_do(bench, node):
+    wrong_key = run_program("roomcast-bench", "idle", f"--url={node.url}", "--jwt-secret=" + "x" * 32)
+    assert wrong_key.returncode == 2 and "401" in wrong_key.stderr
+    nobody = run_program("roomcast-bench", "idle", "--url=ws://127.0.0.1:1/ws", "--jwt-secret=" + "x" * 32)
+    assert nobody.returncode == 2 and "refused" in nobody.stderr
+    no_nats = bench.start("fanout", **{"nats-url": "nats://127.0.0.1:1"})
+    assert no_nats.returncode == 2 and "--nats-url" in no_nats.stderr
+
+
+def test_a_loss_gives_status_1(bench, node):
+    """The node's limit on typing drops what the generator counts on."""
+    node.stop()
+    node.options["limits.typing_ms"] = 60000
+    node.start()
+    done = bench.start("fanout", via="typing", members=3, rate=50, drain=0.2, **QUICK)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert found["lost"] == found["expected"] - found["deliveries"] > 0

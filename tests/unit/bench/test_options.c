@@ -1,0 +1,97 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "options.h"
+#include "scenario.h"
+
+static char said[65536];
+
+static enum options_verdict parse(struct bench_options *options, const char *line)
+{
+    char *arguments[32], *copy = strdup(line), *rest = NULL;
+    int count = 0;
+
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        arguments[count++] = word;
+    memset(said, 0, sizeof said);
+    FILE *output = fmemopen(said, sizeof said - 1, "w");
+    enum options_verdict verdict = options_parse(count, arguments, output, output, options);
+    fclose(output);
+    free(copy);
+    return verdict;
+}
+
+static void expect_wrong(const char *line, const char *sentence)
+{
+    struct bench_options options;
+    assert_int_equal(parse(&options, line), OPTIONS_WRONG);
+    if (!strstr(said, sentence))
+        fail_msg("%s: %s", line, said);
+}
+
+#define ROOMCAST "fanout --url ws://127.0.0.1:1/ws --jwt-secret x "
+#define RAW      "fanout --url ws://127.0.0.1:1/ --target raw-ws --via target --subscribe s --publish p "
+
+static void arguments_are_read_in_both_spellings(void **state)
+{
+    (void)state;
+    struct bench_options options;
+
+    assert_int_equal(parse(&options, ROOMCAST "--rooms 3 --members=4 --rate=2.5 --via typing"), OPTIONS_RUN);
+    assert_string_equal(options.scenario->name, "fanout");
+    assert_int_equal(options.rooms, 3);
+    assert_int_equal(options.members, 4);
+    assert_int_equal(options.connections, 12);
+    assert_int_equal(options.via, VIA_TYPING);
+    assert_true(options.rate > 2.4 && options.rate < 2.6);
+    assert_int_equal(parse(&options, RAW "--binary"), OPTIONS_RUN);
+    assert_true(options.target.binary);
+}
+
+static void what_is_wrong_is_told_with_what_to_do(void **state)
+{
+    (void)state;
+    expect_wrong("", "which scenario?");
+    expect_wrong("dance", "dance is no scenario");
+    expect_wrong("fanout", "--url is missing");
+    expect_wrong("fanout --url ws://h:1/", "--jwt-secret is missing");
+    expect_wrong(ROOMCAST "--rooms 0", "whole number from 1 to");
+    expect_wrong(ROOMCAST "--rooms 1.5", "whole number");
+    expect_wrong(ROOMCAST "--rate", "--rate needs N");
+    expect_wrong(ROOMCAST "--colour red", "--colour is no option");
+    expect_wrong(ROOMCAST "--via pigeon", "must be one of nats|redis|typing|target");
+    expect_wrong(ROOMCAST "--members 10 --connections 5", "twice");
+    expect_wrong(ROOMCAST "--server-pid 1,x", "process ids");
+    expect_wrong(ROOMCAST "--server-pid 999999999", "no such process");
+    expect_wrong("jitter"
+                 " --url ws://h:1/ --target raw-ws --via target --subscribe s --publish p",
+                 "resumes");
+    expect_wrong("fanout --url ws://h:1/ --target raw-ws --via target", "needs --subscribe and --publish");
+}
+
+static void help_names_every_scenario(void **state)
+{
+    (void)state;
+    struct bench_options options;
+
+    assert_int_equal(parse(&options, "--help"), OPTIONS_DONE);
+    for (size_t i = 0; i < scenario_count; i++)
+        assert_non_null(strstr(said, scenarios[i].help));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arguments_are_read_in_both_spellings),
+        cmocka_unit_test(what_is_wrong_is_told_with_what_to_do),
+        cmocka_unit_test(help_names_every_scenario),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
