@@ -103,6 +103,8 @@ static uint32_t take_from(struct write_schedule *schedule, struct write_line *li
     uint32_t taken = 0;
     while (line->first && taken < max) {
         places[taken] = line->first;
+        if (line->first->next)
+            __builtin_prefetch(line->first->next->next, 1);
         write_schedule_remove(schedule, places[taken]);
         taken++;
     }

@@ -6,7 +6,7 @@
 #include <roomcast/base/log.h>
 #include <roomcast/wire/server_message.h>
 
-#define PREFETCH_AHEAD 4 /* members of a room, whose memory is wanted soon */
+#define PREFETCH_AHEAD 12 /* members of a room: a push takes a tenth of what memory takes to answer */
 
 static void count_queued(struct worker *worker, const struct frame *frame)
 {
@@ -128,7 +128,7 @@ void worker_deliver(struct worker *worker, struct hub_frame *output)
     for (uint32_t i = 0; i < count; i++) {
         struct client *client = members[i].session;
         if (i + PREFETCH_AHEAD < count)
-            __builtin_prefetch(members[i + PREFETCH_AHEAD].session, 1);
+            session_prefetch(members[i + PREFETCH_AHEAD].session);
         if (output->but_not_sender && room_key_equal(&client->session.claims.user, &output->sender))
             continue;
         if (output->what == HUB_SIGNAL) {

@@ -70,6 +70,14 @@ struct session {
     uint64_t catch_up_at; /* look again at the rooms in which it is behind */
 };
 
+/* Has the processor fetch what a delivery touches. */
+static inline void session_prefetch(const struct session *session)
+{
+    const char *bytes = (const char *)session;
+    __builtin_prefetch(bytes, 1);
+    __builtin_prefetch(bytes + 64, 1);
+}
+
 /* Takes over `claims`. `id`: SESSION_ID_LEN characters. `wall_ms` and `now_ms` are the same instant on the
  * two clocks. */
 void session_init(struct session *session, const char *id, struct token_claims *claims,
