@@ -89,25 +89,11 @@ static void drain(struct worker *worker)
     }
 }
 
-static void take_inbox(struct worker *worker)
-{
-    struct inbox_item *item = inbox_take(&worker->inbox);
-    while (item) {
-        struct inbox_item *next = item->next;
-        struct hub_output *output = (struct hub_output *)item;
-        if (output->kind == HUB_OUTPUT_ANSWER)
-            client_on_answer(worker, (struct hub_request *)output);
-        else
-            worker_deliver(worker, (struct hub_frame *)output);
-        item = next;
-    }
-}
-
 static void on_wake(void *context)
 {
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
-    take_inbox(worker);
+    worker_take_arrivals(worker);
     worker_take_verified(worker);
     if (worker->drain_asked && !worker->draining)
         drain(worker);
@@ -138,7 +124,9 @@ static void on_write_delay(void *context)
 static void on_turn_end(void *context)
 {
     struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
     worker_flush(worker);
+    worker_work_on_held(worker);
     client_free_ended(worker);
 }
 
@@ -163,8 +151,9 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
 
     enum err err = ERR_NO_MEMORY;
     worker->send = send_state_new();
+    worker->arrivals = arrivals_new();
     worker->ping = frame_new(FRAME_PING, (struct slice){NULL, 0});
-    if (worker->send && worker->ping)
+    if (worker->send && worker->arrivals && worker->ping)
         err = rooms_new(&worker->rooms);
     if (err == ERR_OK)
         err = loop_new(&worker->loop);
@@ -276,26 +265,6 @@ void worker_join(struct worker *worker)
     worker->started = false;
 }
 
-/* The hub has ended: its last answers are here, and nothing else will come. */
-static void drop_inbox(struct worker *worker)
-{
-    inbox_close(&worker->inbox);
-    struct inbox_item *item = inbox_take(&worker->inbox);
-    while (item) {
-        struct inbox_item *next = item->next;
-        struct hub_output *output = (struct hub_output *)item;
-        if (output->kind == HUB_OUTPUT_ANSWER) {
-            struct hub_request *request = (struct hub_request *)output;
-            client_forget_request(request);
-        } else {
-            struct hub_frame *frame = (struct hub_frame *)output;
-            frame_unref(&frame->frame);
-            free(frame);
-        }
-        item = next;
-    }
-}
-
 void worker_free(struct worker **worker)
 {
     struct worker *w = *worker;
@@ -303,7 +272,7 @@ void worker_free(struct worker **worker)
         return;
     verifying_stop(&w->verifying);
     worker_drop_verified(w);
-    drop_inbox(w);
+    worker_drop_arrivals(w); /* the hub has ended: its last answers are here, and nothing else will come */
     client_free_ended(w);
     if (w->rooms)
         rooms_free(&w->rooms);

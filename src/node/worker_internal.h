@@ -61,11 +61,12 @@ struct worker {
     uint64_t now_ms;
     struct rooms *rooms;
     struct timer_wheel wheel;
-    struct client *clients;  /* all, opening to ended */
-    struct send_state *send; /* worker_write.c's: who is to be written to, and what leaves together */
-    struct client *ended;    /* clients to free at the end of the turn, linked by `next` */
-    struct buffer text;      /* scratch: one client message */
-    struct frame *ping;      /* the same for everybody */
+    struct client *clients;    /* all, opening to ended */
+    struct arrivals *arrivals; /* worker_arrivals.c's: what of the inbox is held back */
+    struct send_state *send;   /* worker_write.c's: who is to be written to, and what leaves together */
+    struct client *ended;      /* clients to free at the end of the turn, linked by `next` */
+    struct buffer text;        /* scratch: one client message */
+    struct frame *ping;        /* the same for everybody */
     bool draining;
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
     int64_t queued_bytes;                       /* likewise: the change of this turn */
@@ -95,6 +96,15 @@ void client_on_timer(struct worker *worker, struct client *client);
 void client_arm(struct worker *worker, struct client *client);
 /* Leaves a room and tells the hub. False when the session is not in it. */
 bool client_leave(struct worker *worker, struct client *client, const struct room_key *room);
+
+/* worker_arrivals.c: what the hub has sent. */
+struct arrivals *arrivals_new(void);
+/* Works on what has come, but for what has to let others pass. */
+void worker_take_arrivals(struct worker *worker);
+/* After the turn's writes: some of what was held back. */
+void worker_work_on_held(struct worker *worker);
+/* Takes everything back without acting on it, and frees: the worker is being freed. */
+void worker_drop_arrivals(struct worker *worker);
 
 /* worker_send.c: the way out. */
 /* A reply or a ping: queued behind everything else, also beyond the limits of the queue, but not without end.
