@@ -5,6 +5,11 @@
 
 #include <roomcast/base/hash.h>
 
+#include "seat_index.h"
+
+/* Seats that are looked through one by one: they lie in a few lines of the processor's cache. */
+#define SEATS_WITHOUT_INDEX 16
+
 struct room {
     struct room_member *members; /* owned */
     uint32_t count, capacity;
@@ -67,23 +72,42 @@ static void free_if_empty(struct rooms *rooms, struct room *room)
     free(room);
 }
 
-/* Makes place for one more element in an array that doubles. */
-static bool grow(void **array, uint32_t count, uint32_t *capacity, size_t element)
+/* Makes place for one more member. */
+static bool grow_room(struct room *room)
 {
-    if (count < *capacity)
+    uint32_t capacity = room->capacity ? room->capacity * 2 : 1;
+
+    if (room->count < room->capacity)
         return true;
-    uint32_t wanted = *capacity ? *capacity * 2 : 1;
-    void *grown = realloc(*array, wanted * element);
+    struct room_member *grown = realloc(room->members, capacity * sizeof *grown);
     if (!grown)
         return false;
-    *array = grown;
-    *capacity = wanted;
+    room->members = grown;
+    room->capacity = capacity;
+    return true;
+}
+
+/* Makes place for one more seat. */
+static bool grow_list(struct room_list *list)
+{
+    uint32_t capacity = list->capacity ? list->capacity * 2 : 1;
+
+    if (list->count < list->capacity)
+        return true;
+    struct room_seat *grown = realloc(list->seats, capacity * sizeof *grown);
+    if (!grown)
+        return false;
+    list->seats = grown;
+    if (capacity > SEATS_WITHOUT_INDEX && seat_index_rebuild(list, capacity))
+        return false;
+    list->capacity = capacity;
     return true;
 }
 
 static bool seat_of(const struct room *room, const struct room_list *list, uint32_t *ret_seat)
 {
-    /* A session is in few rooms, a room may have thousands of members: search the short side. */
+    if (list->index)
+        return seat_index_find(list, room, ret_seat);
     for (uint32_t i = 0; i < list->count; i++) {
         if (list->seats[i].room == room) {
             *ret_seat = i;
@@ -101,12 +125,13 @@ enum err rooms_join(struct rooms *rooms, const struct room_key *key, void *sessi
     uint32_t seat;
     if (seat_of(room, list, &seat))
         return ERR_CONFLICT;
-    if (!grow((void **)&room->members, room->count, &room->capacity, sizeof *room->members) ||
-        !grow((void **)&list->seats, list->count, &list->capacity, sizeof *list->seats)) {
+    if (!grow_room(room) || !grow_list(list)) {
         free_if_empty(rooms, room);
         return ERR_NO_MEMORY;
     }
     list->seats[list->count] = (struct room_seat){.room = room, .index = room->count};
+    if (list->index)
+        seat_index_add(list, list->count);
     room->members[room->count] = (struct room_member){.session = session, .list = list, .seat = list->count};
     list->count++;
     room->count++;
@@ -124,10 +149,14 @@ static void leave_seat(struct rooms *rooms, struct room_list *list, uint32_t sea
         room->members[index] = *moved;
         moved->list->seats[moved->seat].index = index;
     }
+    if (list->index)
+        seat_index_remove(list, seat);
     struct room_seat *shifted = &list->seats[--list->count];
     if (seat != list->count) {
         list->seats[seat] = *shifted;
         shifted->room->members[shifted->index].seat = seat;
+        if (list->index)
+            seat_index_move(list, list->count, seat);
     }
     free_if_empty(rooms, room);
 }
@@ -189,6 +218,7 @@ void room_list_fini(struct room_list *list)
 {
     assert(list->count == 0);
     free(list->seats);
+    free(list->index);
     *list = (struct room_list){0};
 }
 

@@ -1,8 +1,8 @@
 /* The rooms of one worker and who is in them.
  *
  * A room holds a dense array of its members, a session a dense array of its rooms; each entry knows its
- * counterpart's index, so joining and leaving are O(1) and fan-out walks one array. Owns: the rooms. Thread:
- * the worker's.   Borrows the sessions. */
+ * counterpart's index, and a session in many rooms has a table of them: joining, leaving and looking up are
+ * O(1), and fan-out walks one array. Owns: the rooms.   Thread: the worker's.   Borrows the sessions. */
 #ifndef ROOMCAST_CORE_ROOMS_H
 #define ROOMCAST_CORE_ROOMS_H
 
@@ -19,6 +19,7 @@ struct room;
 /* A session's side; embedded in the session, zeroed at the start. */
 struct room_list {
     struct room_seat *seats; /* owned */
+    uint32_t *index;         /* owned: seats by room (core/seat_index.h); NULL while they are few */
     uint32_t count, capacity;
 };
 struct room_seat {
@@ -53,7 +54,7 @@ void rooms_set_lag(struct rooms *rooms, const struct room_key *key, const struct
 void *rooms_lag(struct rooms *rooms, const struct room_key *key, const struct room_list *list);
 /* The key of the room at `index` of the list. */
 void room_list_key(const struct room_list *list, uint32_t index, struct room_key *ret_key);
-/* Frees the session's array; the list must be empty. */
+/* Frees the session's arrays; the list must be empty. */
 void room_list_fini(struct room_list *list);
 
 /* The members of a room, for fan-out; count 0 when there is no such room. Borrowed until the next join or

@@ -21,6 +21,7 @@ static struct room_key key(unsigned number)
 {
     struct room_key key;
     struct uuid uuid = {{0}};
+    uuid.bytes[14] = (unsigned char)(number >> 8);
     uuid.bytes[15] = (unsigned char)number;
     room_key_for_chat(&uuid, &key);
     return key;
@@ -122,6 +123,42 @@ static void random_joins_and_leaves_agree_with_a_plain_table(void **state)
     rooms_free(&rooms);
 }
 
+/* So many rooms that they are found by a table, which grows and has holes. */
+static void a_session_may_be_in_a_thousand_rooms(void **state)
+{
+    (void)state;
+    enum { MANY = 1500 };
+    static bool in[2][MANY];
+    struct rooms *rooms;
+    struct person people[2] = {{.number = 0}, {.number = 1}};
+    assert_int_equal(rooms_new(&rooms), ERR_OK);
+    srand(11);
+    for (int step = 0; step < 40000; step++) {
+        int s = rand() % 2, r = rand() % MANY;
+        bool is_joining = rand() % 4 < (step < 20000 ? 3 : 1);
+        struct room_key room = key((unsigned)r);
+        if (is_joining)
+            assert_int_equal(rooms_join(rooms, &room, &people[s], &people[s].list),
+                             in[s][r] ? ERR_CONFLICT : ERR_OK);
+        else
+            assert_int_equal(rooms_leave(rooms, &room, &people[s].list), in[s][r]);
+        in[s][r] = is_joining;
+        if (step % 500 != 0)
+            continue;
+        for (int i = 0; i < 2 * MANY; i++) {
+            room = key((unsigned)i / 2);
+            assert_int_equal(rooms_has(rooms, &room, &people[i % 2].list), in[i % 2][i / 2]);
+        }
+    }
+    for (int s = 0; s < 2; s++) {
+        struct room_key left;
+        while (rooms_leave_last(rooms, &people[s].list, &left))
+            assert_false(rooms_has(rooms, &left, &people[s].list));
+        room_list_fini(&people[s].list);
+    }
+    rooms_free(&rooms);
+}
+
 static void a_lag_stays_with_its_member_when_others_leave(void **state)
 {
     (void)state;
@@ -154,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_in_the_rooms_it_joined_and_no_others),
         cmocka_unit_test(joining_twice_is_a_conflict_and_changes_nothing),
+        cmocka_unit_test(a_session_may_be_in_a_thousand_rooms),
         cmocka_unit_test(a_lag_stays_with_its_member_when_others_leave),
         cmocka_unit_test(random_joins_and_leaves_agree_with_a_plain_table),
     };
