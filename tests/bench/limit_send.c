@@ -6,7 +6,7 @@
 void limit_write(struct limit_room *room, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < room->count; i++) {
-        struct limit_client *client = room->members[i];
+        struct limit_client *client = room->members[i].client;
         ssize_t sent = 0;
         if (!client->is_waiting)
             sent = send(client->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -55,12 +55,17 @@ static void write_kept(struct limit_client *client)
     watch(client, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-static struct limit_room *find_room(const char *name, size_t len)
+static struct limit_room **bucket_of(const char *name, size_t len)
 {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < len; i++)
         hash = (hash ^ (unsigned char)name[i]) * 16777619u;
-    struct limit_room **head = &buckets[hash % BUCKETS];
+    return &buckets[hash % BUCKETS];
+}
+
+static struct limit_room *find_room(const char *name, size_t len)
+{
+    struct limit_room **head = bucket_of(name, len);
     for (struct limit_room *room = *head; room; room = room->next)
         if (strncmp(room->name, name, len) == 0 && room->name[len] == '\0')
             return room;
@@ -76,7 +81,32 @@ static void add_member(struct limit_room *room, struct limit_client *client)
         room->cap = room->cap ? 2 * room->cap : 8;
         room->members = realloc(room->members, room->cap * sizeof *room->members);
     }
-    room->members[room->count++] = client;
+    client->seats = realloc(client->seats, (client->seats_count + 1) * sizeof *client->seats);
+    client->seats[client->seats_count] = (struct limit_seat){room, room->count};
+    room->members[room->count++] = (struct limit_member){client, client->seats_count++};
+}
+
+static void free_room(struct limit_room *room)
+{
+    struct limit_room **link = bucket_of(room->name, strlen(room->name));
+    while (*link != room)
+        link = &(*link)->next;
+    *link = room->next;
+    free(room->members);
+    free(room->frames);
+    free(room);
+}
+
+/* The last member moves into the hole. */
+static void leave(const struct limit_seat *seat)
+{
+    struct limit_room *room = seat->room;
+    struct limit_member moved = room->members[--room->count];
+
+    room->members[seat->index] = moved;
+    moved.client->seats[moved.seat].index = seat->index;
+    if (room->count == 0)
+        free_room(room);
 }
 
 static void coalesce(struct limit_room *room, size_t len)
@@ -180,11 +210,16 @@ static size_t upgrade(struct limit_client *client, char *bytes, size_t len)
     return (size_t)(end - bytes) + 4;
 }
 
-/* The generator closes only at the end: members are not taken out of rooms, their descriptors are kept. */
+/* Nothing of it is left: the next run has the descriptors of this one. */
 static void hang_up(struct limit_client *client)
 {
-    epoll_ctl(epoll_fd, EPOLL_CTL_DEL, client->fd, NULL);
-    shutdown(client->fd, SHUT_RDWR);
+    for (size_t i = 0; i < client->seats_count; i++)
+        leave(&client->seats[i]);
+    close(client->fd);
+    free(client->seats);
+    free(client->input);
+    free(client->output);
+    free(client);
 }
 
 static void read_client(struct limit_client *client)
@@ -267,6 +302,8 @@ int limit_serve(int argc, char **argv)
             struct limit_client *client = events[i].data.ptr;
             if (!client)
                 accept_all(listener);
+            else if (events[i].events & (EPOLLERR | EPOLLHUP))
+                hang_up(client);
             else if (events[i].events & EPOLLOUT)
                 write_kept(client);
             else

@@ -15,11 +15,24 @@ struct limit_client {
     bool is_upgraded, is_waiting; /* waiting: for room in the socket */
     char *input, *output;         /* owned: what is incomplete, what could not be written yet */
     size_t input_len, output_len;
+    struct limit_seat *seats; /* owned: its place in each room that it is in */
+    size_t seats_count;
+};
+
+struct limit_seat {
+    struct limit_room *room;
+    size_t index; /* in the room's members */
+};
+
+/* `seat`: the index in client->seats. */
+struct limit_member {
+    struct limit_client *client;
+    size_t seat;
 };
 
 struct limit_room {
     char name[64];
-    struct limit_client **members;
+    struct limit_member *members; /* owned */
     size_t count, cap;
     char *frames; /* with --coalesce: what one read brought */
     size_t frames_len, frames_cap;

@@ -54,7 +54,7 @@ void limit_write(struct limit_room *room, const char *bytes, size_t len)
     unsigned count = 0;
 
     for (size_t i = 0; i < room->count; i++) {
-        struct limit_client *client = room->members[i];
+        struct limit_client *client = room->members[i].client;
         if (client->is_waiting) {
             limit_keep(client, bytes, len);
             continue;
