@@ -78,7 +78,7 @@ struct crowd_options {
     const struct target *target; /* borrowed */
     const struct layout *layout; /* borrowed */
     uint32_t publishers, loops;
-    bool publishers_join; /* publisher i joins room i % rooms, too */
+    uint32_t publishers_joining; /* of these, the first so many join: publisher i room i % rooms */
     bool
         only_connect; /* nobody joins anything: READY is to be let in, which roomcast says with `connected` */
     bool stalls;      /* who is READY reads no more, from a socket that holds little */

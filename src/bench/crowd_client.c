@@ -145,7 +145,7 @@ static bool join(struct crowd_loop *loop, uint32_t index)
         client->replies_missing =
             target_append_join(options->target, options->layout, crowd_connection(loop->crowd, index),
                                options->places, &loop->output);
-    else if (options->publishers_join)
+    else if (index < options->publishers_joining)
         client->replies_missing = target_append_join_room(options->target, options->layout,
                                                           index % options->layout->rooms, 1, &loop->output);
     else

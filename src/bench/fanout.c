@@ -10,6 +10,7 @@
 
 #define TYPING_TIMES  1024 /* signals of a room that may be under way at a time */
 #define TICKS_OF_TURN 16   /* overdue ones, before the clients are read again */
+#define FOREVER_S     1e9
 
 /* --- receiving: on every loop's thread --- */
 
@@ -71,7 +72,10 @@ static void on_text(struct crowd_loop *loop, uint32_t client, struct slice text,
     size_t offset = 0;
 
     if (client < loop->crowd->options.publishers) {
-        crowd_stats(loop)->publisher_frames++;
+        if (fanout->on_visitor && client >= fanout->first_visitor)
+            fanout->on_visitor(fanout, client - fanout->first_visitor, text, now_ns);
+        else
+            crowd_stats(loop)->publisher_frames++;
         return;
     }
     if (fanout->observe)
@@ -119,6 +123,17 @@ static enum err publish(struct fanout *fanout, uint32_t room, uint32_t count, ui
     return ERR_OK;
 }
 
+static bool is_all_published(const struct fanout *fanout)
+{
+    return fanout->options->events > 0 && fanout->events >= fanout->options->events;
+}
+
+static uint32_t tick_size(const struct fanout *fanout)
+{
+    uint64_t burst = fanout->options->burst, events = fanout->options->events;
+    return (uint32_t)(events > 0 && events - fanout->events < burst ? events - fanout->events : burst);
+}
+
 /* Ticks that are due. `next_ns` moves on. */
 static enum err publish_due(struct fanout *fanout, uint64_t *next_ns, uint64_t end_ns)
 {
@@ -127,9 +142,11 @@ static enum err publish_due(struct fanout *fanout, uint64_t *next_ns, uint64_t e
     uint64_t now_ns = crowd_now_ns();
 
     for (int i = 0; i < TICKS_OF_TURN && *next_ns <= now_ns && *next_ns < end_ns; i++) {
+        if (is_all_published(fanout))
+            return ERR_OK;
         uint32_t room = (uint32_t)(fanout->ticks++ % fanout->layout.rooms);
         histogram_record(fanout->lag, now_ns - *next_ns);
-        enum err err = publish(fanout, room, (uint32_t)options->burst, MARKER_NO_SLOT,
+        enum err err = publish(fanout, room, tick_size(fanout), MARKER_NO_SLOT,
                                options->via == VIA_TYPING ? room : 0, now_ns);
         if (err)
             return err;
@@ -169,7 +186,7 @@ enum err fanout_load(struct fanout *fanout, double seconds, const char *phase)
         fanout->crowd.options.loops > 1 && fanout->options->in_flight > 0 ? 50000 : 1000000;
     enum err err = ERR_OK;
 
-    while (now_ns < end_ns && !err) {
+    while (now_ns < end_ns && !err && !is_all_published(fanout)) {
         uint64_t wait = longest_wait;
         if (fanout->options->in_flight > 0) {
             err = publish_finished(fanout);
@@ -202,6 +219,19 @@ enum err fanout_publish_round(struct fanout *fanout)
     }
     fanout_drain(fanout);
     return err;
+}
+
+void fanout_listen(struct fanout *fanout, double seconds)
+{
+    uint64_t before = crowd_deliveries(&fanout->crowd), end_ns = crowd_now_ns() + (uint64_t)(seconds * 1e9);
+
+    fanout->events += fanout->options->events;
+    fanout->expected += fanout->options->events * fanout->layout.members;
+    while (crowd_deliveries(&fanout->crowd) == before && crowd_now_ns() < end_ns) {
+        crowd_turn(&fanout->crowd, 1000000);
+        progress_show("listening", &fanout->crowd, crowd_now_ns());
+    }
+    fanout_drain(fanout);
 }
 
 void fanout_drain(struct fanout *fanout)
@@ -240,15 +270,19 @@ enum err fanout_open(struct fanout *fanout, const struct bench_options *options,
     fanout->options = options;
     fanout->layout = (struct layout){(uint32_t)options->rooms, (uint32_t)options->members,
                                      (uint32_t)options->connections, 0};
-    random_bytes(&fanout->layout.run, sizeof fanout->layout.run);
+    if (options->run > 0)
+        fanout->layout.run = (uint32_t)options->run;
+    else
+        random_bytes(&fanout->layout.run, sizeof fanout->layout.run);
+    fanout->first_visitor = has_source ? source_publishers(options) : 0;
     enum err err = target_init(&fanout->target, &options->target, fanout->problem);
     if (err)
         return err;
     const struct crowd_options crowd = {
         .target = &fanout->target,
         .layout = &fanout->layout,
-        .publishers = has_source ? source_publishers(options) : 0,
-        .publishers_join = options->via == VIA_TYPING,
+        .publishers = fanout->first_visitor + fanout->visitors,
+        .publishers_joining = options->via == VIA_TYPING ? fanout->first_visitor : 0,
         .loops = (uint32_t)options->threads,
         .opening = (uint32_t)options->opening,
         .places = fanout->places,
@@ -290,14 +324,18 @@ void fanout_close(struct fanout *fanout)
 
 static enum err measure(struct fanout *fanout, struct report *report, bool *ret_lost)
 {
+    const struct bench_options *options = fanout->options;
     struct fanout_begin begin;
-    enum err err = fanout_load(fanout, fanout->options->warmup_s, "warm-up");
+    enum err err = options->events > 0 ? ERR_OK : fanout_load(fanout, options->warmup_s, "warm-up");
 
     if (err)
         return err;
     fanout_drain(fanout);
     fanout_begin(fanout, CROWD_MEASURED, &begin);
-    err = fanout_load(fanout, fanout->options->duration_s, "measuring");
+    if (options->listen_only)
+        fanout_listen(fanout, options->duration_s);
+    else
+        err = fanout_load(fanout, options->events > 0 ? FOREVER_S : options->duration_s, "measuring");
     if (err)
         return err;
     fanout_drain(fanout);
@@ -308,7 +346,7 @@ static enum err measure(struct fanout *fanout, struct report *report, bool *ret_
 enum err fanout_run(const struct bench_options *options, struct report *report, bool *ret_lost, char *problem)
 {
     static struct fanout fanout;
-    enum err err = fanout_open(&fanout, options, true);
+    enum err err = fanout_open(&fanout, options, !options->listen_only);
 
     if (!err)
         err = measure(&fanout, report, ret_lost);

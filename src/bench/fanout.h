@@ -32,7 +32,11 @@ struct fanout {
      * thread. */
     void (*observe)(struct fanout *fanout, struct crowd_loop *loop, uint32_t client, struct slice text);
     void (*on_turn)(struct crowd_loop *loop, uint64_t now_ns);
-    struct place *places; /* borrowed by the crowd: owned here */
+    /* Clients that belong to no room of the layout, and what comes to them; on loop 0's thread. */
+    uint32_t visitors;
+    void (*on_visitor)(struct fanout *fanout, uint32_t visitor, struct slice text, uint64_t now_ns);
+    uint32_t first_visitor; /* its client's number, once fanout_open has been called */
+    struct place *places;   /* borrowed by the crowd: owned here */
     void *context;
     bool is_server_shared; /* it serves others besides: its CPU is not that of our deliveries */
     char problem[SOURCE_PROBLEM_SIZE];
@@ -49,6 +53,9 @@ enum err fanout_load(struct fanout *fanout, double seconds, const char *phase) M
 /* options->burst events to room 0; one event to every room. */
 enum err fanout_publish_burst(struct fanout *fanout) MUST_CHECK;
 enum err fanout_publish_round(struct fanout *fanout) MUST_CHECK;
+/* Instead of a load: so many seconds, at most, for the first of options->events that another process sends,
+ * and then as fanout_drain. */
+void fanout_listen(struct fanout *fanout, double seconds);
 /* Reads until everything published has come, or nothing has come for long. */
 void fanout_drain(struct fanout *fanout);
 
@@ -60,5 +67,7 @@ struct fanout_begin {
 void fanout_begin(struct fanout *fanout, enum crowd_phase phase, struct fanout_begin *begin);
 /* Appends the load and what was found since. True: something was lost, came twice or out of order. */
 bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct report *report);
+/* Appends the latency in the phase COMPARED, and the ratios of that in MEASURED to it. */
+void fanout_report_comparison(const struct fanout *fanout, struct report *report);
 
 #endif

@@ -84,6 +84,26 @@ bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct rep
            has_lost_connections;
 }
 
+static double ratio(uint64_t with, uint64_t without)
+{
+    return without > 0 ? (double)with / (double)without : 0;
+}
+
+void fanout_report_comparison(const struct fanout *fanout, struct report *report)
+{
+    static struct crowd_stats alone, disturbed;
+
+    crowd_merge(&fanout->crowd, CROWD_COMPARED, &alone);
+    crowd_merge(&fanout->crowd, CROWD_MEASURED, &disturbed);
+    report_latency(report, "alone_latency", &alone.latency);
+    report_real(
+        report, "p50_ratio",
+        ratio(histogram_percentile(&disturbed.latency, 0.5), histogram_percentile(&alone.latency, 0.5)));
+    report_real(
+        report, "p99_ratio",
+        ratio(histogram_percentile(&disturbed.latency, 0.99), histogram_percentile(&alone.latency, 0.99)));
+}
+
 void fanout_begin(struct fanout *fanout, enum crowd_phase phase, struct fanout_begin *begin)
 {
     histogram_clear(fanout->lag);

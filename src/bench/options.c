@@ -51,6 +51,8 @@ static const struct row rows[] = {
      "redis.stream of the relay (default roomcast:events)"},
     {"--server-pid", "PID[,PID]", KIND_PIDS, AT(server), 0, 0,
      "processes whose CPU time and memory are the server's"},
+    {"--bus-pid", "PID[,PID]", KIND_PIDS, AT(bus), 0, 0,
+     "churn: processes of nats-server, whose CPU time is told apart"},
     {"--rooms", "N", KIND_COUNT, AT(rooms), 1, 100000, "rooms (default 1)"},
     {"--members", "N", KIND_COUNT, AT(members), 1, 1000000, "members of each room (default 100)"},
     {"--connections", "N", KIND_COUNT, AT(connections), 1, 1000000,
@@ -71,6 +73,14 @@ static const struct row rows[] = {
      "rest between joining and the first event (default 0.5)"},
     {"--drain", "S", KIND_REAL, AT(drain_s), 0, 600,
      "wait for the last deliveries without any progress (default 5)"},
+    {"--events", "N", KIND_COUNT, AT(events), 1, 1e9,
+     "fanout: exactly N events and no warm-up, instead of --duration"},
+    {"--listen-only", NULL, KIND_FLAG, AT(listen_only), 0, 0,
+     "fanout: publish nothing, expect the --events of another roomcast-bench with the same --run, and wait "
+     "up to "
+     "--duration for the first"},
+    {"--run", "N", KIND_COUNT, AT(run), 1, UINT32_MAX,
+     "names the rooms: who has the same N has the same rooms (default: at random)"},
     {"--threads", "N", KIND_COUNT, AT(threads), 1, 16, "receiving threads of the generator (default 1)"},
     {"--opening", "N", KIND_COUNT, AT(opening), 1, 100000,
      "connections being opened at a time, per thread (default 64)"},
@@ -84,6 +94,10 @@ static const struct row rows[] = {
      "slow: members of another room, which is loaded without pause (default 0)"},
     {"--hot-in-flight", "N", KIND_COUNT, AT(hot_in_flight), 1, 1024,
      "slow: publishers of that room (default 4)"},
+    {"--churners", "N", KIND_COUNT, AT(churners), 1, 100000,
+     "churn: connections that join new rooms and leave them again (default 1000)"},
+    {"--join-rate", "N", KIND_REAL, AT(join_rate), 0.001, 1e6,
+     "churn: joins per second, all of different rooms, and as many leaves (default 1000)"},
     {"--period", "S", KIND_REAL, AT(period_s), 0.1, 86400,
      "jitter: each connection lives about so long (default 15)"},
     {"--offline", "S", KIND_REAL, AT(offline_s), 0, 3600, "jitter: and is away for so long (default 2)"},
@@ -141,11 +155,11 @@ static bool parse_number(const struct row *row, const char *value, double *ret_n
     return true;
 }
 
-static bool set_pids(const char *value, struct proc_set *set, FILE *errors)
+static bool set_pids(const char *flag, const char *value, struct proc_set *set, FILE *errors)
 {
     enum err err = proc_set_parse(value, set);
     if (err)
-        fprintf(errors, "roomcast-bench: --server-pid %s: %s\n", value,
+        fprintf(errors, "roomcast-bench: %s %s: %s\n", flag, value,
                 err == ERR_MISSING ? "there is no such process"
                                    : "must be up to 16 process ids, comma-separated");
     return err == ERR_OK;
@@ -179,7 +193,7 @@ static bool set(const struct row *row, char *value, struct bench_options *option
         *(bool *)field = true;
         return true;
     case KIND_PIDS:
-        return set_pids(value, field, errors);
+        return set_pids(row->flag, value, field, errors);
     case KIND_ANSWER:
         return set_answer(value, &options->target, errors);
     case KIND_CHOICE:
@@ -249,7 +263,7 @@ static const char *check(const struct bench_options *options)
     if (!is_raw && !options->target.jwt_secret && !options->target.jwt_key)
         return "--jwt-secret is missing: the node's auth.hmac_secret, to make tokens with";
     if (is_raw && options->scenario->is_roomcast_only)
-        return "this scenario resumes by roomcast's protocol: it is not for --target raw-ws";
+        return "this scenario speaks roomcast's own protocol: it is not for --target raw-ws";
     if (is_raw && has_events && (!options->target.subscribe || !options->target.publish))
         return "--target raw-ws needs --subscribe and --publish: the server's own words";
     if (is_raw != (options->via == VIA_TARGET))
@@ -260,6 +274,12 @@ static const char *check(const struct bench_options *options)
     if (is_raw && options->in_flight > 64)
         return "--in-flight beyond 64 is not for --target raw-ws: a repetition could not be told from a late "
                "event";
+    if (options->events > 0 && options->in_flight > 0)
+        return "--events is for a schedule: leave out --in-flight";
+    if (options->listen_only && (options->events == 0 || options->run == 0))
+        return "--listen-only needs --events and --run: what to expect, and in which rooms";
+    if (options->listen_only && options->via == VIA_TYPING)
+        return "--listen-only cannot tell whose typing it hears: choose --via nats or redis";
     if (options->rooms * options->members > INT32_MAX)
         return "--rooms x --members is too much";
     return NULL;
@@ -288,6 +308,8 @@ enum options_verdict options_parse(int argc, char **argv, FILE *output, FILE *er
         .rounds = 1,
         .stalled = 1,
         .hot_in_flight = 4,
+        .churners = 1000,
+        .join_rate = 1000,
         .period_s = 15,
         .offline_s = 2,
     };

@@ -19,13 +19,18 @@ struct bench_options {
     struct target_options target;
     enum via via;
     const char *nats_url, *nats_prefix, *stream_name, *redis_url, *redis_stream;
-    struct proc_set server;
+    struct proc_set server, bus;
     uint64_t rooms, members, connections; /* connections 0: rooms * members */
     double rate;                          /* events/s over all rooms, when in_flight is 0 */
     uint64_t in_flight, burst, payload;
+    uint64_t run;    /* names the rooms; 0: at random */
+    uint64_t events; /* exactly so many, without a warm-up; 0: for duration_s */
+    bool listen_only;
     enum until until;
     double duration_s, warmup_s, settle_s, drain_s;
     uint64_t threads, opening, rounds, busy, stalled, hot, hot_in_flight;
+    uint64_t churners;
+    double join_rate; /* per second */
     double period_s, offline_s;
     const char *command;
     const char *json, *svg;

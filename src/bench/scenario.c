@@ -13,6 +13,8 @@ const struct scenario scenarios[] = {
      false, connect_run},
     {"slow", "fanout beside readers that have stopped (--stalled) or a hot room (--hot), and without them",
      true, true, false, slow_run},
+    {"churn", "connections join new rooms and leave them again: cost and latency, beside the load of fanout",
+     true, true, true, room_churn_run},
     {"jitter", "every connection is cut again and again and resumes: what is delivered all the same", true,
      true, true, jitter_run},
     {"avalanche", "all connections are lost at once and come back: how fast, and with everything", true, true,

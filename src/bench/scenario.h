@@ -35,6 +35,8 @@ enum err connect_run(const struct bench_options *options, struct report *report,
 enum err slow_run(const struct bench_options *options, struct report *report, bool *ret_lost, char *problem);
 enum err jitter_run(const struct bench_options *options, struct report *report, bool *ret_lost,
                     char *problem);
+enum err room_churn_run(const struct bench_options *options, struct report *report, bool *ret_lost,
+                        char *problem);
 enum err avalanche_run(const struct bench_options *options, struct report *report, bool *ret_lost,
                        char *problem);
 

@@ -4,11 +4,6 @@
 #include "progress.h"
 #include "scenario.h"
 
-static double ratio(uint64_t with, uint64_t without)
-{
-    return without > 0 ? (double)with / (double)without : 0;
-}
-
 static enum err measure_phase(struct fanout *fanout, enum crowd_phase phase, struct fanout_begin *begin)
 {
     enum err err = fanout_load(fanout, fanout->options->warmup_s, "warm-up");
@@ -23,23 +18,6 @@ static enum err measure_phase(struct fanout *fanout, enum crowd_phase phase, str
     fanout_drain(fanout);
     atomic_store(&fanout->crowd.phase, CROWD_WARMUP);
     return ERR_OK;
-}
-
-static void report_comparison(const struct fanout *fanout, struct report *report)
-{
-    static struct crowd_stats alone, disturbed;
-
-    crowd_merge(&fanout->crowd, CROWD_COMPARED, &alone);
-    crowd_merge(&fanout->crowd, CROWD_MEASURED, &disturbed);
-    report_count(report, "stalled", fanout->options->stalled);
-    report_count(report, "hot_members", fanout->options->hot);
-    report_latency(report, "alone_latency", &alone.latency);
-    report_real(
-        report, "p50_ratio",
-        ratio(histogram_percentile(&disturbed.latency, 0.5), histogram_percentile(&alone.latency, 0.5)));
-    report_real(
-        report, "p99_ratio",
-        ratio(histogram_percentile(&disturbed.latency, 0.99), histogram_percentile(&alone.latency, 0.99)));
 }
 
 enum err slow_run(const struct bench_options *options, struct report *report, bool *ret_lost, char *problem)
@@ -63,7 +41,9 @@ enum err slow_run(const struct bench_options *options, struct report *report, bo
     progress_end();
     if (!err) {
         *ret_lost = fanout_report(&fanout, &begin, report);
-        report_comparison(&fanout, report);
+        report_count(report, "stalled", options->stalled);
+        report_count(report, "hot_members", options->hot);
+        fanout_report_comparison(&fanout, report);
     }
     disturber_stop(&disturber);
     snprintf(problem, BENCH_PROBLEM_SIZE, "%s", fanout.problem);

@@ -172,6 +172,15 @@ uint32_t target_append_join_room(const struct target *target, const struct layou
     return 1;
 }
 
+void target_append_leave_room(const struct layout *layout, uint32_t room, struct buffer *out)
+{
+    char name[UUID_TEXT_SIZE], text[128];
+
+    layout_room_name(layout, room, name);
+    int len = snprintf(text, sizeof text, "{\"type\":\"unsubscribe.chat\",\"chat_id\":\"%s\"}", name);
+    ws_append_frame(out, WS_TEXT, (struct slice){text, (size_t)len});
+}
+
 /* One message for all rooms of the connection, from membership `from` on. Returns how many it names. */
 static uint32_t append_batch(const struct layout *layout, uint32_t from, const struct place *places,
                              struct buffer *out)
@@ -239,6 +248,8 @@ enum target_reply target_read_reply(const struct target *target, struct slice te
         return TARGET_REPLY_CONNECTED;
     if (begins_with(text, "{\"type\":\"ack\",\"action\":\"subscribed\""))
         return TARGET_REPLY_JOINED;
+    if (begins_with(text, "{\"type\":\"ack\",\"action\":\"unsubscribed\""))
+        return TARGET_REPLY_LEFT;
     if (begins_with(text, "{\"type\":\"error\"") || begins_with(text, "{\"type\":\"disconnect\""))
         return TARGET_REPLY_REFUSED;
     return TARGET_REPLY_NONE;

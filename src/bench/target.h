@@ -56,12 +56,20 @@ uint32_t target_append_join(const struct target *target, const struct layout *la
 /* The same for one room only; `id`: a number of its own. */
 uint32_t target_append_join_room(const struct target *target, const struct layout *layout, uint32_t room,
                                  uint32_t id, struct buffer *out);
+/* roomcast only. */
+void target_append_leave_room(const struct layout *layout, uint32_t room, struct buffer *out);
 void target_append_hello(const struct target *target, struct buffer *out);
 /* One event in the raw server's own words. */
 void target_append_publish(const struct target *target, const struct layout *layout, uint32_t room,
                            struct slice payload, struct buffer *out);
 
-enum target_reply { TARGET_REPLY_NONE, TARGET_REPLY_CONNECTED, TARGET_REPLY_JOINED, TARGET_REPLY_REFUSED };
+enum target_reply {
+    TARGET_REPLY_NONE,
+    TARGET_REPLY_CONNECTED,
+    TARGET_REPLY_JOINED,
+    TARGET_REPLY_LEFT,
+    TARGET_REPLY_REFUSED
+};
 enum target_reply target_read_reply(const struct target *target, struct slice text);
 
 static inline enum ws_opcode target_opcode(const struct target *target)

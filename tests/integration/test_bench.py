@@ -1,5 +1,7 @@
 """roomcast-bench: every scenario, small, against a real node and the limit programs; all counts are exact."""
+import concurrent.futures
 import json
+import random
 import xml.etree.ElementTree
 
 import pytest
@@ -8,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from harness.bench import NODE_OPTIONS, Bench, LimitServer
 from harness.processes import run_program
+from harness.waiting import eventually
 
 QUICK = {"duration": 0.5, "warmup": 0.2, "settle": 0.1}
 LATENCIES = ("p50", "p90", "p99", "p999", "max")
@@ -112,6 +115,27 @@ def test_slow_compares_the_same_load_alone_and_disturbed(bench):
     assert found["p99_ratio"] == pytest.approx(found["latency_p99_us"] / found["alone_latency_p99_us"], rel=0.01)
 
 
+def test_churn_joins_and_leaves_new_rooms_beside_the_load(bench, node):
+    found = bench.run("churn", rooms=2, members=5, rate=100, churners=20, join_rate=500, **QUICK)
+    assert_exact(found)
+    assert (found["refused"], found["unanswered"], found["strays"]) == (0, 0, 0)
+    assert found["churners"] == 20 and found["joins"] > 100
+    assert 0 < found["join_p50_us"] <= found["join_p99_us"] and found["leave_p99_us"] > 0
+    assert found["alone_latency_p99_us"] > 0 and found["p99_ratio"] > 0
+    eventually(lambda: node.metrics()["roomcast_subscriptions"] == 0, what="nobody is left in a room")
+
+
+def test_two_processes_share_the_rooms_of_a_run(bench, node):
+    load = {"rooms": 3, "members": 7, "run": random.randrange(1, 2**32), "events": 40}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        listener = pool.submit(bench.run, "fanout", listen_only=None, duration=20, **load)
+        eventually(lambda: node.metrics()["roomcast_subscriptions"] == 21, what="the listener is in its rooms")
+        publisher = bench.run("fanout", rate=100, **load)
+    for found in (publisher, listener.result()):
+        assert_exact(found)
+        assert found["events"] == 40
+
+
 def test_jitter_loses_nothing(bench):
     found = bench.run("jitter", rooms=4, members=5, rate=200, period=0.5, offline=0.1, duration=2)
     assert_exact(found)
@@ -134,6 +158,13 @@ def test_the_limit_programs_deliver_everything_too(limit_server, executable, fla
     assert_measured(found)
     assert (found["target"], found["via"]) == ("raw-ws", "target")
     assert found["frame_bytes"] == pytest.approx(204, abs=1)
+
+
+def test_a_limit_program_serves_many_runs_of_many_connections(limit_server):
+    """Together more than it may have descriptors for."""
+    bench = Bench(limit_server("limit_send"))
+    for _ in range(2):
+        assert_exact(bench.run("fanout", members=12000, opening=512, rate=2, duration=0.5, warmup=0.5))
 
 
 def test_publishers_of_a_limit_program_have_no_order_among_each_other(limit_server):

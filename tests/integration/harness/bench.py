@@ -59,10 +59,12 @@ class Bench:
         return arguments
 
     def start(self, scenario, **options):
-        """subprocess.CompletedProcess; `options` are flags: in_flight=16 is --in-flight=16."""
+        """subprocess.CompletedProcess; `options` are flags: in_flight=16 is --in-flight=16, binary=None --binary."""
         arguments = [binary("roomcast-bench"), scenario, f"--url={self.server.url}", *self.target()]
         arguments += [f"--server-pid={self.server.process.pid}", "--json=-"]
-        arguments += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        for name, value in options.items():
+            flag = f"--{name.replace('_', '-')}"
+            arguments.append(flag if value is None else f"{flag}={value}")
         return subprocess.run(
             arguments,
             env=clean_environment(),

@@ -70,10 +70,26 @@ static void what_is_wrong_is_told_with_what_to_do(void **state)
     expect_wrong(ROOMCAST "--members 10 --connections 5", "twice");
     expect_wrong(ROOMCAST "--server-pid 1,x", "process ids");
     expect_wrong(ROOMCAST "--server-pid 999999999", "no such process");
+    expect_wrong(ROOMCAST "--bus-pid 999999999", "--bus-pid 999999999: there is no such process");
+    expect_wrong(ROOMCAST "--listen-only --run 7", "needs --events and --run");
+    expect_wrong(ROOMCAST "--listen-only --events 7", "needs --events and --run");
+    expect_wrong(ROOMCAST "--listen-only --events 7 --run 7 --via typing", "whose typing");
+    expect_wrong(ROOMCAST "--events 7 --in-flight 1", "leave out --in-flight");
     expect_wrong("jitter"
                  " --url ws://h:1/ --target raw-ws --via target --subscribe s --publish p",
-                 "resumes");
+                 "own protocol");
     expect_wrong("fanout --url ws://h:1/ --target raw-ws --via target", "needs --subscribe and --publish");
+}
+
+static void several_processes_can_share_rooms_and_a_number_of_events(void **state)
+{
+    (void)state;
+    struct bench_options options;
+
+    assert_int_equal(parse(&options, ROOMCAST "--run 4294967295 --events 12 --listen-only"), OPTIONS_RUN);
+    assert_true(options.run == UINT32_MAX && options.events == 12 && options.listen_only);
+    assert_int_equal(parse(&options, ROOMCAST), OPTIONS_RUN);
+    assert_true(options.run == 0 && options.events == 0 && !options.listen_only);
 }
 
 static void help_names_every_scenario(void **state)
@@ -91,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments_are_read_in_both_spellings),
         cmocka_unit_test(what_is_wrong_is_told_with_what_to_do),
+        cmocka_unit_test(several_processes_can_share_rooms_and_a_number_of_events),
         cmocka_unit_test(help_names_every_scenario),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
