@@ -10,19 +10,15 @@ tests/integration."""
 import argparse
 import contextlib
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-
-from harness import tokens  # noqa: E402
-from harness.bench import Bench, LimitServer, NODE_OPTIONS  # noqa: E402
-from harness.processes import NatsServer, Node  # noqa: E402
+from servers import machine, new_node
+from harness.bench import Bench, LimitServer
+from harness.processes import NatsServer
 
 # name: what people read, arguments of roomcast-bench, whether a coalescing yardstick belongs beside it
 CASES = {
@@ -71,11 +67,7 @@ class Servers:
     def __init__(self, directory, arguments):
         self.arguments = arguments
         self.nats = NatsServer(directory / "nats")
-        environment = {"ROOMCAST_AUTH_HMAC_SECRET": tokens.SECRET}
-        self.nodes = {
-            name: Node(name, directory / name, {**NODE_OPTIONS, "nats.url": self.nats.url, **options}, environment)
-            for name, options in arguments.variant
-        }
+        self.nodes = {name: new_node(name, directory, self.nats, options) for name, options in arguments.variant}
         self.limits = {
             "limit_send": LimitServer("limit_send", directory / "limit_send"),
             "limit_uring": LimitServer("limit_uring", directory / "limit_uring"),
@@ -136,12 +128,6 @@ def row(title, name, rounds):
     lost = sum(found[name]["expected"] - found[name]["deliveries"] for found in rounds)
     saturated = "*" if any(found[name]["generator_saturated"] for found in rounds) else ""
     return f"| {title} | {name} | {ratio:.2f} | {cpu:.2f} | {rate:,.0f}{saturated} | {p50:.2f} | {p99:.2f} | {lost} |"
-
-
-def machine():
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-    return f"{os.cpu_count()} cores ({names[0] if names else platform.machine()}), Linux {platform.release()}"
 
 
 def main():
