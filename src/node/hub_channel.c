@@ -15,7 +15,6 @@ struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key
         return NULL;
     channel->key = *key;
     typing_limit_init(&channel->typing);
-    channel->leaving_tail = &channel->leaving;
 
     /* Subscribe first, ask second: nothing can fall in between (PROTOCOL 1.4). */
     char subject[SUBJECT_SIZE];
@@ -133,7 +132,7 @@ static void sooner(uint64_t *due_ms, uint64_t candidate_ms)
 void hub_channel_arm(struct hub *hub, struct hub_channel *channel)
 {
     uint64_t due_ms = hub_feed_due(hub, channel);
-    sooner(&due_ms, channel->leaving ? channel->leaving->due_ms : 0);
+    sooner(&due_ms, departures_due_ms(&channel->leaving));
     sooner(&due_ms, channel->linger_until_ms);
     if (due_ms != 0)
         timer_wheel_set(&hub->wheel, &channel->timer, due_ms);

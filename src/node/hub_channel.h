@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include <roomcast/base/hash.h>
+#include <roomcast/core/departures.h>
 #include <roomcast/core/feed.h>
 #include <roomcast/core/presence.h>
 #include <roomcast/core/timer_wheel.h>
@@ -17,13 +18,6 @@
 #include <roomcast/io/loop.h>
 
 #include "hub.h"
-
-/* A user whose last connection has left the chat a moment ago. */
-struct leaving_user {
-    struct leaving_user *next;
-    struct room_key user;
-    uint64_t due_ms;
-};
 
 struct hub_channel {
     struct room_key key;
@@ -42,8 +36,8 @@ struct hub_channel {
     bool presence_is_due; /* signals may have been missed: the others are asked once the bus answers */
 
     struct typing_limit typing;
-    struct presence *presence;                    /* chats only */
-    struct leaving_user *leaving, **leaving_tail; /* owned; oldest first */
+    struct presence *presence; /* chats only */
+    struct departures leaving; /* users whose last connection has left the chat a moment ago */
 
     uint64_t linger_until_ms; /* 0: has members */
     struct wheel_timer timer; /* the earliest of all deadlines above */

@@ -85,12 +85,7 @@ void hub_presence_close(struct hub *hub, struct hub_channel *channel)
 {
     struct presence_teller teller = {.hub = hub, .channel = channel};
     presence_each(channel->presence, true, publish_offline, &teller);
-    while (channel->leaving) {
-        struct leaving_user *leaving = channel->leaving;
-        channel->leaving = leaving->next;
-        free(leaving);
-    }
-    channel->leaving_tail = &channel->leaving;
+    departures_clear(&channel->leaving);
     presence_free(&channel->presence);
 }
 
@@ -137,25 +132,9 @@ static void apply(struct hub *hub, struct hub_channel *channel, const struct roo
 
 /* --- our own users --- */
 
-/* A user who comes back in time never left: takes the pending leave away. */
-static bool cancel_leaving(struct hub_channel *channel, const struct room_key *user)
-{
-    for (struct leaving_user **link = &channel->leaving; *link; link = &(*link)->next) {
-        if (!room_key_equal(&(*link)->user, user))
-            continue;
-        struct leaving_user *found = *link;
-        *link = found->next;
-        if (!*link)
-            channel->leaving_tail = link;
-        free(found);
-        return true;
-    }
-    return false;
-}
-
 void hub_presence_join(struct hub *hub, struct hub_channel *channel, const struct room_key *user)
 {
-    if (cancel_leaving(channel, user))
+    if (departures_cancel(&channel->leaving, user))
         return;
     struct presence_change change;
     if (presence_join(channel->presence, user, &change) == ERR_OK)
@@ -172,26 +151,15 @@ static void leave_now(struct hub *hub, struct hub_channel *channel, const struct
 void hub_presence_part(struct hub *hub, struct hub_channel *channel, const struct room_key *user)
 {
     uint64_t delay_ms = hub->config->presence_leave_delay_s * 1000;
-    struct leaving_user *leaving = delay_ms ? malloc(sizeof *leaving) : NULL;
-    if (!leaving) {
+    if (delay_ms == 0 || departures_add(&channel->leaving, user, hub->now_ms + delay_ms) != ERR_OK)
         leave_now(hub, channel, user);
-        return;
-    }
-    *leaving = (struct leaving_user){.user = *user, .due_ms = hub->now_ms + delay_ms};
-    *channel->leaving_tail = leaving;
-    channel->leaving_tail = &leaving->next;
 }
 
 void hub_presence_on_timer(struct hub *hub, struct hub_channel *channel)
 {
-    while (channel->leaving && channel->leaving->due_ms <= hub->now_ms) {
-        struct leaving_user *leaving = channel->leaving;
-        channel->leaving = leaving->next;
-        if (!channel->leaving)
-            channel->leaving_tail = &channel->leaving;
-        leave_now(hub, channel, &leaving->user);
-        free(leaving);
-    }
+    struct room_key user;
+    while (departures_take(&channel->leaving, hub->now_ms, &user))
+        leave_now(hub, channel, &user);
 }
 
 /* --- other nodes --- */
