@@ -59,7 +59,7 @@ struct hub_request {
 
     /* The worker's own; carried along untouched. */
     void *session;
-    void *next; /* list of the session's open requests */
+    struct hub_request *next, *previous; /* list of the session's open requests */
     int purpose;
     struct request_id id;
     bool cancelled;

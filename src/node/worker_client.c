@@ -22,6 +22,8 @@ bool client_ask(struct worker *worker, struct client *client, struct hub_request
     request->session = client;
     request->purpose = purpose;
     request->next = client->open;
+    if (client->open)
+        client->open->previous = request;
     client->open = request;
     client->session.requests++;
     hub_ask(worker->shared->hub, request);
@@ -30,10 +32,12 @@ bool client_ask(struct worker *worker, struct client *client, struct hub_request
 
 static void take_back(struct client *client, struct hub_request *request)
 {
-    struct hub_request **link = &client->open;
-    while (*link != request)
-        link = (struct hub_request **)&(*link)->next;
-    *link = request->next;
+    if (request->previous)
+        request->previous->next = request->next;
+    else
+        client->open = request->next;
+    if (request->next)
+        request->next->previous = request->previous;
     client->session.requests--;
 }
 
@@ -65,13 +69,16 @@ static struct hub_request *find_join(const struct client *client, const struct r
     return NULL;
 }
 
-/* Chats that the session is in or about to be in. */
-static uint32_t count_rooms(const struct client *client)
+/* Whether the session is in as many chats as it may be, or about to be. */
+static bool is_at_limit(const struct client *client, uint32_t max_rooms)
 {
     uint32_t count = client->session.rooms.count;
+    /* The user's own channel is one of the session's rooms too, and not counted. */
+    if (count + client->session.requests <= max_rooms)
+        return false; /* without looking at each request: the way of everybody who keeps to the limit */
     for (const struct hub_request *request = client->open; request; request = request->next)
         count += request->purpose == FOR_SUBSCRIBE && request->kind == HUB_JOIN && !request->cancelled;
-    return count;
+    return count > max_rooms;
 }
 
 /* --- messages --- */
@@ -94,8 +101,7 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
         return;
     }
     bool is_member = rooms_has(worker->rooms, &wanted->chat, &session->rooms);
-    /* The user's own channel is one of the session's rooms too, and not counted. */
-    if (!is_member && !find_join(client, &wanted->chat) && count_rooms(client) > rules->max_rooms) {
+    if (!is_member && is_at_limit(client, rules->max_rooms) && !find_join(client, &wanted->chat)) {
         refuse_chat(worker, client, ERROR_CODE_ROOM_LIMIT, &wanted->chat, id);
         return;
     }
