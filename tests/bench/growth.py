@@ -16,7 +16,7 @@ import tempfile
 
 from growth_plot import draw
 from servers import anonymous_bytes, machine, new_node
-from harness.bench import Bench
+from harness.bench import Bench, LimitServer
 from harness.processes import NatsServer
 from harness.waiting import eventually
 
@@ -50,24 +50,30 @@ CHURN = {
 BYSTANDERS = {"rooms": 1, "members": 100, "rate": 100, "churners": 1000}
 NODES, CONNECTIONS_EACH = 4, 15000
 OPENING = 512
+FRAME_BYTES = 337  # what the node makes of the 200 bytes of an event's data, but for the head
 CHOICES = [*SERIES, "churn", "nodes"]
 
 
 class Lab:
-    """One nats-server; nodes come and go."""
+    """One nats-server and one limit program; nodes come and go."""
 
     def __init__(self, directory, arguments):
         self.directory = directory
         self.arguments = arguments
         self.nats = NatsServer(directory / "nats")
+        self.limit = LimitServer("limit_send", directory / "limit_send")
         self.nodes = []
 
     def __enter__(self):
         self.nats.start()
+        self.limit.start()
+        # The stream is made by whoever publishes first; nobody can join a room before.
+        self.alone("fanout", members=1, rate=10, duration=0.1)
         return self
 
     def __exit__(self, *_):
         self.end_nodes()
+        self.limit.kill()
         self.nats.kill()
 
     def start_node(self, options=None):
@@ -87,6 +93,11 @@ class Lab:
         found = Bench(node, nats=self.nats).run(scenario, opening=OPENING, **{**times, **load})
         found["bytes_per_connection"] = (found["server_anonymous_bytes"] - before) / found["connections"]
         return found
+
+    def yardstick(self, **load):
+        """The same by a bare loop of send(), with frames as long."""
+        times = {"duration": self.arguments.seconds, "warmup": 1}
+        return Bench(self.limit).run("fanout", opening=OPENING, payload=FRAME_BYTES, **{**times, **load})
 
     def alone(self, scenario, options=None, **load):
         try:
@@ -129,16 +140,18 @@ def saturation(found):
 def measure_series(lab, name):
     """[(value, figures)]"""
     title, cases = SERIES[name]
-    print_head(title, "events/s", "deliveries/s", "CPU us per delivery", "bytes per connection", "p50 ms", "p99 ms", "lost")
+    print_head(title, "events/s", "deliveries/s", "CPU us per delivery", "of bare send()", "bytes per connection", "p50 ms", "p99 ms", "lost")
     points = []
     for value, load in cases.items():
         found = lab.repeated(name, value, lambda load=load: lab.alone("fanout", **load))
+        bare = lab.repeated(f"{name}, bare send()", value, lambda load=load: lab.yardstick(**load))
         points.append((value, found))
         print_row(
             f"{value:,}",
             f"{found['rate_per_s']:,.4g}",
             f"{found['deliveries_per_s']:,.0f}{saturation(found)}",
             f"{found['server_us_per_delivery']:.2f}",
+            f"{bare['server_us_per_delivery']:.2f}",
             f"{found['bytes_per_connection']:,.0f}",
             *latencies(found),
             f"{found['lost']:.0f}",
