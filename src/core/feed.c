@@ -6,19 +6,52 @@
 
 void feed_init(struct feed *feed, uint64_t now_ms)
 {
-    *feed = (struct feed){.is_settled = false};
+    *feed = (struct feed){.verify_at_ms = now_ms};
     history_init(&feed->history);
-    feed->waiters_tail = &feed->waiters;
-    feed->ready_tail = &feed->ready;
-    feed_want_head(feed, now_ms);
 }
 
 struct feed_waiter *feed_fini(struct feed *feed)
 {
+    struct feed_waiter *waiters = feed_take_waiters(feed);
+
     history_fini(&feed->history);
     free(feed->lead);
     feed->lead = NULL;
-    return feed_take_waiters(feed);
+    free(feed->work);
+    feed->work = NULL;
+    return waiters;
+}
+
+bool feed_wake(struct feed *feed)
+{
+    if (feed->work)
+        return true;
+    feed->work = calloc(1, sizeof *feed->work);
+    if (!feed->work)
+        return false;
+    feed->work->waiters_tail = &feed->work->waiters;
+    feed->work->ready_tail = &feed->ready;
+    while (*feed->work->ready_tail)
+        feed->work->ready_tail = &(*feed->work->ready_tail)->next;
+    return true;
+}
+
+/* All that its work tells is past. */
+static bool has_nothing_to_do(const struct feed *feed, uint64_t now_ms)
+{
+    const struct feed_work *work = feed->work;
+    bool asks = work->head.ask_id != 0 || work->head.is_wanted || work->reading > 0 ||
+                work->next_ask_id != 0 || work->wants_extent || work->is_extent_asked;
+    bool is_troubled = work->has_conflict || work->has_loss || work->was_far || work->retry_at_ms != 0 ||
+                       work->extent_at_ms > now_ms;
+
+    return feed->is_settled && !feed_has_gap(feed) && !work->waiters && !feed->ready && !asks && !is_troubled;
+}
+
+static void rest(struct feed *feed)
+{
+    free(feed->work);
+    feed->work = NULL;
 }
 
 bool feed_has_gap(const struct feed *feed)
@@ -28,10 +61,12 @@ bool feed_has_gap(const struct feed *feed)
 
 bool feed_is_valid(const struct feed *feed)
 {
+    const struct feed_work *work = feed->work;
+
     if (!feed->is_settled)
-        return feed->position.seq == 0 && !feed->has_loss;
+        return feed->position.seq == 0 && !(work && work->has_loss);
     return feed->known >= feed->position.seq && feed->held_from <= feed->position.seq + 1 &&
-           (feed->gap_since_ms != 0) == feed_has_gap(feed) &&
+           (work && work->gap_since_ms != 0) == feed_has_gap(feed) &&
            (feed->epoch[0] == '\0' ? feed->position.seq == 0 : same_epoch(feed->epoch, feed->position.epoch));
 }
 
@@ -44,16 +79,16 @@ uint32_t feed_new_ask_id(struct feed *feed)
 
 void feed_lose(struct feed *feed, enum feed_loss loss)
 {
-    feed->has_loss = true;
-    feed->loss = loss;
+    feed->work->has_loss = true;
+    feed->work->loss = loss;
 }
 
 void feed_note_gap(struct feed *feed, uint64_t now_ms)
 {
     if (!feed_has_gap(feed))
-        feed->gap_since_ms = 0;
-    else if (feed->gap_since_ms == 0)
-        feed->gap_since_ms = now_ms > 0 ? now_ms : 1;
+        feed->work->gap_since_ms = 0;
+    else if (feed->work->gap_since_ms == 0)
+        feed->work->gap_since_ms = now_ms > 0 ? now_ms : 1;
 }
 
 /* --- epochs --- */
@@ -63,11 +98,11 @@ void feed_begin_epoch(struct feed *feed, const char *epoch)
     history_clear(&feed->history);
     snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
     feed->known = feed->gone = feed->lead_seq = 0;
-    feed->missing_to = feed->ahead_to = 0;
+    feed->work->missing_to = feed->work->ahead_to = 0;
     feed->held_from = 1;
-    feed->next_for = 0;
-    feed->page_from = feed->page_to = 0;
-    feed->has_conflict = false;
+    feed->work->next_for = 0;
+    feed->work->page_from = feed->work->page_to = 0;
+    feed->work->has_conflict = false;
     feed->before = (struct position){.seq = 0};
     feed->begin = FEED_BEGIN_UNKNOWN;
 }
@@ -84,7 +119,7 @@ void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
     feed->position_stream_seq = 0;
     feed->known = seq;
     feed->held_from = seq + 1;
-    feed->gap_since_ms = 0;
+    feed->work->gap_since_ms = 0;
 }
 
 /* The trail of an epoch's first events reaches back to what stood before it. That is what we delivered last;
@@ -120,7 +155,7 @@ void feed_know(struct feed *feed, uint64_t seq)
     if (seq <= feed->known)
         return;
     feed->known = seq;
-    feed->missing_to = seq;
+    feed->work->missing_to = seq;
 }
 
 /* Where the event of that number is, as far as that is known; 0: it is not. */
@@ -154,11 +189,11 @@ static uint64_t highest_ahead(struct feed *feed)
     const struct history *history = &feed->history;
     uint64_t lowest = history->first > feed->position.seq ? history->first : feed->position.seq + 1;
 
-    if (feed->ahead_to > history_last(history))
-        feed->ahead_to = history_last(history);
-    for (; history->count > 0 && feed->ahead_to >= lowest; feed->ahead_to--) {
-        if (history_slot(history, feed->ahead_to)->frame)
-            return feed->ahead_to;
+    if (feed->work->ahead_to > history_last(history))
+        feed->work->ahead_to = history_last(history);
+    for (; history->count > 0 && feed->work->ahead_to >= lowest; feed->work->ahead_to--) {
+        if (history_slot(history, feed->work->ahead_to)->frame)
+            return feed->work->ahead_to;
     }
     return 0;
 }
@@ -187,7 +222,7 @@ bool feed_reach(struct feed *feed, uint64_t seq)
     if (history_reach(&feed->history, seq) != ERR_OK)
         return false;
     if (is_lower && feed->lead_seq > 0 && !history_locate(&feed->history, feed->lead_seq, feed->lead))
-        feed->has_conflict = true;
+        feed->work->has_conflict = true;
     return true;
 }
 
@@ -204,7 +239,7 @@ static void take_lead(struct feed *feed, const struct feed_event *event)
 
 bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event)
 {
-    uint64_t seq = event->position.seq, missing_to = feed->missing_to;
+    uint64_t seq = event->position.seq, missing_to = feed->work->missing_to;
     bool is_next = seq == feed->known + 1;
 
     feed_know(feed, seq);
@@ -220,7 +255,7 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
     slot->stream_seq = event->stream_seq;
     slot->id_hash = event->id_hash;
     if (!history_locate(&feed->history, seq, &event->trail))
-        feed->has_conflict = true;
+        feed->work->has_conflict = true;
     if (seq == 1) {
         feed->begin = event->trail.count == 0 ? FEED_BEGIN_EMPTY : FEED_BEGIN_OTHER;
         feed->begin_stream_seq = event->stream_seq;
@@ -228,9 +263,9 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
     if (feed->lead_seq == 0 || seq < feed->lead_seq || feed->lead_seq < feed->history.first)
         take_lead(feed, event);
     if (is_next)
-        feed->missing_to = missing_to; /* as long as it stood above no hole, it does not now */
-    if (feed->ahead_to < seq)
-        feed->ahead_to = seq;
+        feed->work->missing_to = missing_to; /* as long as it stood above no hole, it does not now */
+    if (feed->work->ahead_to < seq)
+        feed->work->ahead_to = seq;
     feed->held_from = history_held_from(&feed->history, feed->held_from - 1, 1);
     return kept;
 }
@@ -259,7 +294,7 @@ static enum feed_offer look_back(struct feed *feed, const struct feed_event *eve
 {
     if (!feed_contradicts(feed, event))
         return FEED_DUPLICATE;
-    feed->has_conflict = true; /* nothing more is delivered until the leader has said which is right */
+    feed->work->has_conflict = true; /* nothing more is delivered until the leader has said which is right */
     feed_want_head(feed, now_ms);
     return FEED_DROPPED;
 }
@@ -270,6 +305,10 @@ enum feed_offer feed_on_live(struct feed *feed, const struct feed_rules *rules,
     uint64_t seq = event->position.seq;
     bool had_gap = feed_has_gap(feed);
 
+    if (!feed_wake(feed)) {
+        feed_suspect(feed, now_ms, RETRY_FIRST_MS); /* nothing may follow that would show what is missing */
+        return FEED_DROPPED;
+    }
     if (!place_epoch(feed, rules, event, now_ms)) {
         feed_want_head(feed, now_ms);
         return FEED_DROPPED;
@@ -300,9 +339,9 @@ void feed_trim(struct feed *feed, const struct feed_rules *rules)
 {
     uint64_t keep = feed->position.seq > rules->max_events ? feed->position.seq - rules->max_events + 1 : 1;
 
-    if ((feed->wanted_from != 0 && feed->wanted_from < keep) ||
-        (feed->page_from != 0 && feed->page_from < keep))
-        feed->are_waiters_due = true; /* some wait for too much by now */
+    if ((feed->work->wanted_from != 0 && feed->work->wanted_from < keep) ||
+        (feed->work->page_from != 0 && feed->work->page_from < keep))
+        feed->work->are_waiters_due = true; /* some wait for too much by now */
     history_forget_below(&feed->history, keep);
     if (feed->held_from < keep)
         feed->held_from = keep;
@@ -316,15 +355,15 @@ static bool deliver(struct feed *feed, const struct feed_rules *rules, uint64_t 
     const struct history_slot *slot =
         feed_has_gap(feed) ? history_slot(&feed->history, feed->position.seq + 1) : NULL;
 
-    if (!slot || !slot->frame || feed->has_conflict)
+    if (!slot || !slot->frame || feed->work->has_conflict)
         return false;
     feed->position.seq++;
     feed->moved_ms = now_ms;
     feed->position_stream_seq = slot->stream_seq;
-    feed->gap_since_ms = 0; /* a step forward */
+    feed->work->gap_since_ms = 0; /* a step forward */
     feed_note_gap(feed, now_ms);
-    if (!feed_has_gap(feed) && feed->are_events_awaited)
-        feed->are_waiters_due = true;
+    if (!feed_has_gap(feed) && feed->work->are_events_awaited)
+        feed->work->are_waiters_due = true;
     feed_trim(feed, rules);
     slot = history_slot(&feed->history, feed->position.seq);
     assert(slot && slot->frame); /* the newest is never evicted */
@@ -334,22 +373,22 @@ static bool deliver(struct feed *feed, const struct feed_rules *rules, uint64_t 
 
 static bool tell_loss(struct feed *feed, const struct feed_rules *rules, struct feed_action *action)
 {
-    if (!feed->has_loss)
+    if (!feed->work->has_loss)
         return false;
-    feed->has_loss = false;
+    feed->work->has_loss = false;
     feed_trim(feed, rules);
-    *action = (struct feed_action){.kind = FEED_LOST, .loss = feed->loss};
+    *action = (struct feed_action){.kind = FEED_LOST, .loss = feed->work->loss};
     return true;
 }
 
 /* Something is missing for too long: on without it. */
 static void give_up_in_time(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
 {
-    if (feed->gap_since_ms == 0 || now_ms - feed->gap_since_ms < rules->repair_timeout_ms)
+    if (feed->work->gap_since_ms == 0 || now_ms - feed->work->gap_since_ms < rules->repair_timeout_ms)
         return;
     uint64_t seq = feed->position.seq + 1;
     const struct history_slot *slot = history_slot(&feed->history, seq);
-    feed->gap_since_ms = 0; /* begins anew with the next step */
+    feed->work->gap_since_ms = 0; /* begins anew with the next step */
     if (slot && slot->frame)
         return; /* the leader has yet to say which event is right */
     feed_give_up(feed, feed_hole_end(feed, seq), FEED_LOSS_TIMEOUT);
@@ -360,6 +399,12 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
 {
     struct feed_action action = {.kind = FEED_NOTHING};
 
+    if (!feed->work && feed->verify_at_ms <= now_ms && !feed_wake(feed))
+        feed->verify_at_ms = now_ms + RETRY_FIRST_MS;
+    if (!feed->work) {
+        (void)feed_next_answer(feed, &action);
+        return action;
+    }
     /* A loss goes first, so that those who are answered are not told of what was before. */
     if (tell_loss(feed, rules, &action) || feed_next_answer(feed, &action))
         return action;
@@ -368,9 +413,9 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
     feed_note_gap(feed, now_ms);
     if (tell_loss(feed, rules, &action) || deliver(feed, rules, now_ms, &action))
         return action;
-    if (feed->has_conflict && feed->head.ask_id == 0 && !feed->head.is_wanted)
+    if (feed->work->has_conflict && feed->work->head.ask_id == 0 && !feed->work->head.is_wanted)
         feed_want_head(feed, now_ms);
-    if (feed->waiters && (feed->are_waiters_due || feed->waiters_due_ms <= now_ms))
+    if (feed->work->waiters && (feed->work->are_waiters_due || feed->work->waiters_due_ms <= now_ms))
         feed_look_at_waiters(feed, rules, now_ms);
     if (feed_next_answer(feed, &action) || feed_next_extent(feed, now_ms, &action) ||
         feed_next_head(feed, rules, now_ms, &action) ||
@@ -379,6 +424,8 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
     /* What was read for waiters who are gone. */
     if (feed->history.bytes > rules->max_bytes || feed->history.count > 2 * rules->max_events + TRAIL_MAX)
         feed_trim(feed, rules);
+    if (has_nothing_to_do(feed, now_ms))
+        rest(feed);
     assert(feed_is_valid(feed));
     return action;
 }
@@ -391,15 +438,18 @@ static void sooner(uint64_t *due_ms, uint64_t candidate_ms)
 
 uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules)
 {
-    uint64_t due_ms = feed->retry_at_ms;
+    const struct feed_work *work = feed->work;
+    uint64_t due_ms = feed_head_due(feed);
 
-    sooner(&due_ms, feed_head_due(feed));
-    if (feed->wants_extent && !feed->is_extent_asked)
-        sooner(&due_ms, feed->extent_at_ms ? feed->extent_at_ms : 1);
-    if (feed->waiters)
-        sooner(&due_ms, feed->waiters_due_ms);
-    if (feed->gap_since_ms)
-        sooner(&due_ms, feed->gap_since_ms + rules->repair_timeout_ms);
+    if (!work)
+        return due_ms;
+    sooner(&due_ms, work->retry_at_ms);
+    if (work->wants_extent && !work->is_extent_asked)
+        sooner(&due_ms, work->extent_at_ms ? work->extent_at_ms : 1);
+    if (work->waiters)
+        sooner(&due_ms, work->waiters_due_ms);
+    if (work->gap_since_ms)
+        sooner(&due_ms, work->gap_since_ms + rules->repair_timeout_ms);
     return due_ms;
 }
 
@@ -407,7 +457,7 @@ bool feed_evict(struct feed *feed)
 {
     struct history *history = &feed->history;
 
-    if (feed->waiters || feed->ready)
+    if ((feed->work && feed->work->waiters) || feed->ready)
         return false;
     for (uint64_t seq = history->first; history->count > 0 && seq < feed->position.seq; seq++) {
         const struct history_slot *slot = history_slot(history, seq);

@@ -6,7 +6,7 @@ static bool knows_extent(struct feed *feed, const struct feed_rules *rules, uint
 {
     if (!rules->extent || rules->extent->asked_ms >= since_ms)
         return true;
-    feed->wants_extent = true;
+    feed->work->wants_extent = true;
     return false;
 }
 
@@ -19,14 +19,14 @@ bool feed_knows_how_empty(struct feed *feed, const struct feed_rules *rules, con
     bool may_be_unknown = !waiter->has_since; /* who resumes must not be left with less than it had */
 
     if (!position_is_empty(&feed->position) || !rules->extent ||
-        (feed->empty_extent.asked_ms >= fresh_ms && (feed->empty_extent.is_known || may_be_unknown)))
+        (feed->empty_asked_ms >= fresh_ms && (feed->is_empty_known || may_be_unknown)))
         return true;
     if (!knows_extent(feed, rules, fresh_ms))
         return false;
     if (rules->extent->is_known || may_be_unknown)
         feed_want_head(feed, 0); /* now it is known: the leader is asked once more */
     else
-        feed->wants_extent = true;
+        feed->work->wants_extent = true;
     return false;
 }
 
@@ -51,7 +51,7 @@ bool feed_judge_from_empty(struct feed *feed, const struct feed_rules *rules, st
     bool is_known = knows_extent(feed, rules, asked_ms) && (!rules->extent || rules->extent->is_known);
 
     if (!is_known) { /* nobody could say: again, as long as the waiter has time */
-        feed->wants_extent = true;
+        feed->work->wants_extent = true;
         *ret_verdict = FEED_PENDING;
         return true;
     }
@@ -78,9 +78,9 @@ int feed_judge_beginning(struct feed *feed, const struct feed_rules *rules, stru
     if (waiter->extent_tries > AHEAD_TRIES)
         return FEED_UNPROVEN;
     if (waiter->extent_tries++ > 0)
-        feed->extent_at_ms = now_ms + AHEAD_PAUSE_MS;
+        feed->work->extent_at_ms = now_ms + AHEAD_PAUSE_MS;
     waiter->came_ms = now_ms;
-    feed->wants_extent = true;
+    feed->work->wants_extent = true;
     return FEED_PENDING;
 }
 
@@ -93,9 +93,9 @@ bool feed_is_led(struct feed *feed, const struct feed_rules *rules, const struct
         return false;
     if (rules->extent->is_known && rules->extent->has_quorum)
         return true;
-    if (!feed->wants_extent) /* looking at it more often must not put the question off */
-        feed->extent_at_ms = now_ms + EXTENT_PAUSE_MS;
-    feed->wants_extent = true;
+    if (!feed->work->wants_extent) /* looking at it more often must not put the question off */
+        feed->work->extent_at_ms = now_ms + EXTENT_PAUSE_MS;
+    feed->work->wants_extent = true;
     return false;
 }
 
@@ -103,28 +103,30 @@ struct position feed_told_position(const struct feed *feed)
 {
     struct position position = feed->position;
 
-    if (position_is_empty(&position))
-        position_format_empty(&(struct position_empty){.created_s = feed->empty_extent.is_known
-                                                                        ? feed->empty_extent.created_s
-                                                                        : 0,
-                                                       .last_seq = feed->empty_extent.last_seq},
-                              &position);
+    if (position_is_empty(&position)) {
+        struct position_empty empty = feed->empty;
+        if (!feed->is_empty_known)
+            empty.created_s = 0;
+        position_format_empty(&empty, &position);
+    }
     return position;
 }
 
 bool feed_next_extent(struct feed *feed, uint64_t now_ms, struct feed_action *action)
 {
-    if (!feed->wants_extent || feed->is_extent_asked || now_ms < feed->extent_at_ms)
+    if (!feed->work->wants_extent || feed->work->is_extent_asked || now_ms < feed->work->extent_at_ms)
         return false;
-    feed->wants_extent = false;
-    feed->is_extent_asked = true;
+    feed->work->wants_extent = false;
+    feed->work->is_extent_asked = true;
     *action = (struct feed_action){.kind = FEED_ASK_EXTENT};
     return true;
 }
 
 void feed_on_extent(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
 {
-    feed->is_extent_asked = false;
-    feed->extent_at_ms = rules->extent->is_known ? 0 : now_ms + EXTENT_PAUSE_MS;
-    feed->are_waiters_due = feed->waiters != NULL;
+    if (!feed->work)
+        return;
+    feed->work->is_extent_asked = false;
+    feed->work->extent_at_ms = rules->extent->is_known ? 0 : now_ms + EXTENT_PAUSE_MS;
+    feed->work->are_waiters_due = feed->work->waiters != NULL;
 }

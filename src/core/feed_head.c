@@ -4,17 +4,22 @@
 
 void feed_want_head(struct feed *feed, uint64_t at_ms)
 {
-    if (!feed->head.is_wanted || at_ms < feed->head.at_ms)
-        feed->head.at_ms = at_ms;
-    feed->head.is_wanted = true;
+    if (!feed->work->head.is_wanted || at_ms < feed->work->head.at_ms)
+        feed->work->head.at_ms = at_ms;
+    feed->work->head.is_wanted = true;
 }
 
 void feed_suspect(struct feed *feed, uint64_t now_ms, uint64_t delay_ms)
 {
     feed->is_verified = false;
-    feed->head.ask_id = 0; /* its answer may be older than what was missed */
-    feed->head.failures = 0;
-    feed->head.not_before_ms = 0;
+    if (!feed->work) {
+        if (now_ms + delay_ms < feed->verify_at_ms)
+            feed->verify_at_ms = now_ms + delay_ms;
+        return;
+    }
+    feed->work->head.ask_id = 0; /* its answer may be older than what was missed */
+    feed->work->head.failures = 0;
+    feed->work->head.not_before_ms = 0;
     feed_want_head(feed, now_ms + delay_ms); /* or sooner: trouble after trouble must not put it off */
 }
 
@@ -27,7 +32,7 @@ static void stand_at(struct feed *feed, const struct feed_event *event)
     feed->position_stream_seq = event->stream_seq;
     feed_know(feed, event->position.seq);
     feed->held_from = history_held_from(&feed->history, event->position.seq, 1);
-    feed->gap_since_ms = 0;
+    feed->work->gap_since_ms = 0;
 }
 
 /* Keeps of the window what is near the event. */
@@ -45,8 +50,8 @@ static bool settle(struct feed *feed, const struct feed_rules *rules, enum feed_
     if (kind == FEED_FOUND) {
         bool is_other = !same_epoch(feed->epoch, event->position.epoch);
         bool is_old = is_other && feed->epoch[0] != '\0';
-        is_old = is_old || feed->has_conflict;
-        if (is_other || feed->has_conflict)
+        is_old = is_old || feed->work->has_conflict;
+        if (is_other || feed->work->has_conflict)
             feed_begin_epoch(feed, event->position.epoch);
         fit_window(feed, rules, event->position.seq);
         (void)feed_keep(feed, rules, event);
@@ -107,7 +112,7 @@ static void compare(struct feed *feed, const struct feed_rules *rules, const str
             return;
         }
         feed_enter_epoch(feed, event->position.epoch, before);
-    } else if (feed->has_conflict || feed_contradicts(feed, event)) {
+    } else if (feed->work->has_conflict || feed_contradicts(feed, event)) {
         start_over(feed, rules, event, FEED_LOSS_CONFLICT, now_ms);
         return;
     }
@@ -132,39 +137,48 @@ static void note_end(struct feed *feed, const struct feed_rules *rules, enum fee
         is_end = event->position.seq >= feed->position.seq;
     else if (kind == FEED_NONE)
         is_end = feed->epoch[0] == '\0' ||
-                 (feed->has_end && feed->head.sent_ms <= feed->end_ms + feed_trust_ms(rules));
+                 (feed->has_end && feed->work->head.sent_ms <= feed->end_ms + feed_trust_ms(rules));
     if (!is_end)
         return;
     feed->has_end = true;
-    feed->end_ms = feed->head.sent_ms;
+    feed->end_ms = feed->work->head.sent_ms;
+}
+
+static void note_empty(struct feed *feed)
+{
+    const struct feed_extent *extent = &feed->work->head_extent;
+
+    feed->is_empty_known = extent->is_known;
+    feed->empty_asked_ms = extent->asked_ms;
+    feed->empty = (struct position_empty){.created_s = extent->created_s, .last_seq = extent->last_seq};
 }
 
 void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed_ask ask,
                   enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
                   uint32_t jitter)
 {
-    if (ask.id != feed->head.ask_id)
+    if (!feed->work || ask.id != feed->work->head.ask_id)
         return;
-    feed->head.ask_id = 0;
+    feed->work->head.ask_id = 0;
     if (kind == FEED_UNAVAILABLE) {
-        feed->head.not_before_ms = now_ms + retry_delay_ms(feed->head.failures++, jitter);
-        feed_want_head(feed, feed->head.not_before_ms);
+        feed->work->head.not_before_ms = now_ms + retry_delay_ms(feed->work->head.failures++, jitter);
+        feed_want_head(feed, feed->work->head.not_before_ms);
         return;
     }
-    feed->head.failures = 0;
-    feed->head.not_before_ms = 0;
+    feed->work->head.failures = 0;
+    feed->work->head.not_before_ms = 0;
     bool is_end = true;
     struct position before = feed->position;
     if (!feed->is_settled) {
         is_end = settle(feed, rules, kind, event);
     } else if (kind == FEED_FOUND && !is_behind(feed, event)) {
-        feed->head.behind = 0;
+        feed->behind = 0;
         compare(feed, rules, event, now_ms);
-    } else if (kind == FEED_FOUND && ++feed->head.behind <= AHEAD_TRIES) {
+    } else if (kind == FEED_FOUND && ++feed->behind <= AHEAD_TRIES) {
         is_end = false;
     } else if (kind == FEED_FOUND) {
         compare(feed, rules, event, now_ms);
-    } else if (kind == FEED_NONE && feed->is_in_stream && ++feed->head.behind <= AHEAD_TRIES) {
+    } else if (kind == FEED_NONE && feed->is_in_stream && ++feed->behind <= AHEAD_TRIES) {
         is_end = false; /* all has expired, or it was deposed before there was anything */
     }
     if (!position_equal(&before, &feed->position))
@@ -172,19 +186,18 @@ void feed_on_head(struct feed *feed, const struct feed_rules *rules, struct feed
     if (is_end) /* or something came while it was asked */
         feed->is_in_stream = kind != FEED_NONE || feed_has_gap(feed);
     if (kind == FEED_NONE)
-        feed->empty_extent = feed->head_extent;
+        note_empty(feed);
     feed_note_gap(feed, now_ms);
-    feed->head.verify_at_ms =
-        now_ms + rules->verify_every_ms * 3 / 4 + jitter % (rules->verify_every_ms / 2 + 1);
+    feed->verify_at_ms = now_ms + rules->verify_every_ms * 3 / 4 + jitter % (rules->verify_every_ms / 2 + 1);
     if (is_end) {
-        feed->has_conflict = false;
+        feed->work->has_conflict = false;
         feed->is_verified = true;
-        feed->verified_ms = feed->head.sent_ms;
+        feed->verified_ms = feed->work->head.sent_ms;
         note_end(feed, rules, kind, event);
     } else {
         feed_want_head(feed, now_ms + AHEAD_PAUSE_MS);
     }
-    feed->are_waiters_due = feed->waiters != NULL;
+    feed->work->are_waiters_due = feed->work->waiters != NULL;
     assert(feed_is_valid(feed));
 }
 
@@ -197,23 +210,25 @@ bool feed_next_head(struct feed *feed, const struct feed_rules *rules, uint64_t 
 
     if (due_ms == 0 || due_ms > now_ms)
         return false;
-    feed->head.is_wanted = false;
-    feed->head_extent = rules->extent ? *rules->extent : (struct feed_extent){.is_known = false};
-    feed->head.ask_id = feed_new_ask_id(feed);
-    feed->head.sent_ms = now_ms;
-    *action = (struct feed_action){.kind = FEED_ASK_HEAD, .ask = {.id = feed->head.ask_id}};
+    feed->work->head.is_wanted = false;
+    feed->work->head_extent = rules->extent ? *rules->extent : (struct feed_extent){.is_known = false};
+    feed->work->head.ask_id = feed_new_ask_id(feed);
+    feed->work->head.sent_ms = now_ms;
+    feed->verify_at_ms = now_ms + rules->verify_every_ms; /* its answer says better */
+    *action = (struct feed_action){.kind = FEED_ASK_HEAD, .ask = {.id = feed->work->head.ask_id}};
     return true;
 }
 
 uint64_t feed_head_due(const struct feed *feed)
 {
-    uint64_t due_ms = feed->head.verify_at_ms;
+    const struct feed_work *work = feed->work;
+    uint64_t due_ms = feed->verify_at_ms;
 
-    if (feed->head.ask_id != 0)
+    if (work && work->head.ask_id != 0)
         return 0;
-    if (feed->head.is_wanted && (feed->head.at_ms < due_ms || !feed->is_settled))
-        due_ms = feed->head.at_ms;
-    if (due_ms < feed->head.not_before_ms)
-        due_ms = feed->head.not_before_ms;
+    if (work && work->head.is_wanted && work->head.at_ms < due_ms)
+        due_ms = work->head.at_ms;
+    if (work && due_ms < work->head.not_before_ms)
+        due_ms = work->head.not_before_ms;
     return due_ms > 0 ? due_ms : 1;
 }

@@ -49,6 +49,8 @@ static inline bool gap_is_far(const struct feed *feed, const struct feed_rules *
 }
 
 /* feed.c */
+/* There is `feed->work` from now on, until feed_next() finds nothing to do. False: out of memory. */
+bool feed_wake(struct feed *feed) MUST_CHECK;
 /* Forgets all events; those to come are of `epoch`. */
 void feed_begin_epoch(struct feed *feed, const char *epoch);
 /* The room's numbering starts anew, with no loss; it stands at `seq`. */

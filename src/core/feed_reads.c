@@ -28,9 +28,9 @@ static bool was_seen(const struct history_slot *slot)
 
 static bool wanted_range(const struct feed *feed, uint64_t *ret_from, uint64_t *ret_to)
 {
-    if (feed->wanted_from == 0 || feed->wanted_from >= feed->held_from)
+    if (feed->work->wanted_from == 0 || feed->work->wanted_from >= feed->held_from)
         return false;
-    uint64_t from = feed->wanted_from > feed->gone ? feed->wanted_from : feed->gone + 1;
+    uint64_t from = feed->work->wanted_from > feed->gone ? feed->work->wanted_from : feed->gone + 1;
     if (from >= feed->held_from)
         return false;
     *ret_from = from;
@@ -65,9 +65,9 @@ static uint64_t find_in_gap(struct feed *feed, uint64_t from, uint64_t to)
         }
         return 0;
     }
-    while (feed->missing_to > from && was_seen(history_slot(&feed->history, feed->missing_to)))
-        feed->missing_to--;
-    to = feed->missing_to;
+    while (feed->work->missing_to > from && was_seen(history_slot(&feed->history, feed->work->missing_to)))
+        feed->work->missing_to--;
+    to = feed->work->missing_to;
     for (uint64_t seq = to, floor = search_floor(from, to); seq >= floor && seq > 0; seq--) {
         const struct history_slot *slot = history_slot(&feed->history, seq);
         if (can_read(slot) && !was_seen(slot))
@@ -79,7 +79,7 @@ static uint64_t find_in_gap(struct feed *feed, uint64_t from, uint64_t to)
 /* Searching goes upwards: it goes on where it was. */
 static uint64_t find_lowest_missing(const struct feed *feed, uint64_t from, uint64_t to)
 {
-    uint64_t start = feed->next_for > from && feed->next_for <= to ? feed->next_for : from;
+    uint64_t start = feed->work->next_for > from && feed->work->next_for <= to ? feed->work->next_for : from;
 
     for (uint64_t seq = start; seq <= to; seq++) {
         if (is_missing(history_slot(&feed->history, seq)))
@@ -98,7 +98,7 @@ static void read(struct feed *feed, uint64_t seq, struct feed_action *action)
 {
     struct history_slot *slot = history_slot(&feed->history, seq);
     slot->reading = feed_new_ask_id(feed);
-    feed->reading++;
+    feed->work->reading++;
     *action = (struct feed_action){
         .kind = FEED_READ,
         .ask = {slot->reading, seq},
@@ -121,22 +121,22 @@ static bool search_for(struct feed *feed, uint64_t seq, struct feed_action *acti
 {
     uint64_t after = place_before(feed, seq);
 
-    if (feed->next_for == seq && feed->next_after > after)
-        after = feed->next_after;
-    if (feed->next_for != seq)
-        feed->next_absences = 0;
-    feed->next_for = seq;
-    feed->next_after = after;
-    feed->next_ask_id = feed_new_ask_id(feed);
-    *action =
-        (struct feed_action){.kind = FEED_ASK_NEXT, .ask = {feed->next_ask_id, seq}, .stream_seq = after};
+    if (feed->work->next_for == seq && feed->work->next_after > after)
+        after = feed->work->next_after;
+    if (feed->work->next_for != seq)
+        feed->work->next_absences = 0;
+    feed->work->next_for = seq;
+    feed->work->next_after = after;
+    feed->work->next_ask_id = feed_new_ask_id(feed);
+    *action = (struct feed_action){
+        .kind = FEED_ASK_NEXT, .ask = {feed->work->next_ask_id, seq}, .stream_seq = after};
     return true;
 }
 
 /* Nothing leads to what is missing in this stretch: its lowest number is searched for, one by one. */
 static bool search_in(struct feed *feed, uint64_t from, uint64_t to, struct feed_action *action)
 {
-    if (feed->next_ask_id != 0 || feed->reading > 0)
+    if (feed->work->next_ask_id != 0 || feed->work->reading > 0)
         return false;
     uint64_t seq = find_lowest_missing(feed, from, to);
     return seq != 0 && search_for(feed, seq, action);
@@ -147,10 +147,10 @@ static bool read_gap(struct feed *feed, uint64_t now_ms, struct feed_action *act
     uint64_t from = feed->position.seq + 1, to = feed->known;
 
     if (!feed_reach(feed, from) || !feed_reach(feed, to)) {
-        feed->retry_at_ms = now_ms + RETRY_MAX_MS;
+        feed->work->retry_at_ms = now_ms + RETRY_MAX_MS;
         return false;
     }
-    uint64_t seq = feed->reading < READS_MAX ? find_in_gap(feed, from, to) : 0;
+    uint64_t seq = feed->work->reading < READS_MAX ? find_in_gap(feed, from, to) : 0;
     if (seq == 0)
         return search_in(feed, from, to, action);
     read(feed, seq, action);
@@ -163,7 +163,7 @@ static bool read_behind(struct feed *feed, struct feed_action *action)
 
     if (!wanted_range(feed, &from, &to))
         return false;
-    uint64_t seq = feed->reading < READS_MAX ? find_behind(feed, from, to) : 0;
+    uint64_t seq = feed->work->reading < READS_MAX ? find_behind(feed, from, to) : 0;
     if (seq == 0)
         return search_in(feed, from, to, action);
     read(feed, seq, action);
@@ -182,33 +182,33 @@ static uint64_t lowest_missing(const struct feed *feed, uint64_t from, uint64_t 
 /* A page for one that is catching up: from the bottom up, and no more than that. */
 static bool read_page(struct feed *feed, struct feed_action *action)
 {
-    uint64_t from = feed->page_from > feed->gone ? feed->page_from : feed->gone + 1;
+    uint64_t from = feed->work->page_from > feed->gone ? feed->work->page_from : feed->gone + 1;
 
-    if (feed->page_from == 0 || from > feed->page_to)
+    if (feed->work->page_from == 0 || from > feed->work->page_to)
         return false;
-    for (uint64_t seq = from; seq <= feed->page_to && feed->reading < READS_MAX; seq++) {
+    for (uint64_t seq = from; seq <= feed->work->page_to && feed->work->reading < READS_MAX; seq++) {
         if (!can_read(history_slot(&feed->history, seq)))
             continue;
         read(feed, seq, action);
         return true;
     }
-    return search_in(feed, from, feed->page_to, action);
+    return search_in(feed, from, feed->work->page_to, action);
 }
 
 bool feed_next_read(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms, bool may_read,
                     struct feed_action *action)
 {
-    if (feed->retry_at_ms > now_ms)
+    if (feed->work->retry_at_ms > now_ms)
         return false;
-    feed->retry_at_ms = 0;
+    feed->work->retry_at_ms = 0;
     if (!feed->is_settled || !may_read)
         return false;
     if (gap_is_far(feed, rules)) {
-        feed->was_far = true;
-        return feed->next_ask_id == 0 && search_for(feed, feed->position.seq + 1, action);
+        feed->work->was_far = true;
+        return feed->work->next_ask_id == 0 && search_for(feed, feed->position.seq + 1, action);
     }
-    if (feed->was_far) {
-        feed->was_far = false;
+    if (feed->work->was_far) {
+        feed->work->was_far = false;
         feed_want_head(feed, now_ms); /* its trail leads down to here */
         if (feed_next_head(feed, rules, now_ms, action))
             return true;
@@ -221,8 +221,9 @@ bool feed_wants_reads(const struct feed *feed, uint64_t now_ms)
 {
     uint64_t from, to;
 
-    return feed->is_settled && feed->retry_at_ms <= now_ms && feed->next_ask_id == 0 && feed->reading == 0 &&
-           (feed_has_gap(feed) || wanted_range(feed, &from, &to) || feed->page_from != 0);
+    return feed->work && feed->is_settled && feed->work->retry_at_ms <= now_ms &&
+           feed->work->next_ask_id == 0 && feed->work->reading == 0 &&
+           (feed_has_gap(feed) || wanted_range(feed, &from, &to) || feed->work->page_from != 0);
 }
 
 /* --- what cannot be had --- */
@@ -234,8 +235,8 @@ static void step_to(struct feed *feed, uint64_t seq)
     if (feed->known < seq)
         feed->known = seq;
     feed->held_from = seq + 1;
-    feed->has_loss = true;
-    feed->are_waiters_due = true;
+    feed->work->has_loss = true;
+    feed->work->are_waiters_due = true;
 }
 
 void feed_step_over_gone(struct feed *feed)
@@ -276,8 +277,8 @@ static void note_gone(struct feed *feed, uint64_t seq, enum feed_loss loss)
     if (feed->gone < seq)
         feed->gone = seq;
     if (seq > feed->position.seq)
-        feed->loss = loss;
-    feed->are_waiters_due = true;
+        feed->work->loss = loss;
+    feed->work->are_waiters_due = true;
 }
 
 void feed_give_up(struct feed *feed, uint64_t seq, enum feed_loss loss)
@@ -297,7 +298,7 @@ void feed_give_up(struct feed *feed, uint64_t seq, enum feed_loss loss)
 
 static void fail(struct feed *feed, uint64_t now_ms, uint32_t jitter)
 {
-    feed->retry_at_ms = now_ms + retry_delay_ms(feed->read_failures++, jitter);
+    feed->work->retry_at_ms = now_ms + retry_delay_ms(feed->work->read_failures++, jitter);
 }
 
 /* It is not there; whether it is elsewhere, or at all, is asked. */
@@ -327,13 +328,14 @@ static bool take_in(struct feed *feed, const struct feed_rules *rules, const str
  * goes well. */
 static void note_progress(struct feed *feed, const struct feed_rules *rules, enum feed_answer_kind kind)
 {
-    bool serves = feed->held_from <= feed->wanted_to;
-    bool is_step = kind != FEED_FOUND || feed->held_from <= feed->wanted_from ||
-                   feed->held_from + TRAIL_MAX <= feed->looked_from;
-    bool has_page = feed->page_from != 0 && lowest_missing(feed, feed->page_from, feed->page_to) == 0;
+    bool serves = feed->held_from <= feed->work->wanted_to;
+    bool is_step = kind != FEED_FOUND || feed->held_from <= feed->work->wanted_from ||
+                   feed->held_from + TRAIL_MAX <= feed->work->looked_from;
+    bool has_page =
+        feed->work->page_from != 0 && lowest_missing(feed, feed->work->page_from, feed->work->page_to) == 0;
 
-    if (feed->waiters && ((serves && is_step) || has_page || feed->history.bytes > rules->max_bytes))
-        feed->are_waiters_due = true;
+    if (feed->work->waiters && ((serves && is_step) || has_page || feed->history.bytes > rules->max_bytes))
+        feed->work->are_waiters_due = true;
 }
 
 static bool is_wanted(const struct feed *feed, uint64_t seq, const struct feed_event *event)
@@ -344,9 +346,9 @@ static bool is_wanted(const struct feed *feed, uint64_t seq, const struct feed_e
 /* The leader has another event than we had under this number. */
 static void on_conflict(struct feed *feed, uint64_t now_ms)
 {
-    feed->has_conflict = true;
+    feed->work->has_conflict = true;
     feed_want_head(feed, now_ms);
-    feed->retry_at_ms = now_ms + CONFIRM_MS;
+    feed->work->retry_at_ms = now_ms + CONFIRM_MS;
 }
 
 static void on_found(struct feed *feed, const struct feed_rules *rules, struct history_slot *slot,
@@ -354,7 +356,7 @@ static void on_found(struct feed *feed, const struct feed_rules *rules, struct h
 {
     bool is_it = is_wanted(feed, seq, event);
 
-    feed->read_failures = 0;
+    feed->work->read_failures = 0;
     if (is_it && !feed_contradicts(feed, event)) {
         if (!take_in(feed, rules, event))
             fail(feed, now_ms, jitter);
@@ -395,8 +397,8 @@ void feed_on_read(struct feed *feed, const struct feed_rules *rules, struct feed
                   enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
                   uint32_t jitter)
 {
-    assert(feed->reading > 0);
-    feed->reading--;
+    assert(feed->work && feed->work->reading > 0);
+    feed->work->reading--;
     on_read(feed, rules, ask, kind, event, now_ms, jitter);
     note_progress(feed, rules, kind);
     feed_note_gap(feed, now_ms);
@@ -410,9 +412,9 @@ static void on_next_found(struct feed *feed, const struct feed_rules *rules, uin
 {
     uint64_t found = event->position.seq;
 
-    feed->next_absences = 0;
+    feed->work->next_absences = 0;
     if (!same_epoch(event->position.epoch, feed->epoch) || found < seq) {
-        feed->next_after = event->stream_seq; /* an older one: on from there */
+        feed->work->next_after = event->stream_seq; /* an older one: on from there */
         return;
     }
     if (feed_contradicts(feed, event)) {
@@ -427,11 +429,11 @@ static void on_next_found(struct feed *feed, const struct feed_rules *rules, uin
 
 static void on_next_none(struct feed *feed, uint64_t seq, uint64_t now_ms)
 {
-    if (++feed->next_absences < WORDS_NEEDED) {
-        feed->retry_at_ms = now_ms + CONFIRM_MS;
+    if (++feed->work->next_absences < WORDS_NEEDED) {
+        feed->work->retry_at_ms = now_ms + CONFIRM_MS;
         return;
     }
-    feed->next_absences = 0;
+    feed->work->next_absences = 0;
     feed_give_up(feed, feed_hole_end(feed, seq), FEED_LOSS_EXPIRED);
     feed_want_head(feed, now_ms); /* what was known of its end may be wrong as well */
 }
@@ -440,19 +442,19 @@ void feed_on_next(struct feed *feed, const struct feed_rules *rules, struct feed
                   enum feed_answer_kind kind, const struct feed_event *event, uint64_t now_ms,
                   uint32_t jitter)
 {
-    if (ask.id != feed->next_ask_id)
+    if (!feed->work || ask.id != feed->work->next_ask_id)
         return;
-    feed->next_ask_id = 0;
-    if (feed->next_for != ask.seq)
+    feed->work->next_ask_id = 0;
+    if (feed->work->next_for != ask.seq)
         return; /* another epoch has begun */
     if (kind != FEED_UNAVAILABLE)
-        feed->read_failures = 0;
+        feed->work->read_failures = 0;
     switch (kind) {
     case FEED_FOUND:
         on_next_found(feed, rules, ask.seq, event, now_ms, jitter);
         break;
     case FEED_UNREADABLE:
-        feed->next_after = event->stream_seq;
+        feed->work->next_after = event->stream_seq;
         break;
     case FEED_NONE:
         on_next_none(feed, ask.seq, now_ms);

@@ -47,7 +47,7 @@ static int look_ahead(struct feed *feed, struct feed_waiter *waiter, uint64_t no
 {
     if (waiter->is_catching_up)
         return FEED_UNPROVEN;
-    feed->are_events_awaited = true;
+    feed->work->are_events_awaited = true;
     if (waiter->tries > AHEAD_TRIES)
         return FEED_UNPROVEN;
     if (waiter->tries == 0 || feed->verified_ms > waiter->tried_ms) {
@@ -55,7 +55,7 @@ static int look_ahead(struct feed *feed, struct feed_waiter *waiter, uint64_t no
             return FEED_UNPROVEN;
         waiter->tried_ms = now_ms;
     }
-    if (feed->head.ask_id == 0)
+    if (feed->work->head.ask_id == 0)
         feed_want_head(feed, now_ms + AHEAD_PAUSE_MS);
     return FEED_PENDING;
 }
@@ -76,10 +76,10 @@ static int look_behind(struct feed *feed, const struct feed_rules *rules, const 
         feed->history.bytes > rules->max_bytes || !feed_reach(feed, from) ||
         !feed_reach(feed, feed->position.seq))
         return FEED_UNPROVEN;
-    if (feed->wanted_from == 0 || from < feed->wanted_from)
-        feed->wanted_from = from;
-    if (feed->wanted_to < from)
-        feed->wanted_to = from;
+    if (feed->work->wanted_from == 0 || from < feed->work->wanted_from)
+        feed->work->wanted_from = from;
+    if (feed->work->wanted_to < from)
+        feed->work->wanted_to = from;
     return FEED_PENDING;
 }
 
@@ -98,9 +98,9 @@ static int look_at_page(struct feed *feed, const struct feed_rules *rules, const
     struct history_slot *slot = history_slot(&feed->history, from);
     if (slot->stream_seq == 0)
         slot->stream_seq = waiter->next_stream_seq;
-    if (feed->page_from == 0 || from < feed->page_from) {
-        feed->page_from = from;
-        feed->page_to = left < FEED_PAGE_EVENTS ? feed->position.seq : from + FEED_PAGE_EVENTS - 1;
+    if (feed->work->page_from == 0 || from < feed->work->page_from) {
+        feed->work->page_from = from;
+        feed->work->page_to = left < FEED_PAGE_EVENTS ? feed->position.seq : from + FEED_PAGE_EVENTS - 1;
     }
     return FEED_PENDING;
 }
@@ -116,8 +116,8 @@ static bool is_word_too_old(const struct feed *feed, const struct feed_rules *ru
 static void want_word(struct feed *feed, const struct feed_rules *rules, const struct feed_waiter *waiter,
                       uint64_t now_ms)
 {
-    bool is_asked = feed->head.ask_id != 0 &&
-                    (!waiter->has_since || feed->head.sent_ms + rules->fresh_ms >= waiter->came_ms);
+    bool is_asked = feed->work->head.ask_id != 0 &&
+                    (!waiter->has_since || feed->work->head.sent_ms + rules->fresh_ms >= waiter->came_ms);
 
     if (!is_asked)
         feed_want_head(feed, now_ms); /* now, also when it was to be asked later: somebody waits */
@@ -153,7 +153,7 @@ static int weigh(struct feed *feed, const struct feed_rules *rules, struct feed_
         if (!waiter->has_since)
             return FEED_AT_POSITION;
         if (feed_has_gap(feed)) {
-            feed->are_events_awaited = true;
+            feed->work->are_events_awaited = true;
             return FEED_PENDING;
         }
     }
@@ -169,7 +169,7 @@ static int weigh(struct feed *feed, const struct feed_rules *rules, struct feed_
         if (waiter->is_catching_up || feed->verified_ms >= waiter->came_ms)
             return FEED_UNPROVEN;
         /* It may know more than the leader's last word told us. */
-        if (feed->head.ask_id == 0)
+        if (feed->work->head.ask_id == 0)
             feed_want_head(feed, now_ms);
         return FEED_PENDING;
     }
@@ -208,32 +208,32 @@ static void append(struct feed_waiter ***tail, struct feed_waiter *waiter)
 static void put(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                 uint64_t now_ms)
 {
-    uint64_t wanted_from = feed->wanted_from, wanted_to = feed->wanted_to;
+    uint64_t wanted_from = feed->work->wanted_from, wanted_to = feed->work->wanted_to;
 
     waiter->verdict = judge(feed, rules, waiter, now_ms);
     if (waiter->verdict == FEED_PENDING && waiter->deadline_ms <= now_ms) {
         waiter->verdict = FEED_TIMED_OUT;
-        feed->wanted_from = wanted_from; /* nothing is read for it any more */
-        feed->wanted_to = wanted_to;
+        feed->work->wanted_from = wanted_from; /* nothing is read for it any more */
+        feed->work->wanted_to = wanted_to;
     }
     if (waiter->verdict != FEED_PENDING) {
-        append(&feed->ready_tail, waiter);
+        append(&feed->work->ready_tail, waiter);
         return;
     }
-    if (!feed->waiters || waiter->deadline_ms < feed->waiters_due_ms)
-        feed->waiters_due_ms = waiter->deadline_ms;
-    append(&feed->waiters_tail, waiter);
+    if (!feed->work->waiters || waiter->deadline_ms < feed->work->waiters_due_ms)
+        feed->work->waiters_due_ms = waiter->deadline_ms;
+    append(&feed->work->waiters_tail, waiter);
 }
 
 void feed_look_at_waiters(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
 {
-    struct feed_waiter *waiter = feed->waiters;
+    struct feed_waiter *waiter = feed->work->waiters;
 
-    feed->waiters = NULL;
-    feed->waiters_tail = &feed->waiters;
-    feed->wanted_from = feed->wanted_to = feed->page_from = feed->page_to = 0;
-    feed->looked_from = feed->held_from;
-    feed->are_waiters_due = feed->are_events_awaited = false;
+    feed->work->waiters = NULL;
+    feed->work->waiters_tail = &feed->work->waiters;
+    feed->work->wanted_from = feed->work->wanted_to = feed->work->page_from = feed->work->page_to = 0;
+    feed->work->looked_from = feed->held_from;
+    feed->work->are_waiters_due = feed->work->are_events_awaited = false;
     while (waiter) {
         struct feed_waiter *next = waiter->next;
         put(feed, rules, waiter, now_ms);
@@ -248,6 +248,12 @@ void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_wa
     waiter->extent_tries = 0;
     waiter->tries = 0;
     waiter->tried_ms = 0;
+    if (!feed_wake(feed)) {
+        waiter->verdict = FEED_TIMED_OUT;
+        waiter->next = feed->ready;
+        feed->ready = waiter;
+        return;
+    }
     put(feed, rules, waiter, now_ms);
 }
 
@@ -269,8 +275,8 @@ bool feed_next_answer(struct feed *feed, struct feed_action *action)
 
     while ((waiter = feed->ready)) {
         feed->ready = waiter->next;
-        if (!feed->ready)
-            feed->ready_tail = &feed->ready;
+        if (!feed->ready && feed->work)
+            feed->work->ready_tail = &feed->ready;
         waiter->next = NULL;
         if (waiter->verdict != FEED_RECOVERED || still_holds(feed, waiter)) {
             *action = (struct feed_action){
@@ -278,10 +284,10 @@ bool feed_next_answer(struct feed *feed, struct feed_action *action)
             return true;
         }
         /* The room has changed since it was judged: once more. */
-        if (!feed->waiters || waiter->deadline_ms < feed->waiters_due_ms)
-            feed->waiters_due_ms = waiter->deadline_ms;
-        append(&feed->waiters_tail, waiter);
-        feed->are_waiters_due = true;
+        if (!feed->work->waiters || waiter->deadline_ms < feed->work->waiters_due_ms)
+            feed->work->waiters_due_ms = waiter->deadline_ms;
+        append(&feed->work->waiters_tail, waiter);
+        feed->work->are_waiters_due = true;
     }
     return false;
 }
@@ -290,10 +296,13 @@ struct feed_waiter *feed_take_waiters(struct feed *feed)
 {
     struct feed_waiter *all = feed->ready;
 
-    *feed->ready_tail = feed->waiters;
-    all = feed->ready;
-    feed->ready = feed->waiters = NULL;
-    feed->ready_tail = &feed->ready;
-    feed->waiters_tail = &feed->waiters;
+    if (feed->work) {
+        *feed->work->ready_tail = feed->work->waiters;
+        all = feed->ready;
+        feed->work->waiters = NULL;
+        feed->work->ready_tail = &feed->ready;
+        feed->work->waiters_tail = &feed->work->waiters;
+    }
+    feed->ready = NULL;
     return all;
 }

@@ -177,9 +177,10 @@ static const char *unrest_of_feed(const struct sim_feed *feed)
         return NULL;
     if (!feed->feed.is_settled || feed_has_gap(&feed->feed))
         return "a feed has a gap";
-    if (feed->feed.reading > 0 || feed->feed.next_ask_id != 0)
+    const struct feed_work *work = feed->feed.work;
+    if (work && (work->reading > 0 || work->next_ask_id != 0))
         return "a feed reads";
-    return feed->feed.waiters || feed->feed.ready ? "somebody waits" : NULL;
+    return (work && work->waiters) || feed->feed.ready ? "somebody waits" : NULL;
 }
 
 static const char *unrest_of_client(struct sim *sim, const struct sim_client *client)

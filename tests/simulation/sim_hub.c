@@ -300,7 +300,7 @@ static void drive(struct sim *sim, struct sim_feed *feed)
         sim_fail(sim, "the window of room %u is %u slots, from %llu; position %llu, known %llu, wanted %llu",
                  feed->room, core->history.count, (unsigned long long)core->history.first,
                  (unsigned long long)core->position.seq, (unsigned long long)core->known,
-                 (unsigned long long)core->wanted_from);
+                 (unsigned long long)(core->work ? core->work->wanted_from : 0));
     uint64_t due_ms = feed_due(core, rules);
     SIM_CHECK(sim, due_ms == 0 || due_ms > sim->now_ms);
     if (due_ms == 0 || (feed->timer_ms != 0 && feed->timer_ms <= due_ms))

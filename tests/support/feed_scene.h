@@ -194,6 +194,11 @@ __attribute__((unused)) static void scene_note(struct scene *scene, const struct
     }
 }
 
+__attribute__((unused)) static unsigned scene_reading(const struct scene *scene)
+{
+    return scene->feed.work ? scene->feed.work->reading : 0;
+}
+
 __attribute__((unused)) static void scene_play(struct scene *scene)
 {
     for (;;) {
@@ -201,8 +206,8 @@ __attribute__((unused)) static void scene_play(struct scene *scene)
         scene_note(scene, &action);
         if (action.kind == FEED_NOTHING)
             break;
-        if (scene->feed.reading > scene->reading_max)
-            scene->reading_max = scene->feed.reading;
+        if (scene_reading(scene) > scene->reading_max)
+            scene->reading_max = scene_reading(scene);
         if (action.kind == FEED_ASK_HEAD || action.kind == FEED_READ || action.kind == FEED_ASK_NEXT)
             scene_reply(scene, &action);
         if (action.kind == FEED_ASK_EXTENT) {

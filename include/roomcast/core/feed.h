@@ -23,6 +23,10 @@
  *
  *   - a leader that was deposed does not know it at once: a head behind us is asked for again before it counts
  *
+ *   - most rooms are silent: what only a busy feed needs is allocated when something happens, and freed by the
+ *     feed_next() that finds nothing more to do. Without memory for it a feed does what it does when the stream
+ *     cannot be asked: events wait in the stream, who waits is told FEED_TIMED_OUT, and it tries again soon
+ *
  * Owns: its history; a waiter is the caller's again with its FEED_ANSWER.   Thread: its owner's.
  * Knows nothing of the bus, clocks, sessions or encodings.  Never blocks, never calls back. */
 /* clang-format on */
@@ -106,53 +110,24 @@ struct feed_action {
     enum feed_verdict verdict;
 };
 
-struct feed {
-    /* read by the owner */
-    bool is_settled; /* the position is known */
-    struct position
-        position; /* of the last event delivered; at first of the room's last when it was asked for */
-    uint64_t position_stream_seq; /* where that event is stored; 0: not known */
-
-    /* the feed's own */
-    struct history history;        /* of the position's epoch, or while asking of the first event's */
-    char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
-    struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
-                               not known */
-    enum {
-        FEED_BEGIN_UNKNOWN,
-        FEED_BEGIN_EMPTY,
-        FEED_BEGIN_OTHER
-    } begin;                   /* what the room held before event 1 */
-    uint64_t begin_stream_seq; /* where event 1 is; while `begin` is known */
-    bool is_in_stream;         /* the leader said that the room holds something */
-    uint64_t begins_at;        /* ... which is this number of the epoch */
-    uint64_t lead_seq;         /* the lowest event that was seen, ... */
-    struct trail *lead;        /* ... and what leads on from it: the window may not reach there yet. Owned */
-    uint64_t known;            /* the highest number that was heard of */
-    uint64_t held_from;        /* every event from here to the position is in the history */
-    uint64_t gone;             /* numbers up to here cannot be had any more */
-    uint64_t missing_to;       /* the highest number not yet seen, or above it: where reading begins */
-    uint64_t ahead_to;         /* no number above it holds its event */
-    uint64_t wanted_from;      /* a waiter needs the events from here on; 0: none needs any */
-    uint64_t wanted_to;        /* ... and the most modest of them from here on */
-    uint64_t looked_from;      /* `held_from` when the waiters were looked at */
+/* What a feed needs while it has something to find out, and only then: a question, a gap, somebody waiting.
+ */
+struct feed_work {
+    uint64_t missing_to;         /* the highest number not yet seen, or above it: where reading begins */
+    uint64_t ahead_to;           /* no number above it holds its event */
+    uint64_t wanted_from;        /* a waiter needs the events from here on; 0: none needs any */
+    uint64_t wanted_to;          /* ... and the most modest of them from here on */
+    uint64_t looked_from;        /* `held_from` when the waiters were looked at */
     uint64_t page_from, page_to; /* one that is catching up needs these; 0: none does */
     uint64_t gap_since_ms;       /* last step forward while something is missing; 0: nothing is */
 
-    uint32_t last_ask_id;
-    struct {                                   /* where does the room stand? */
-        uint32_t ask_id;                       /* under way; 0: none */
-        uint64_t sent_ms, at_ms, verify_at_ms; /* at_ms: when wanted */
-        uint64_t not_before_ms;                /* nobody answered */
+    struct {                     /* where does the room stand? */
+        uint64_t sent_ms, at_ms; /* at_ms: when wanted */
+        uint64_t not_before_ms;  /* nobody answered */
+        uint32_t ask_id;         /* under way; 0: none */
         unsigned failures;
-        unsigned behind; /* how often in a row the leader knew less than we */
-        bool is_wanted;  /* once more, if one is under way */
+        bool is_wanted; /* once more, if one is under way */
     } head;
-    uint64_t verified_ms; /* the leader's word is that young; meaningful while is_verified */
-    bool is_verified; /* ... and no event can have been missed unnoticed since, but by live delivery itself */
-    bool has_end;     /* nothing but what is known, or has come since, was stored before `end_ms` */
-    uint64_t end_ms;
-    uint64_t moved_ms; /* the position is that young */
     bool has_conflict; /* another event was seen under a known number */
     bool was_far;      /* the gap was wider than the history */
 
@@ -160,20 +135,61 @@ struct feed {
     uint32_t next_ask_id; /* FEED_ASK_NEXT under way; 0: none */
     uint64_t next_for, next_after;
     unsigned next_absences; /* how often the leader has said that nothing follows */
-    uint64_t retry_at_ms;   /* reads failed: not before */
     unsigned read_failures;
+    uint64_t retry_at_ms; /* reads failed: not before */
 
     bool has_loss; /* FEED_LOST is due */
     enum feed_loss loss;
     struct feed_waiter *waiters, **waiters_tail;
-    struct feed_waiter *ready, **ready_tail; /* FEED_ANSWER is due */
-    uint64_t waiters_due_ms;                 /* the earliest deadline, while any wait */
+    struct feed_waiter **ready_tail;
+    uint64_t waiters_due_ms; /* the earliest deadline, while any wait */
+    bool are_waiters_due;    /* something changed that may answer some */
+    bool are_events_awaited; /* some wait until the room has gone on, or has no gap */
     bool wants_extent, is_extent_asked;
-    uint64_t extent_at_ms;           /* not before */
-    struct feed_extent head_extent;  /* known when the head was asked for */
-    struct feed_extent empty_extent; /* known before the leader said that the room holds nothing */
-    bool are_waiters_due;            /* something changed that may answer some */
-    bool are_events_awaited;         /* some wait until the room has gone on, or has no gap */
+    uint64_t extent_at_ms;          /* not before */
+    struct feed_extent head_extent; /* known when the head was asked for */
+};
+
+struct feed {
+    /* read by the owner */
+    struct position
+        position; /* of the last event delivered; at first of the room's last when it was asked for */
+    uint64_t position_stream_seq; /* where that event is stored; 0: not known */
+    bool is_settled;              /* the position is known */
+
+    /* the feed's own */
+    bool is_in_stream; /* the leader said that the room holds something */
+    bool is_verified;  /* no event can have been missed unnoticed since `verified_ms`, but by live delivery
+                          itself */
+    bool has_end;      /* nothing but what is known, or has come since, was stored before `end_ms` */
+    bool is_empty_known;
+    enum {
+        FEED_BEGIN_UNKNOWN,
+        FEED_BEGIN_EMPTY,
+        FEED_BEGIN_OTHER
+    } begin; /* what the room held before event 1 */
+    uint32_t last_ask_id;
+    uint32_t behind;               /* how often in a row the leader knew less than we */
+    struct history history;        /* of the position's epoch, or while asking of the first event's */
+    char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
+    struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
+                               not known */
+    uint64_t begin_stream_seq; /* where event 1 is; while `begin` is known */
+    uint64_t begins_at;        /* the leader said that the room holds this number of the epoch and on */
+    uint64_t lead_seq;         /* the lowest event that was seen, ... */
+    struct trail *lead;        /* ... and what leads on from it: the window may not reach there yet. Owned */
+    uint64_t known;            /* the highest number that was heard of */
+    uint64_t held_from;        /* every event from here to the position is in the history */
+    uint64_t gone;             /* numbers up to here cannot be had any more */
+    uint64_t verify_at_ms;     /* the leader is asked again then, if not sooner */
+    uint64_t verified_ms;      /* the leader's word is that young; meaningful while is_verified */
+    uint64_t end_ms;
+    uint64_t moved_ms; /* the position is that young */
+    /* What the stream held when the room was last said to be empty, while is_empty_known; 0: not asked. */
+    struct position_empty empty;
+    uint64_t empty_asked_ms;
+    struct feed_waiter *ready; /* FEED_ANSWER is due */
+    struct feed_work *work;    /* owned; NULL while the feed is at rest */
 };
 
 /* `now_ms` everywhere: monotonic. */

@@ -380,7 +380,7 @@ static void an_event_that_comes_after_all_is_delivered(void **state)
     scene_answer(&scene, &read, FEED_NONE, 0);
     scene_play(&scene);
     assert_int_equal(scene.losses, 0);
-    assert_int_equal(scene.feed.reading, 0);
+    assert_int_equal(scene_reading(&scene), 0);
     scene_end(&scene);
 }
 

@@ -251,7 +251,7 @@ static void ten_thousand_who_come_at_once_cost_one_question(void **state)
         else
             scene_expect(&scene, FEED_NOTHING);
     }
-    struct feed_action ask = {.kind = FEED_ASK_HEAD, .ask = {.id = scene.feed.head.ask_id}};
+    struct feed_action ask = {.kind = FEED_ASK_HEAD, .ask = {.id = scene.feed.work->head.ask_id}};
     scene_reply(&scene, &ask);
     scene_play(&scene);
     assert_int_equal(scene.answers, CROWD);
@@ -336,7 +336,7 @@ static void who_has_waited_in_vain_leaves_no_reads_behind(void **state)
     wait_for(&scene, &waiter);
     scene_wait(&scene, 5000);
     answered(&scene, &waiter, FEED_TIMED_OUT);
-    assert_int_equal(scene.feed.wanted_from, 0);
+    assert_int_equal(scene.feed.work ? scene.feed.work->wanted_from : 0, 0);
     unsigned reads = scene.reads;
     scene.is_down = false;
     scene_wait(&scene, 5000);
