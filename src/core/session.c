@@ -95,7 +95,8 @@ bool session_may_read(const struct session *session, const struct room_key *chat
 enum err session_refresh(struct session *session, struct token_claims *claims,
                          const struct session_rules *rules, uint64_t wall_ms, uint64_t now_ms)
 {
-    if (!room_key_equal(&session->claims.user, &claims->user))
+    struct room_key user = token_claims_user(claims);
+    if (!room_key_is_stored(session->claims.user, &user))
         return ERR_MISMATCH;
     token_claims_release(&session->claims);
     session->claims = *claims;

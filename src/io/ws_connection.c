@@ -36,6 +36,14 @@ static bool is_upgraded(const struct ws_connection *connection)
     return connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING;
 }
 
+static void free_unread(struct ws_connection *connection)
+{
+    if (connection->unread)
+        buffer_fini(connection->unread);
+    free(connection->unread);
+    connection->unread = NULL;
+}
+
 /* Frees the connection itself. */
 static void release(struct ws_connection *connection)
 {
@@ -44,7 +52,8 @@ static void release(struct ws_connection *connection)
         ws_context_kill(connection->wsi);
     DL_DELETE(connection->server->connections, connection);
     atomic_fetch_sub(connection->server->sockets, 1);
-    buffer_fini(&connection->input);
+    ws_connection_end_opening(connection);
+    free_unread(connection);
     ws_decoder_fini(&connection->decoder);
     free(connection);
 }
@@ -53,9 +62,9 @@ static void release(struct ws_connection *connection)
  * calls, and of the many that are paused for the moment of their opening hardly one says anything. */
 void ws_connection_update_reading(struct ws_connection *connection)
 {
-    bool reading = connection->output != WS_OUTPUT_BLOCKED &&
-                   (connection->state == WS_STATE_HEAD ? !ws_connection_is_ahead(connection)
-                                                       : connection->input.len == 0);
+    bool reading =
+        connection->output != WS_OUTPUT_BLOCKED &&
+        (connection->state == WS_STATE_HEAD ? !ws_connection_is_ahead(connection) : !connection->unread);
     if (!connection->wsi || reading == connection->reading)
         return;
     connection->reading = reading;
@@ -89,7 +98,7 @@ void ws_connection_open(struct ws_connection *connection, void *session)
     struct ws_server *server = connection->server;
     set_state(connection, WS_STATE_OPEN);
     connection->session = session;
-    buffer_fini(&connection->input);
+    ws_connection_end_opening(connection);
     ws_decoder_init(&connection->decoder, server->options.max_message_bytes, connection->deflates);
     server->handlers.on_open(server->handlers.context, connection, session);
 }
@@ -117,7 +126,6 @@ void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
         return;
     }
     *connection = (struct ws_connection){.server = server, .state = WS_STATE_HEAD, .reading = true};
-    buffer_init(&connection->input, server->options.max_header_bytes);
     memcpy(connection->peer, peer, peer_size);
     DL_APPEND(server->connections, connection);
     connection->fd = fd;
@@ -143,7 +151,8 @@ void ws_connection_linger(struct ws_connection *connection)
     set_state(connection, WS_STATE_LINGER);
     ws_server_set_deadline(connection, &connection->server->closings);
     connection->paused = false;
-    buffer_fini(&connection->input);
+    ws_connection_end_opening(connection);
+    free_unread(connection);
     ws_decoder_fini(&connection->decoder);
     ws_connection_update_reading(connection);
     if (connection->output == WS_OUTPUT_READY)
@@ -158,7 +167,8 @@ void ws_connection_received(struct ws_connection *connection, unsigned char *byt
         ws_connection_read_head(connection, bytes, len);
     else if (is_upgraded(connection))
         ws_connection_read_frames(connection, bytes, len);
-    else if (connection->state == WS_STATE_LINGER && (connection->discarded += len) > WS_LINGER_BYTES)
+    else if (connection->state == WS_STATE_LINGER &&
+             (connection->discarded += (uint32_t)len) > WS_LINGER_BYTES)
         die(connection);
     ws_connection_update_reading(connection);
 }
@@ -192,7 +202,7 @@ void ws_connection_lost(struct ws_connection *connection)
     connection->wsi = NULL;
     switch (connection->state) {
     case WS_STATE_HEAD:
-        if (connection->input.len > 0 && !connection->asked) /* a mere attempt is no bad request */
+        if (connection->opening && !connection->opening->asked) /* a mere attempt is no bad request */
             ws_connection_report(connection, "closed before the request was complete");
         ws_connection_withdraw(connection);
         die(connection);
@@ -236,11 +246,13 @@ static void read_on(struct ws_connection *connection)
 {
     if (connection->paused)
         return;
-    struct buffer unread = connection->input;
-    buffer_init(&connection->input, unread.max);
-    if (unread.len > 0)
-        ws_connection_read_frames(connection, (unsigned char *)unread.data, unread.len);
-    buffer_fini(&unread);
+    struct buffer *unread = connection->unread;
+    connection->unread = NULL;
+    if (unread) {
+        ws_connection_read_frames(connection, (unsigned char *)unread->data, unread->len);
+        buffer_fini(unread);
+        free(unread);
+    }
     ws_connection_update_reading(connection);
 }
 
@@ -326,7 +338,7 @@ void ws_connection_pause(struct ws_connection *connection, bool paused)
     if (!is_upgraded(connection) || (connection->state == WS_STATE_CLOSING && paused))
         return;
     connection->paused = paused;
-    if (!paused && connection->input.len > 0)
+    if (!paused && connection->unread)
         ws_server_queue_work(connection); /* never handlers from within a call */
     ws_connection_update_reading(connection);
 }

@@ -56,32 +56,38 @@ enum ws_state {
  * DRAINED: the rest is out; before more is written, what has come meanwhile is read once. */
 enum ws_output { WS_OUTPUT_READY, WS_OUTPUT_BLOCKED, WS_OUTPUT_DRAINED };
 
+/* The request, while it comes and while it is decided on. */
+struct ws_opening {
+    struct buffer input;    /* the request so far */
+    size_t scanned;         /* bytes of `input` known to hold no end of the head */
+    struct ws_asked *asked; /* owned; the request is complete, and the decision is pending */
+};
+
 struct ws_connection {
     /* what a write touches */
     enum ws_state state; /* changed by set_state() only */
     enum ws_output output;
     int fd;             /* libwebsockets' socket; valid while `wsi` is */
     bool owes_writable; /* WS_BLOCKED was returned */
+    bool paused;        /* by the caller */
+    bool deflates;      /* permessage-deflate was agreed on */
+    bool reading;       /* what libwebsockets was last told */
 
     struct ws_server *server; /* borrowed */
     struct lws *wsi;          /* owned by libwebsockets; NULL once it is gone */
     void *session;            /* the caller's */
-    bool paused;              /* by the caller */
-    bool deflates;            /* permessage-deflate was agreed on */
-    bool reading;             /* what libwebsockets was last told */
     enum ws_end end;          /* for on_closed, from CLOSING on */
     unsigned code;
 
-    struct buffer input;    /* HEAD: the request so far; later: what was read before a pause */
-    struct ws_asked *asked; /* owned; HEAD: the request is complete, and the decision is pending */
-    size_t scanned;         /* bytes of `input` known to hold no end of the head */
+    struct ws_opening *opening; /* owned; in HEAD, once the peer has said something; else NULL */
+    struct buffer *unread;      /* owned; what was read before a pause; NULL: nothing */
     struct ws_decoder decoder;
-    size_t discarded; /* bytes read and thrown away in LINGER */
+    uint32_t discarded; /* bytes read and thrown away in LINGER */
 
-    struct ws_connection *prev, *next; /* in server->connections */
-    struct ws_connection *work_next;   /* in server->work */
     bool has_work;
-    struct ws_deadlines *deadlines; /* the list it is in, or NULL */
+    struct ws_connection *work_next;   /* in server->work */
+    struct ws_connection *prev, *next; /* in server->connections */
+    struct ws_deadlines *deadlines;    /* the list it is in, or NULL */
     struct ws_connection *deadline_prev, *deadline_next;
     uint64_t deadline_ms;
     char peer[]; /* as long as it is */
@@ -136,6 +142,8 @@ void ws_connection_cut(struct ws_connection *connection);
 void ws_connection_update_reading(struct ws_connection *connection);
 bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len);
 void ws_connection_open(struct ws_connection *connection, void *session);
+/* The request is not needed any more. */
+void ws_connection_end_opening(struct ws_connection *connection);
 void ws_connection_linger(struct ws_connection *connection);
 void ws_connection_discard(struct ws_connection *connection);
 /* on_closed is due; `next`: ENDING or DROPPING. */

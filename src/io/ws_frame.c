@@ -14,16 +14,33 @@ enum opcode { CONTINUATION = 0x0, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 
 
 void ws_decoder_init(struct ws_decoder *decoder, size_t max, bool takes_deflated)
 {
-    *decoder = (struct ws_decoder){.takes_deflated = takes_deflated};
-    buffer_init(&decoder->message, max);
-    ws_utf8_init(&decoder->utf8);
+    *decoder = (struct ws_decoder){.max = max, .takes_deflated = takes_deflated};
 }
 
 void ws_decoder_fini(struct ws_decoder *decoder)
 {
-    buffer_fini(&decoder->message);
-    free(decoder->control);
-    decoder->control = NULL;
+    if (!decoder->partial)
+        return;
+    buffer_fini(&decoder->partial->message);
+    free(decoder->partial->control);
+    free(decoder->partial);
+    decoder->partial = NULL;
+}
+
+static bool begin(struct ws_decoder *decoder)
+{
+    decoder->partial = calloc(1, sizeof *decoder->partial);
+    if (!decoder->partial)
+        return false;
+    buffer_init(&decoder->partial->message, decoder->max);
+    ws_utf8_init(&decoder->partial->utf8);
+    return true;
+}
+
+static bool is_between_messages(const struct ws_decoder *decoder)
+{
+    const struct ws_partial *partial = decoder->partial;
+    return partial->head_len == 0 && !partial->in_payload && partial->message_state == WS_MESSAGE_NONE;
 }
 
 static void fault(struct ws_event *event, unsigned code)
@@ -34,17 +51,17 @@ static void fault(struct ws_event *event, unsigned code)
 
 static unsigned opcode_of(const struct ws_decoder *decoder)
 {
-    return decoder->head[0] & 0x0F;
+    return decoder->partial->head[0] & 0x0F;
 }
 
 static bool is_final(const struct ws_decoder *decoder)
 {
-    return decoder->head[0] & FIN_BIT;
+    return decoder->partial->head[0] & FIN_BIT;
 }
 
 static bool is_control(const struct ws_decoder *decoder)
 {
-    return decoder->head[0] & CONTROL_BIT;
+    return decoder->partial->head[0] & CONTROL_BIT;
 }
 
 static bool begins_message(const struct ws_decoder *decoder)
@@ -55,25 +72,25 @@ static bool begins_message(const struct ws_decoder *decoder)
 /* Only what was agreed on: RSV1, on the first frame of a message. */
 static bool may_have_rsv(const struct ws_decoder *decoder)
 {
-    unsigned bits = decoder->head[0] & RSV_BITS;
+    unsigned bits = decoder->partial->head[0] & RSV_BITS;
     return bits == 0 || (bits == RSV1_BIT && decoder->takes_deflated && begins_message(decoder));
 }
 
 /* What the first two bytes of a head allow to judge. 0, or the code to close with. */
 static unsigned judge_start(const struct ws_decoder *decoder)
 {
-    unsigned short_len = decoder->head[1] & 0x7F;
+    unsigned short_len = decoder->partial->head[1] & 0x7F;
     if (!may_have_rsv(decoder))
         return WS_CLOSE_PROTOCOL;
-    if (!(decoder->head[1] & MASK_BIT)) /* section 5.1 */
+    if (!(decoder->partial->head[1] & MASK_BIT)) /* section 5.1 */
         return WS_CLOSE_PROTOCOL;
     switch (opcode_of(decoder)) {
     case CONTINUATION:
-        return decoder->message_state == WS_MESSAGE_NONE ? WS_CLOSE_PROTOCOL : 0;
+        return decoder->partial->message_state == WS_MESSAGE_NONE ? WS_CLOSE_PROTOCOL : 0;
     case TEXT:
-        return decoder->message_state == WS_MESSAGE_NONE ? 0 : WS_CLOSE_PROTOCOL;
+        return decoder->partial->message_state == WS_MESSAGE_NONE ? 0 : WS_CLOSE_PROTOCOL;
     case BINARY:
-        return decoder->message_state == WS_MESSAGE_NONE ? WS_CLOSE_UNSUPPORTED : WS_CLOSE_PROTOCOL;
+        return decoder->partial->message_state == WS_MESSAGE_NONE ? WS_CLOSE_UNSUPPORTED : WS_CLOSE_PROTOCOL;
     case CLOSE:
     case PING:
     case PONG: /* section 5.5: short and never fragmented */
@@ -85,14 +102,14 @@ static unsigned judge_start(const struct ws_decoder *decoder)
 
 static uint8_t head_size(const struct ws_decoder *decoder)
 {
-    unsigned short_len = decoder->head[1] & 0x7F;
+    unsigned short_len = decoder->partial->head[1] & 0x7F;
     return (uint8_t)(2 + (short_len == 126 ? 2 : short_len == 127 ? 8 : 0) + MASK_LEN);
 }
 
 /* Section 5.2: the shortest form that holds the length, and never above 63 bits. */
 static bool read_length(const struct ws_decoder *decoder, uint64_t *ret_length)
 {
-    unsigned short_len = decoder->head[1] & 0x7F;
+    unsigned short_len = decoder->partial->head[1] & 0x7F;
     if (short_len < 126) {
         *ret_length = short_len;
         return true;
@@ -100,7 +117,7 @@ static bool read_length(const struct ws_decoder *decoder, uint64_t *ret_length)
     size_t bytes = short_len == 126 ? 2 : 8;
     uint64_t length = 0;
     for (size_t at = 0; at < bytes; at++)
-        length = length << 8 | decoder->head[2 + at];
+        length = length << 8 | decoder->partial->head[2 + at];
     *ret_length = length;
     return short_len == 126 ? length > 125 : length > UINT16_MAX && length >> 63 == 0;
 }
@@ -108,13 +125,14 @@ static bool read_length(const struct ws_decoder *decoder, uint64_t *ret_length)
 static void begin_data(struct ws_decoder *decoder, struct ws_event *event)
 {
     if (opcode_of(decoder) == TEXT) {
-        decoder->message_state = decoder->head[0] & RSV1_BIT ? WS_MESSAGE_DEFLATED : WS_MESSAGE_TEXT;
-        ws_utf8_init(&decoder->utf8);
+        decoder->partial->message_state =
+            decoder->partial->head[0] & RSV1_BIT ? WS_MESSAGE_DEFLATED : WS_MESSAGE_TEXT;
+        ws_utf8_init(&decoder->partial->utf8);
     }
-    if (decoder->message_state != WS_MESSAGE_TO_SKIP &&
-        decoder->payload_left > decoder->message.max - decoder->message.len) {
-        decoder->message_state = WS_MESSAGE_TO_SKIP;
-        buffer_fini(&decoder->message);
+    if (decoder->partial->message_state != WS_MESSAGE_TO_SKIP &&
+        decoder->partial->payload_left > decoder->partial->message.max - decoder->partial->message.len) {
+        decoder->partial->message_state = WS_MESSAGE_TO_SKIP;
+        buffer_fini(&decoder->partial->message);
         event->kind = WS_EVENT_TOO_BIG;
     }
 }
@@ -122,28 +140,28 @@ static void begin_data(struct ws_decoder *decoder, struct ws_event *event)
 /* Collects the head of a frame, judging it as early as possible. */
 static void take_head(struct ws_decoder *decoder, unsigned char **bytes, size_t *len, struct ws_event *event)
 {
-    while (*len > 0 && !decoder->in_payload) {
-        decoder->head[decoder->head_len++] = *(*bytes)++;
+    while (*len > 0 && !decoder->partial->in_payload) {
+        decoder->partial->head[decoder->partial->head_len++] = *(*bytes)++;
         --*len;
-        if (decoder->head_len == 2) {
+        if (decoder->partial->head_len == 2) {
             unsigned code = judge_start(decoder);
             if (code != 0) {
                 fault(event, code);
                 return;
             }
-            decoder->head_need = head_size(decoder);
+            decoder->partial->head_need = head_size(decoder);
         }
-        if (decoder->head_len < 2 || decoder->head_len < decoder->head_need)
+        if (decoder->partial->head_len < 2 || decoder->partial->head_len < decoder->partial->head_need)
             continue;
-        if (!read_length(decoder, &decoder->payload_left)) {
+        if (!read_length(decoder, &decoder->partial->payload_left)) {
             fault(event, WS_CLOSE_PROTOCOL);
             return;
         }
-        decoder->in_payload = true;
-        decoder->mask_at = 0;
-        decoder->control_len = 0;
-        free(decoder->control);
-        decoder->control = NULL;
+        decoder->partial->in_payload = true;
+        decoder->partial->mask_at = 0;
+        decoder->partial->control_len = 0;
+        free(decoder->partial->control);
+        decoder->partial->control = NULL;
         if (!is_control(decoder))
             begin_data(decoder, event);
     }
@@ -151,10 +169,10 @@ static void take_head(struct ws_decoder *decoder, unsigned char **bytes, size_t 
 
 static void unmask(struct ws_decoder *decoder, unsigned char *bytes, size_t len)
 {
-    const unsigned char *key = decoder->head + decoder->head_need - MASK_LEN;
+    const unsigned char *key = decoder->partial->head + decoder->partial->head_need - MASK_LEN;
     unsigned char turned[8];
     for (unsigned at = 0; at < sizeof turned; at++)
-        turned[at] = key[(decoder->mask_at + at) & 3];
+        turned[at] = key[(decoder->partial->mask_at + at) & 3];
     uint64_t word, mask;
     memcpy(&mask, turned, sizeof mask);
     size_t at = 0;
@@ -165,21 +183,21 @@ static void unmask(struct ws_decoder *decoder, unsigned char *bytes, size_t len)
     }
     for (; at < len; at++)
         bytes[at] ^= turned[at & 7];
-    decoder->mask_at = (uint8_t)((decoder->mask_at + len) & 3);
+    decoder->partial->mask_at = (uint8_t)((decoder->partial->mask_at + len) & 3);
 }
 
 static void end_frame(struct ws_decoder *decoder)
 {
-    decoder->in_payload = false;
-    decoder->head_len = 0;
-    decoder->head_need = 0;
+    decoder->partial->in_payload = false;
+    decoder->partial->head_len = 0;
+    decoder->partial->head_need = 0;
 }
 
 static void end_message(struct ws_decoder *decoder, struct slice payload, struct ws_event *event)
 {
-    bool is_text = decoder->message_state == WS_MESSAGE_TEXT;
-    decoder->message_state = WS_MESSAGE_NONE;
-    if (is_text && !ws_utf8_complete(&decoder->utf8)) {
+    bool is_text = decoder->partial->message_state == WS_MESSAGE_TEXT;
+    decoder->partial->message_state = WS_MESSAGE_NONE;
+    if (is_text && !ws_utf8_complete(&decoder->partial->utf8)) {
         fault(event, WS_CLOSE_NOT_UTF8);
         return;
     }
@@ -188,23 +206,24 @@ static void end_message(struct ws_decoder *decoder, struct slice payload, struct
 
 static void take_data(struct ws_decoder *decoder, unsigned char *bytes, size_t len, struct ws_event *event)
 {
-    bool ends = is_final(decoder) && decoder->payload_left == 0;
-    if (decoder->message_state == WS_MESSAGE_TEXT && !ws_utf8_feed(&decoder->utf8, bytes, len)) {
+    bool ends = is_final(decoder) && decoder->partial->payload_left == 0;
+    if (decoder->partial->message_state == WS_MESSAGE_TEXT &&
+        !ws_utf8_feed(&decoder->partial->utf8, bytes, len)) {
         fault(event, WS_CLOSE_NOT_UTF8);
         return;
     }
-    if (ends && decoder->message.len == 0) { /* came whole: no need for a copy */
+    if (ends && decoder->partial->message.len == 0) { /* came whole: no need for a copy */
         end_message(decoder, (struct slice){(const char *)bytes, len}, event);
         return;
     }
-    buffer_append(&decoder->message, bytes, len);
-    if (buffer_failed(&decoder->message)) {
+    buffer_append(&decoder->partial->message, bytes, len);
+    if (buffer_failed(&decoder->partial->message)) {
         event->kind = WS_EVENT_NO_MEMORY; /* the size was checked before */
         return;
     }
     if (ends) {
-        decoder->delivered = true;
-        end_message(decoder, buffer_slice(&decoder->message), event);
+        decoder->partial->delivered = true;
+        end_message(decoder, buffer_slice(&decoder->partial->message), event);
     }
 }
 
@@ -238,16 +257,16 @@ static void take_control(struct ws_decoder *decoder, const unsigned char *bytes,
                          struct ws_event *event)
 {
     struct slice payload = {(const char *)bytes, len};
-    if (decoder->payload_left > 0 || decoder->control_len > 0) { /* comes in pieces */
-        if (!decoder->control && !(decoder->control = malloc(WS_CONTROL_MAX))) {
+    if (decoder->partial->payload_left > 0 || decoder->partial->control_len > 0) { /* comes in pieces */
+        if (!decoder->partial->control && !(decoder->partial->control = malloc(WS_CONTROL_MAX))) {
             event->kind = WS_EVENT_NO_MEMORY;
             return;
         }
-        memcpy(decoder->control + decoder->control_len, bytes, len);
-        decoder->control_len = (uint8_t)(decoder->control_len + len);
-        payload = (struct slice){(const char *)decoder->control, decoder->control_len};
+        memcpy(decoder->partial->control + decoder->partial->control_len, bytes, len);
+        decoder->partial->control_len = (uint8_t)(decoder->partial->control_len + len);
+        payload = (struct slice){(const char *)decoder->partial->control, decoder->partial->control_len};
     }
-    if (decoder->payload_left > 0)
+    if (decoder->partial->payload_left > 0)
         return;
     if (opcode_of(decoder) == CLOSE) {
         end_close(payload, event);
@@ -260,40 +279,53 @@ static void take_control(struct ws_decoder *decoder, const unsigned char *bytes,
 static void take_payload(struct ws_decoder *decoder, unsigned char **bytes, size_t *len,
                          struct ws_event *event)
 {
-    size_t take = *len < decoder->payload_left ? *len : (size_t)decoder->payload_left;
+    size_t take = *len < decoder->partial->payload_left ? *len : (size_t)decoder->partial->payload_left;
     unsigned char *piece = *bytes;
     *bytes += take;
     *len -= take;
-    decoder->payload_left -= take;
+    decoder->partial->payload_left -= take;
     if (is_control(decoder)) {
         unmask(decoder, piece, take);
         take_control(decoder, piece, take, event);
-    } else if (decoder->message_state != WS_MESSAGE_TO_SKIP) {
+    } else if (decoder->partial->message_state != WS_MESSAGE_TO_SKIP) {
         unmask(decoder, piece, take);
         take_data(decoder, piece, take, event);
-    } else if (is_final(decoder) && decoder->payload_left == 0) {
-        decoder->message_state = WS_MESSAGE_NONE;
+    } else if (is_final(decoder) && decoder->partial->payload_left == 0) {
+        decoder->partial->message_state = WS_MESSAGE_NONE;
     }
-    if (decoder->payload_left == 0)
+    if (decoder->partial->payload_left == 0)
         end_frame(decoder);
+}
+
+static void take_bytes(struct ws_decoder *decoder, unsigned char **bytes, size_t *len, struct ws_event *event)
+{
+    while (event->kind == WS_EVENT_NONE) {
+        if (!decoder->partial->in_payload)
+            take_head(decoder, bytes, len, event);
+        if (event->kind != WS_EVENT_NONE || !decoder->partial->in_payload ||
+            (*len == 0 && decoder->partial->payload_left > 0))
+            return;
+        take_payload(decoder, bytes, len, event);
+    }
 }
 
 void ws_decoder_next(struct ws_decoder *decoder, unsigned char **bytes, size_t *len,
                      struct ws_event *ret_event)
 {
     *ret_event = (struct ws_event){.kind = WS_EVENT_NONE};
-    if (decoder->delivered) {
-        buffer_fini(&decoder->message); /* an idle connection keeps no memory */
-        decoder->delivered = false;
+    if (!decoder->partial && *len > 0 && !begin(decoder)) {
+        ret_event->kind = WS_EVENT_NO_MEMORY;
+        return;
     }
-    while (ret_event->kind == WS_EVENT_NONE) {
-        if (!decoder->in_payload)
-            take_head(decoder, bytes, len, ret_event);
-        if (ret_event->kind != WS_EVENT_NONE || !decoder->in_payload ||
-            (*len == 0 && decoder->payload_left > 0))
-            return;
-        take_payload(decoder, bytes, len, ret_event);
+    if (!decoder->partial)
+        return;
+    if (decoder->partial->delivered) {
+        buffer_fini(&decoder->partial->message);
+        decoder->partial->delivered = false;
     }
+    take_bytes(decoder, bytes, len, ret_event);
+    if (ret_event->kind == WS_EVENT_NONE && is_between_messages(decoder))
+        ws_decoder_fini(decoder); /* an idle connection keeps no memory */
 }
 
 size_t ws_close_frame(unsigned char *frame, unsigned code, const char *reason)

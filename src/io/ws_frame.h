@@ -55,20 +55,26 @@ enum ws_message_state {
     WS_MESSAGE_TO_SKIP   /* begun and too big: read over */
 };
 
-struct ws_decoder {
+/* A frame or a message that has begun. */
+struct ws_partial {
     unsigned char head[14]; /* of the frame under way */
     uint8_t head_len;
     uint8_t head_need;     /* 0: between frames */
     uint64_t payload_left; /* bytes of the frame under way; meaningful when its head is complete */
     uint8_t mask_at;       /* 0..3 */
     bool in_payload;       /* its head is complete */
-    bool takes_deflated;   /* permessage-deflate was agreed on (RFC 7692) */
     bool delivered;        /* `message` was handed out and is to be emptied */
     enum ws_message_state message_state;
     struct ws_utf8 utf8;
     struct buffer message;
     uint8_t control_len;
     unsigned char *control; /* owned; WS_CONTROL_MAX bytes while a control frame comes in pieces, else NULL */
+};
+
+struct ws_decoder {
+    struct ws_partial *partial; /* owned; NULL between messages: most connections are silent */
+    size_t max;
+    bool takes_deflated; /* permessage-deflate was agreed on (RFC 7692) */
 };
 
 /* `max` bounds a message as it comes, also when it is compressed. */

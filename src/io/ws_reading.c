@@ -39,7 +39,7 @@ static void refuse_malformed(struct ws_connection *connection, const struct ws_h
 
 /* A whole request, kept while its decision is pending. */
 struct ws_asked {
-    struct ws_head head;  /* slices of connection->input and `joined` */
+    struct ws_head head;  /* slices of the opening's input and of `joined` */
     struct buffer joined; /* what had to be put together */
     struct buffer rest;   /* what the peer has said behind the request */
 };
@@ -51,19 +51,33 @@ static void asked_free(struct ws_asked *asked)
     free(asked);
 }
 
+static struct ws_asked *asked_of(const struct ws_connection *connection)
+{
+    return connection->opening ? connection->opening->asked : NULL;
+}
+
+void ws_connection_end_opening(struct ws_connection *connection)
+{
+    if (connection->opening)
+        buffer_fini(&connection->opening->input);
+    free(connection->opening);
+    connection->opening = NULL;
+}
+
 void ws_connection_withdraw(struct ws_connection *connection)
 {
     const struct ws_handlers *handlers = &connection->server->handlers;
-    if (!connection->asked)
+    if (!asked_of(connection))
         return;
-    asked_free(connection->asked);
-    connection->asked = NULL;
+    asked_free(connection->opening->asked);
+    connection->opening->asked = NULL;
     handlers->on_withdrawn(handlers->context, connection->session);
 }
 
 bool ws_connection_is_ahead(const struct ws_connection *connection)
 {
-    return connection->asked && connection->asked->rest.len > 0;
+    const struct ws_asked *asked = asked_of(connection);
+    return asked && asked->rest.len > 0;
 }
 
 void ws_connection_refuse_late(struct ws_connection *connection)
@@ -72,12 +86,12 @@ void ws_connection_refuse_late(struct ws_connection *connection)
                                                    "the request did not come in time"};
     static const struct ws_head_problem undecided = {503, "OVERLOADED",
                                                      "the request could not be decided on in time"};
-    if (connection->asked) {
+    if (asked_of(connection)) {
         ws_connection_withdraw(connection);
         refuse_malformed(connection, &undecided);
         return;
     }
-    if (connection->input.len > 0) {
+    if (connection->opening) {
         refuse_malformed(connection, &problem);
         return;
     }
@@ -142,7 +156,7 @@ static bool ask(struct ws_connection *connection, struct ws_asked *asked)
     asked->head.request.peer = slice_of(connection->peer);
     handlers->on_request(handlers->context, connection, &asked->head.request, &decision);
     if (decision.pending) {
-        connection->asked = asked;
+        connection->opening->asked = asked;
         connection->session = decision.session;
         return true;
     }
@@ -150,19 +164,20 @@ static bool ask(struct ws_connection *connection, struct ws_asked *asked)
     return false;
 }
 
-/* `connection->input` holds a whole head of `len` bytes. */
+/* The input holds a whole head of `len` bytes. */
 static void take_head(struct ws_connection *connection, size_t len)
 {
     struct ws_head_problem problem;
+    const struct buffer *input = &connection->opening->input;
     struct ws_asked *asked = malloc(sizeof *asked);
     if (!asked) {
         ws_connection_report(connection, "out of memory");
         ws_connection_discard(connection);
         return;
     }
-    buffer_init(&asked->joined, connection->input.max);
+    buffer_init(&asked->joined, input->max);
     buffer_init(&asked->rest, SIZE_MAX / 2); /* bounded by the size of one read */
-    if (!ws_head_parse(connection->input.data, len, &asked->joined, &asked->head, &problem))
+    if (!ws_head_parse(input->data, len, &asked->joined, &asked->head, &problem))
         refuse_malformed(connection, &problem);
     else if (ask(connection, asked))
         return;
@@ -171,8 +186,9 @@ static void take_head(struct ws_connection *connection, size_t len)
 
 static void keep_rest(struct ws_connection *connection, const unsigned char *bytes, size_t len)
 {
-    buffer_append(&connection->asked->rest, bytes, len);
-    if (buffer_failed(&connection->asked->rest)) {
+    struct buffer *rest = &connection->opening->asked->rest;
+    buffer_append(rest, bytes, len);
+    if (buffer_failed(rest)) {
         ws_connection_withdraw(connection);
         ws_connection_discard(connection);
     }
@@ -180,9 +196,9 @@ static void keep_rest(struct ws_connection *connection, const unsigned char *byt
 
 void ws_connection_decide(struct ws_connection *connection, const struct ws_decision *decision)
 {
-    struct ws_asked *asked = connection->asked;
+    struct ws_asked *asked = asked_of(connection);
     assert(connection->state == WS_STATE_HEAD && asked);
-    connection->asked = NULL;
+    connection->opening->asked = NULL;
     answer(connection, &asked->head, decision);
     if (connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING)
         ws_connection_read_frames(connection, (unsigned char *)asked->rest.data, asked->rest.len);
@@ -190,22 +206,37 @@ void ws_connection_decide(struct ws_connection *connection, const struct ws_deci
     ws_connection_update_reading(connection);
 }
 
+/* False: out of memory. */
+static bool take_input(struct ws_connection *connection, const unsigned char *bytes, size_t len,
+                       size_t *ret_taken)
+{
+    if (!connection->opening) {
+        connection->opening = calloc(1, sizeof *connection->opening);
+        if (!connection->opening)
+            return false;
+        buffer_init(&connection->opening->input, connection->server->options.max_header_bytes);
+    }
+    struct buffer *input = &connection->opening->input;
+    size_t room = input->max - input->len;
+    *ret_taken = len < room ? len : room;
+    buffer_append(input, bytes, *ret_taken);
+    return !buffer_failed(input);
+}
+
 void ws_connection_read_head(struct ws_connection *connection, unsigned char *bytes, size_t len)
 {
-    if (connection->asked) {
+    size_t taken;
+    if (asked_of(connection)) {
         keep_rest(connection, bytes, len);
         return;
     }
-    struct buffer *input = &connection->input;
-    size_t room = input->max - input->len;
-    size_t taken = len < room ? len : room;
-    buffer_append(input, bytes, taken);
-    if (buffer_failed(input)) {
+    if (!take_input(connection, bytes, len, &taken)) {
         ws_connection_report(connection, "out of memory");
         ws_connection_discard(connection);
         return;
     }
-    size_t head_len = ws_head_find_end(buffer_slice(input), &connection->scanned);
+    struct buffer *input = &connection->opening->input;
+    size_t head_len = ws_head_find_end(buffer_slice(input), &connection->opening->scanned);
     if (head_len == 0) {
         if (taken < len || input->len == input->max) {
             struct ws_head_problem problem = ws_head_too_long(buffer_slice(input));
@@ -215,7 +246,7 @@ void ws_connection_read_head(struct ws_connection *connection, unsigned char *by
     }
     size_t beyond = input->len - head_len; /* belongs to what follows */
     take_head(connection, head_len);
-    if (connection->asked && len - taken + beyond > 0)
+    if (asked_of(connection) && len - taken + beyond > 0)
         keep_rest(connection, bytes + taken - beyond, len - taken + beyond);
     if (connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING)
         ws_connection_read_frames(connection, bytes + taken - beyond, len - taken + beyond);
@@ -328,9 +359,11 @@ static void handle_closing(struct ws_connection *connection, const struct ws_eve
 
 static void keep_unread(struct ws_connection *connection, const unsigned char *bytes, size_t len)
 {
-    connection->input.max = SIZE_MAX / 2; /* bounded by the size of one read */
-    buffer_append(&connection->input, bytes, len);
-    if (buffer_failed(&connection->input))
+    if (!connection->unread && (connection->unread = malloc(sizeof *connection->unread)))
+        buffer_init(connection->unread, SIZE_MAX / 2); /* bounded by the size of one read */
+    if (connection->unread)
+        buffer_append(connection->unread, bytes, len);
+    if (!connection->unread || buffer_failed(connection->unread))
         ws_connection_drop(connection);
 }
 

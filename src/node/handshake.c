@@ -160,7 +160,8 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
         return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
     if (atomic_load(&shared->draining)) /* since it was checked */
         return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
-    return count_connection(shared, &claims->user, out);
+    struct room_key user = token_claims_user(claims);
+    return count_connection(shared, &user, out);
 }
 
 bool handshake_admit(struct node_shared *shared, struct slice peer, const struct handshake_token *token,

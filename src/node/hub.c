@@ -85,7 +85,7 @@ static void work_on_request(struct hub *hub, struct hub_request *request)
         hub_channel_join(hub, channel, request);
         return;
     case HUB_PRESENCE:
-        assert(channel && channel->presence);
+        assert(channel && channel->chat);
         hub_presence_answer(hub, channel, request);
         return;
     case HUB_PART:
@@ -125,7 +125,7 @@ static void work_on_message(struct hub *hub, struct bus_message *message)
         return;
     if (kind == SUBJECT_LIVE)
         hub_feed_on_live(hub, channel, message);
-    else if (kind == SUBJECT_SIGNAL && channel->presence)
+    else if (kind == SUBJECT_SIGNAL && channel->chat)
         hub_presence_on_signal(hub, channel, message->data);
 }
 

@@ -9,22 +9,22 @@
 
 struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key)
 {
-    struct hub_channel *channel =
-        calloc(1, sizeof *channel + hub->workers_count * sizeof channel->members_of[0]);
+    size_t members_size = hub->workers_count * sizeof(uint32_t);
+    struct hub_channel *channel = calloc(1, sizeof *channel + members_size + ROOM_KEY_STORED(key));
     if (!channel)
         return NULL;
-    channel->key = *key;
-    typing_limit_init(&channel->typing);
+    channel->key = (char *)&channel->members_of[hub->workers_count];
+    memcpy(channel->key, key, ROOM_KEY_STORED(key));
 
     /* Subscribe first, ask second: nothing can fall in between (PROTOCOL 1.4). */
     char subject[SUBJECT_SIZE];
     subject_format(hub->config->nats_prefix, SUBJECT_LIVE, key, subject);
     if (bus_subscribe(hub->bus, subject, hub_on_message, hub, &channel->live) != ERR_OK)
         goto fail_free;
-    HASH_ADD(hh, hub->channels, key, ROOM_KEY_BYTES(key), channel);
+    HASH_ADD_KEYPTR(hh, hub->channels, channel->key, ROOM_KEY_BYTES(key), channel);
     if (!channel->hh.tbl) /* uthash had no memory */
         goto fail_unsubscribe;
-    if (key->route == ROUTE_TO_CHAT && hub_presence_open(hub, channel) != ERR_OK)
+    if (key->route == ROUTE_TO_CHAT && hub_presence_open(hub, channel, key) != ERR_OK)
         goto fail_table;
     hub_feed_open(hub, channel);
     metrics_change(METRIC_ROOMS, 1);
@@ -43,12 +43,9 @@ void hub_channel_close(struct hub *hub, struct hub_channel *channel)
 {
     hub_feed_close(hub, channel);
     timer_wheel_cancel(&hub->wheel, &channel->timer);
-    if (channel->presence)
+    if (channel->chat)
         hub_presence_close(hub, channel);
-    if (channel->signals)
-        bus_unsubscribe(hub->bus, &channel->signals, NULL);
     bus_unsubscribe(hub->bus, &channel->live, NULL);
-    typing_limit_fini(&channel->typing);
     HASH_DELETE(hh, hub->channels, channel);
     free(channel);
     metrics_change(METRIC_ROOMS, -1);
@@ -78,7 +75,7 @@ void hub_channel_part(struct hub *hub, struct hub_channel *channel, unsigned wor
                       const struct room_key *user)
 {
     hub_channel_one_fewer(hub, channel, worker);
-    if (channel->presence)
+    if (channel->chat)
         hub_presence_part(hub, channel, user);
     hub_channel_arm(hub, channel);
 }
@@ -95,7 +92,7 @@ void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame
             continue;
         }
         output->output.kind = HUB_OUTPUT_FRAME;
-        output->room = channel->key;
+        output->room = hub_channel_key(channel);
         output->frame = frame_ref(frame);
         output->what = what;
         output->position = channel->feed.position;
@@ -114,7 +111,7 @@ void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame
 void hub_channel_on_timer(struct hub *hub, struct hub_channel *channel)
 {
     hub_feed_run(hub, channel);
-    if (channel->presence)
+    if (channel->chat)
         hub_presence_on_timer(hub, channel);
     if (channel->linger_until_ms != 0 && channel->linger_until_ms <= hub->now_ms) {
         hub_channel_close(hub, channel);
@@ -132,7 +129,7 @@ static void sooner(uint64_t *due_ms, uint64_t candidate_ms)
 void hub_channel_arm(struct hub *hub, struct hub_channel *channel)
 {
     uint64_t due_ms = hub_feed_due(hub, channel);
-    sooner(&due_ms, departures_due_ms(&channel->leaving));
+    sooner(&due_ms, channel->chat ? departures_due_ms(&channel->chat->leaving) : 0);
     sooner(&due_ms, channel->linger_until_ms);
     if (due_ms != 0)
         timer_wheel_set(&hub->wheel, &channel->timer, due_ms);

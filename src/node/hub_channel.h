@@ -19,10 +19,19 @@
 
 #include "hub.h"
 
+/* What a room has when it is a chat: who is there and who types. */
+struct hub_chat {
+    struct bus_subscription *signals;
+    struct presence *presence;
+    struct typing_limit typing;
+    struct departures leaving; /* users whose last connection has left the chat a moment ago */
+    bool presence_is_due;      /* signals may have been missed: the others are asked once the bus answers */
+};
+
 struct hub_channel {
-    struct room_key key;
     uint64_t number; /* tells a room that was left and is followed again from its earlier self */
-    struct bus_subscription *live, *signals;
+    struct bus_subscription *live;
+    struct hub_chat *chat; /* owned; NULL: a user's own channel */
 
     struct feed feed;      /* its waiters are struct hub_request */
     struct replay *replay; /* the last one made, for others who ask now: owned reference, NULL for none */
@@ -31,20 +40,23 @@ struct hub_channel {
     struct hub_channel *prev_w, *next_w; /* in hub->wanting, while is_wanting */
     struct hub_channel *prev_x, *next_x; /* in hub->asking_extent, while wants_extent */
     bool wants_extent;
-    bool is_wanting;      /* wants to read from the stream, which is busy for others */
-    bool has_gap;         /* a gap was counted, and not yet its end */
-    bool presence_is_due; /* signals may have been missed: the others are asked once the bus answers */
-
-    struct typing_limit typing;
-    struct presence *presence; /* chats only */
-    struct departures leaving; /* users whose last connection has left the chat a moment ago */
+    bool is_wanting; /* wants to read from the stream, which is busy for others */
+    bool has_gap;    /* a gap was counted, and not yet its end */
 
     uint64_t linger_until_ms; /* 0: has members */
     struct wheel_timer timer; /* the earliest of all deadlines above */
     uint32_t members;         /* sessions, of all workers, joins under way included */
     UT_hash_handle hh;
+    char *key;             /* behind `members_of`: hub_channel_key() */
     uint32_t members_of[]; /* per worker */
 };
+
+static inline struct room_key hub_channel_key(const struct hub_channel *channel)
+{
+    struct room_key key;
+    room_key_load(channel->key, &key);
+    return key;
+}
 
 struct hub {
     const struct config *config;
@@ -141,7 +153,8 @@ void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_
                        enum feed_verdict verdict);
 
 /* hub_presence.c: who is in the chat. */
-enum err hub_presence_open(struct hub *hub, struct hub_channel *channel) MUST_CHECK;
+enum err hub_presence_open(struct hub *hub, struct hub_channel *channel,
+                           const struct room_key *key) MUST_CHECK;
 void hub_presence_close(struct hub *hub, struct hub_channel *channel);
 void hub_presence_join(struct hub *hub, struct hub_channel *channel, const struct room_key *user);
 void hub_presence_part(struct hub *hub, struct hub_channel *channel, const struct room_key *user);

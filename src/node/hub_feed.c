@@ -140,12 +140,12 @@ static void read_stream(struct hub *hub, struct hub_channel *channel, const stru
         return;
     }
     reading->hub = hub;
-    reading->room = channel->key;
+    reading->room = hub_channel_key(channel);
     reading->channel_number = channel->number;
     reading->kind = action->kind;
     reading->ask = action->ask;
     char subject[SUBJECT_SIZE];
-    subject_format(hub->config->nats_prefix, SUBJECT_EVENT, &channel->key, subject);
+    subject_format(hub->config->nats_prefix, SUBJECT_EVENT, &reading->room, subject);
     if (action->kind == FEED_ASK_HEAD) {
         metrics_inc(METRIC_READS_HEAD);
         bus_last(hub->bus, subject, ASK_TIMEOUT_MS, on_answer, reading);
@@ -169,7 +169,7 @@ static void on_reading(struct hub *hub, struct hub_channel *channel, const struc
     if (reading->status == BUS_LAST_NONE) {
         kind = FEED_NONE;
     } else if (reading->status == BUS_LAST_FOUND) {
-        enum err err = read_event(hub, &channel->key, (struct slice){reading->data, reading->len},
+        enum err err = read_event(hub, &reading->room, (struct slice){reading->data, reading->len},
                                   reading->stream_seq, &event);
         kind = err == ERR_OK ? FEED_FOUND : err == ERR_NO_MEMORY ? FEED_UNAVAILABLE : FEED_UNREADABLE;
     }
@@ -177,9 +177,9 @@ static void on_reading(struct hub *hub, struct hub_channel *channel, const struc
         metrics_inc(METRIC_EVENTS_FETCHED);
         add_deflated(hub, event.frame);
     }
-    if (reading->kind == FEED_ASK_HEAD && reading->status != BUS_LAST_UNAVAILABLE &&
-        channel->presence_is_due && channel->presence) {
-        channel->presence_is_due = false;
+    if (reading->kind == FEED_ASK_HEAD && reading->status != BUS_LAST_UNAVAILABLE && channel->chat &&
+        channel->chat->presence_is_due) {
+        channel->chat->presence_is_due = false;
         hub_presence_query(hub, channel);
     }
     tell_feed(hub, channel, reading->kind, reading->ask, kind, &event);
@@ -216,8 +216,9 @@ static void log_gap(struct hub *hub, const struct hub_channel *channel, uint64_t
 {
     static struct log_limit limit = LOG_LIMIT(1000);
     uint64_t suppressed;
+    struct room_key room = hub_channel_key(channel);
     if (log_limit_pass(&limit, hub->now_ms, &suppressed))
-        log_warn("gap_detected", LOG_SLICE("room", room_key_name(&channel->key)), LOG_U64("seq", seq),
+        log_warn("gap_detected", LOG_SLICE("room", room_key_name(&room)), LOG_U64("seq", seq),
                  LOG_U64("suppressed", suppressed));
 }
 
@@ -225,16 +226,16 @@ static void tell_loss(struct hub *hub, struct hub_channel *channel, enum feed_lo
 {
     static struct log_limit limit = LOG_LIMIT(1000);
     uint64_t suppressed;
+    struct room_key room = hub_channel_key(channel);
     metrics_inc(losses[loss].metric);
     if (channel->has_gap)
         end_gap(channel, METRIC_GAPS_LOST);
     if (log_limit_pass(&limit, hub->now_ms, &suppressed))
-        log_warn("position_lost", LOG_SLICE("room", room_key_name(&channel->key)),
+        log_warn("position_lost", LOG_SLICE("room", room_key_name(&room)),
                  LOG_U64("seq", channel->feed.position.seq), LOG_TEXT("reason", losses[loss].reason),
                  LOG_U64("suppressed", suppressed));
     buffer_clear(&hub->text);
-    server_position_lost(&hub->text, channel->key.route == ROUTE_TO_CHAT ? &channel->key : NULL,
-                         &channel->feed.position);
+    server_position_lost(&hub->text, channel->chat ? &room : NULL, &channel->feed.position);
     struct frame *frame = buffer_failed(&hub->text) ? NULL : frame_new(FRAME_TEXT, buffer_slice(&hub->text));
     if (frame)
         hub_channel_send(hub, channel, frame, HUB_LOSS, NULL);
@@ -337,13 +338,14 @@ void hub_feed_run(struct hub *hub, struct hub_channel *channel)
 void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct bus_message *message)
 {
     struct feed_event event;
-    enum err err = read_event(hub, &channel->key, message->data, message->stream_seq, &event);
+    struct room_key room = hub_channel_key(channel);
+    enum err err = read_event(hub, &room, message->data, message->stream_seq, &event);
     if (err == ERR_NO_MEMORY) /* it is in the stream; nothing may follow it that would show that */
         hub_feed_suspect(hub, channel);
     if (err != ERR_OK)
         return;
     if (message->stream_seq == 0) { /* who may publish on live subjects alone is no relay */
-        hub_reject(hub, &channel->key, "event that is not stored", ERR_MISMATCH);
+        hub_reject(hub, &room, "event that is not stored", ERR_MISMATCH);
         frame_unref(&event.frame);
         return;
     }
@@ -458,7 +460,8 @@ void hub_feed_suspect(struct hub *hub, struct hub_channel *channel)
     if (spread < SUSPECT_SPREAD_MS)
         spread = SUSPECT_SPREAD_MS;
     feed_suspect(&channel->feed, hub->now_ms, 1 + random_below(spread));
-    channel->presence_is_due = true;
+    if (channel->chat)
+        channel->chat->presence_is_due = true;
     hub_channel_arm(hub, channel);
 }
 

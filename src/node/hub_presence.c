@@ -20,14 +20,14 @@ struct presence_teller {
 
 static enum err publish(struct hub *hub, struct hub_channel *channel, struct signal_message *signal)
 {
-    signal->room = channel->key;
+    signal->room = hub_channel_key(channel);
     signal->node = slice_of(hub->instance);
     buffer_clear(&hub->encoded);
     enum err err = signal_encode(signal, &hub->encoded);
     if (err != ERR_OK)
         return err;
     char subject[SUBJECT_SIZE];
-    subject_format(hub->config->nats_prefix, SUBJECT_SIGNAL, &channel->key, subject);
+    subject_format(hub->config->nats_prefix, SUBJECT_SIGNAL, &signal->room, subject);
     return bus_publish(hub->bus, subject, buffer_slice(&hub->encoded));
 }
 
@@ -39,14 +39,15 @@ static void publish_presence(struct hub *hub, struct hub_channel *channel, struc
     uint64_t suppressed;
     enum err err = publish(hub, channel, signal);
     if (err != ERR_OK && log_limit_pass(&limit, hub->now_ms, &suppressed))
-        log_warn("presence_signal_lost", LOG_SLICE("room", room_key_name(&channel->key)),
+        log_warn("presence_signal_lost", LOG_SLICE("room", room_key_name(&signal->room)),
                  LOG_TEXT("error", err_name(err)), LOG_U64("suppressed", suppressed));
 }
 
 void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const struct room_key *user,
                         bool is_typing)
 {
-    if (!typing_limit_pass(&channel->typing, user, is_typing, hub->config->limits_typing_ms, hub->now_ms)) {
+    if (!typing_limit_pass(&channel->chat->typing, user, is_typing, hub->config->limits_typing_ms,
+                           hub->now_ms)) {
         metrics_inc(METRIC_TYPING_LIMITED);
         return;
     }
@@ -55,18 +56,23 @@ void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const stru
     metrics_inc(sent ? METRIC_TYPING_RELAYED : METRIC_TYPING_DROPPED);
 }
 
-enum err hub_presence_open(struct hub *hub, struct hub_channel *channel)
+enum err hub_presence_open(struct hub *hub, struct hub_channel *channel, const struct room_key *key)
 {
-    enum err err = presence_new(&channel->presence);
-    if (err != ERR_OK)
-        return err;
+    struct hub_chat *chat = calloc(1, sizeof *chat);
+    if (!chat)
+        return ERR_NO_MEMORY;
+    typing_limit_init(&chat->typing);
     char subject[SUBJECT_SIZE];
-    subject_format(hub->config->nats_prefix, SUBJECT_SIGNAL, &channel->key, subject);
-    err = bus_subscribe(hub->bus, subject, hub_on_message, hub, &channel->signals);
+    subject_format(hub->config->nats_prefix, SUBJECT_SIGNAL, key, subject);
+    enum err err = presence_new(&chat->presence);
+    if (err == ERR_OK)
+        err = bus_subscribe(hub->bus, subject, hub_on_message, hub, &chat->signals);
     if (err != ERR_OK) {
-        presence_free(&channel->presence);
+        presence_free(&chat->presence);
+        free(chat);
         return err;
     }
+    channel->chat = chat;
     publish_presence(hub, channel, &(struct signal_message){.kind = SIGNAL_PRESENCE_QUERY});
     return ERR_OK;
 }
@@ -84,9 +90,13 @@ static void publish_offline(void *context, const struct room_key *user, bool onl
 void hub_presence_close(struct hub *hub, struct hub_channel *channel)
 {
     struct presence_teller teller = {.hub = hub, .channel = channel};
-    presence_each(channel->presence, true, publish_offline, &teller);
-    departures_clear(&channel->leaving);
-    presence_free(&channel->presence);
+    presence_each(channel->chat->presence, true, publish_offline, &teller);
+    departures_clear(&channel->chat->leaving);
+    presence_free(&channel->chat->presence);
+    typing_limit_fini(&channel->chat->typing);
+    bus_unsubscribe(hub->bus, &channel->chat->signals, NULL);
+    free(channel->chat);
+    channel->chat = NULL;
 }
 
 /* --- what the clients are told --- */
@@ -105,7 +115,7 @@ static void send_text(struct hub *hub, struct hub_channel *channel, const struct
 /* In a chat of n users each coming and going costs n frames: large chats get counts only. */
 static bool is_large(const struct hub *hub, const struct hub_channel *channel)
 {
-    return presence_count(channel->presence) > hub->config->presence_max_members;
+    return presence_count(channel->chat->presence) > hub->config->presence_max_members;
 }
 
 static void tell_presence(struct hub *hub, struct hub_channel *channel, const struct room_key *user,
@@ -113,8 +123,9 @@ static void tell_presence(struct hub *hub, struct hub_channel *channel, const st
 {
     if (is_large(hub, channel))
         return;
+    struct room_key room = hub_channel_key(channel);
     buffer_clear(&hub->text);
-    server_presence_changed(&hub->text, &channel->key, room_key_name(user), online);
+    server_presence_changed(&hub->text, &room, room_key_name(user), online);
     send_text(hub, channel, user);
 }
 
@@ -134,31 +145,31 @@ static void apply(struct hub *hub, struct hub_channel *channel, const struct roo
 
 void hub_presence_join(struct hub *hub, struct hub_channel *channel, const struct room_key *user)
 {
-    if (departures_cancel(&channel->leaving, user))
+    if (departures_cancel(&channel->chat->leaving, user))
         return;
     struct presence_change change;
-    if (presence_join(channel->presence, user, &change) == ERR_OK)
+    if (presence_join(channel->chat->presence, user, &change) == ERR_OK)
         apply(hub, channel, user, &change);
 }
 
 static void leave_now(struct hub *hub, struct hub_channel *channel, const struct room_key *user)
 {
     struct presence_change change;
-    presence_leave(channel->presence, user, &change);
+    presence_leave(channel->chat->presence, user, &change);
     apply(hub, channel, user, &change);
 }
 
 void hub_presence_part(struct hub *hub, struct hub_channel *channel, const struct room_key *user)
 {
     uint64_t delay_ms = hub->config->presence_leave_delay_s * 1000;
-    if (delay_ms == 0 || departures_add(&channel->leaving, user, hub->now_ms + delay_ms) != ERR_OK)
+    if (delay_ms == 0 || departures_add(&channel->chat->leaving, user, hub->now_ms + delay_ms) != ERR_OK)
         leave_now(hub, channel, user);
 }
 
 void hub_presence_on_timer(struct hub *hub, struct hub_channel *channel)
 {
     struct room_key user;
-    while (departures_take(&channel->leaving, hub->now_ms, &user))
+    while (departures_take(&channel->chat->leaving, hub->now_ms, &user))
         leave_now(hub, channel, &user);
 }
 
@@ -178,11 +189,11 @@ static void collect(void *context, const struct room_key *user, bool online)
 
 static void publish_snapshot(struct hub *hub, struct hub_channel *channel)
 {
-    struct user_collection collection = {.capacity = presence_local_count(channel->presence)};
+    struct user_collection collection = {.capacity = presence_local_count(channel->chat->presence)};
     collection.users = calloc(collection.capacity ? collection.capacity : 1, sizeof *collection.users);
     if (!collection.users)
         return;
-    presence_each(channel->presence, true, collect, &collection);
+    presence_each(channel->chat->presence, true, collect, &collection);
     struct signal_message signal = {
         .kind = SIGNAL_PRESENCE_SNAPSHOT, .users = collection.users, .users_count = collection.count};
     publish_presence(hub, channel, &signal);
@@ -207,7 +218,8 @@ static enum err apply_snapshot(struct hub *hub, struct hub_channel *channel,
             count++;
     }
     struct presence_teller teller = {.hub = hub, .channel = channel};
-    enum err err = presence_snapshot(channel->presence, signal->node, users, count, tell_visited, &teller);
+    enum err err =
+        presence_snapshot(channel->chat->presence, signal->node, users, count, tell_visited, &teller);
     free(users);
     return err;
 }
@@ -225,14 +237,15 @@ static enum err apply_signal(struct hub *hub, struct hub_channel *channel,
         if ((err = room_key_for_user(signal->user, &user)) != ERR_OK)
             return err;
         buffer_clear(&hub->text);
-        server_typing(&hub->text, &channel->key, signal->user, signal->on);
+        server_typing(&hub->text, &signal->room, signal->user, signal->on);
         send_text(hub, channel, &user);
         return ERR_OK;
     case SIGNAL_PRESENCE_CHANGE:
         if (is_ours)
             return ERR_OK;
         if ((err = room_key_for_user(signal->user, &user)) != ERR_OK ||
-            (err = presence_remote(channel->presence, signal->node, &user, signal->on, &change)) != ERR_OK)
+            (err = presence_remote(channel->chat->presence, signal->node, &user, signal->on, &change)) !=
+                ERR_OK)
             return err;
         if (change.global)
             tell_presence(hub, channel, &user, change.online);
@@ -250,18 +263,19 @@ static enum err apply_signal(struct hub *hub, struct hub_channel *channel,
 void hub_presence_on_signal(struct hub *hub, struct hub_channel *channel, struct slice data)
 {
     struct signal_owned owned;
-    enum err err = signal_decode(data, &channel->key, &owned);
+    struct room_key room = hub_channel_key(channel);
+    enum err err = signal_decode(data, &room, &owned);
     if (err == ERR_OK) {
         err = apply_signal(hub, channel, &owned.signal);
         signal_release(&owned);
     }
     if (err != ERR_OK && err != ERR_UNKNOWN)
-        hub_reject(hub, &channel->key, "signal", err);
+        hub_reject(hub, &room, "signal", err);
 }
 
 void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
 {
-    size_t online_count = presence_count(channel->presence);
+    size_t online_count = presence_count(channel->chat->presence);
     struct user_collection collection = {.capacity = is_large(hub, channel) ? 0 : online_count};
     collection.users = calloc(collection.capacity ? collection.capacity : 1, sizeof *collection.users);
     if (!collection.users) {
@@ -269,10 +283,10 @@ void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hu
         return;
     }
     if (collection.capacity > 0)
-        presence_each(channel->presence, false, collect, &collection);
+        presence_each(channel->chat->presence, false, collect, &collection);
+    struct room_key room = hub_channel_key(channel);
     buffer_clear(&hub->text);
-    server_presence_state(&hub->text, &channel->key, collection.users, collection.count, online_count,
-                          &request->id);
+    server_presence_state(&hub->text, &room, collection.users, collection.count, online_count, &request->id);
     free(collection.users);
     if (!buffer_failed(&hub->text))
         request->text = buffer_take(&hub->text);

@@ -63,7 +63,7 @@ void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_
     bool is_refused = request->status != ERR_OK && !request->keep;
     if (request->kind == HUB_JOIN && is_refused)
         hub_channel_one_fewer(hub, channel, request->worker);
-    else if (request->kind == HUB_JOIN && request->status == ERR_OK && channel->presence)
+    else if (request->kind == HUB_JOIN && request->status == ERR_OK && channel->chat)
         hub_presence_join(hub, channel, &request->user);
     hub_answer(hub, request, request->status);
 }

@@ -93,7 +93,8 @@ void client_end_catch_ups(struct client *client)
 
 void client_hold_notifications(struct worker *worker, struct client *client)
 {
-    struct client_catch_up *behind = find(worker, client, &client->session.claims.user);
+    struct room_key user = client_user(client);
+    struct client_catch_up *behind = find(worker, client, &user);
     if (!behind || behind->held_until_ms == 0 || client->has_resumed)
         return;
     behind->held_until_ms = worker->now_ms + RESUMING_HELD_MS;
@@ -140,8 +141,9 @@ static void ask(struct worker *worker, struct client *client, struct client_catc
     if (behind->held_until_ms != 0)
         client_note_notified(client, &behind->catch_up.cursor);
     behind->held_until_ms = 0;
+    struct room_key user = client_user(client);
     struct hub_request *question =
-        hub_request_new(HUB_CATCH_UP, worker->index, &behind->catch_up.room, &client->session.claims.user);
+        hub_request_new(HUB_CATCH_UP, worker->index, &behind->catch_up.room, &user);
     if (question) {
         question->waiter.has_since = true;
         question->waiter.since = behind->catch_up.cursor;

@@ -49,8 +49,8 @@ void client_forget_request(struct hub_request *request)
 
 void client_tell_part(struct worker *worker, struct client *client, const struct room_key *room)
 {
-    struct hub_request *request =
-        hub_request_new(HUB_PART, worker->index, room, &client->session.claims.user);
+    struct room_key user = client_user(client);
+    struct hub_request *request = hub_request_new(HUB_PART, worker->index, room, &user);
     if (request)
         hub_ask(worker->shared->hub, request);
     else /* the room stays subscribed longer than it need be: no event is lost by that */
@@ -105,8 +105,9 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
         refuse_chat(worker, client, ERROR_CODE_ROOM_LIMIT, &wanted->chat, id);
         return;
     }
-    struct hub_request *request = hub_request_new(is_member ? HUB_POSITION : HUB_JOIN, worker->index,
-                                                  &wanted->chat, &session->claims.user);
+    struct room_key user = client_user(client);
+    struct hub_request *request =
+        hub_request_new(is_member ? HUB_POSITION : HUB_JOIN, worker->index, &wanted->chat, &user);
     if (request) {
         request->id = *id;
         request->waiter.has_since = wanted->has_since;
@@ -146,7 +147,8 @@ static void tell_hub(struct worker *worker, struct client *client, const struct 
         refuse_chat(worker, client, ERROR_CODE_NOT_SUBSCRIBED, chat, &message->id);
         return;
     }
-    struct hub_request *request = hub_request_new(kind, worker->index, chat, &client->session.claims.user);
+    struct room_key user = client_user(client);
+    struct hub_request *request = hub_request_new(kind, worker->index, chat, &user);
     if (kind == HUB_TYPING) {
         if (request) { /* nobody waits for it, and it may be lost */
             request->flag = message->is_typing;
@@ -163,8 +165,8 @@ static void tell_hub(struct worker *worker, struct client *client, const struct 
 static void resume_notifications(struct worker *worker, struct client *client,
                                  const struct client_message *message)
 {
-    const struct room_key *user = &client->session.claims.user;
-    struct hub_request *request = hub_request_new(HUB_POSITION, worker->index, user, user);
+    struct room_key user = client_user(client);
+    struct hub_request *request = hub_request_new(HUB_POSITION, worker->index, &user, &user);
     if (request) {
         request->id = message->id;
         request->waiter.has_since = message->has_since;
@@ -373,11 +375,12 @@ static void say_connected(struct worker *worker, struct client *client, const st
     uint64_t first_ping_ms = 1 + random_below((uint32_t)worker->shared->rules.ping_interval_ms);
     session_opened(session, worker->now_ms, first_ping_ms);
     client_arm(worker, client);
+    struct room_key user = client_user(client);
     buffer_clear(&worker->text);
     server_connected(&worker->text,
                      &(struct server_connected){
                          .connection_id = slice_of(session->id),
-                         .user_id = room_key_name(&session->claims.user),
+                         .user_id = room_key_name(&user),
                          .node = slice_of(config->node_name),
                          .ping_interval_ms = worker->shared->rules.ping_interval_ms,
                          .expires_at = session->claims.expires_at,

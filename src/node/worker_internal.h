@@ -39,6 +39,11 @@ struct client {
     struct client *previous, *next; /* all clients of the worker */
 };
 
+static inline struct room_key client_user(const struct client *client)
+{
+    return token_claims_user(&client->session.claims);
+}
+
 struct worker {
     /* immutable after start */
     struct node_shared *shared;

@@ -28,7 +28,7 @@ static void admit(struct worker *worker, struct slice peer, const struct handsha
         refuse(worker, &refusal, decision);
         return;
     }
-    struct room_key user = claims->user;
+    struct room_key user = token_claims_user(claims);
     struct client *client = client_new(worker, claims);
     if (client) {
         *decision =

@@ -129,7 +129,7 @@ void worker_deliver(struct worker *worker, struct hub_frame *output)
         struct client *client = members[i].session;
         if (i + PREFETCH_AHEAD < count)
             session_prefetch(members[i + PREFETCH_AHEAD].session);
-        if (output->but_not_sender && room_key_equal(&client->session.claims.user, &output->sender))
+        if (output->but_not_sender && room_key_is_stored(client->session.claims.user, &output->sender))
             continue;
         if (output->what == HUB_SIGNAL) {
             send_signal(worker, client, output->frame, count);

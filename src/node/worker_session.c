@@ -54,16 +54,15 @@ static void note_deflating(struct worker *worker, struct session *session, bool 
 void client_begin(struct worker *worker, struct client *client, struct ws_connection *connection)
 {
     struct session *session = &client->session;
+    struct room_key user = client_user(client);
     session->connection = connection;
     metrics_inc(METRIC_HANDSHAKES_ACCEPTED);
     metrics_change(METRIC_CONNECTIONS, 1);
     note_deflating(worker, session, ws_connection_takes_deflated(connection));
-    log_info("session_opened", LOG_TEXT("session", session->id),
-             LOG_SLICE("user", room_key_name(&session->claims.user)),
+    log_info("session_opened", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
              LOG_TEXT("peer", ws_connection_peer(connection)));
 
-    struct hub_request *request =
-        hub_request_new(HUB_JOIN, worker->index, &session->claims.user, &session->claims.user);
+    struct hub_request *request = hub_request_new(HUB_JOIN, worker->index, &user, &user);
     if (request)
         request->keep = true; /* a client may connect while the bus is away */
     if (!client_ask(worker, client, request, FOR_CONNECT)) {
@@ -93,12 +92,12 @@ static uint64_t retry_after_ms(enum close_reason reason)
 void client_close(struct worker *worker, struct client *client, enum close_reason reason)
 {
     struct session *session = &client->session;
+    struct room_key user = client_user(client);
     if (!session_begin_close(session, reason, &worker->shared->rules, worker->now_ms))
         return;
     const struct close_reason_row *row = close_reason_row(reason);
-    log_info("session_closing", LOG_TEXT("session", session->id),
-             LOG_SLICE("user", room_key_name(&session->claims.user)), LOG_U64("code", row->code),
-             LOG_TEXT("reason", row->text));
+    log_info("session_closing", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
+             LOG_U64("code", row->code), LOG_TEXT("reason", row->text));
     /* A reader that was too slow for its queue would be too slow for what is in it: it resumes from its
      * cursor. */
     if (reason == CLOSE_SLOW_CONSUMER)
@@ -147,12 +146,13 @@ static void leave_all(struct worker *worker, struct client *client)
 void client_end(struct worker *worker, struct client *client, enum ws_end end, unsigned code)
 {
     struct session *session = &client->session;
+    struct room_key user = client_user(client);
     if (session->connection) {
         metrics_inc(end_metric(session, end, code));
         metrics_change(METRIC_CONNECTIONS, -1);
         note_deflating(worker, session, false);
-        log_info("session_closed", LOG_TEXT("session", session->id),
-                 LOG_SLICE("user", room_key_name(&session->claims.user)), LOG_U64("code", code));
+        log_info("session_closed", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
+                 LOG_U64("code", code));
     }
     leave_all(worker, client);
     client_end_catch_ups(client);
@@ -160,7 +160,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
     client_unschedule(worker, client);
     session_ended(session);
     timer_wheel_cancel(&worker->wheel, &session->timer);
-    handshake_give_back(worker->shared, &session->claims.user);
+    handshake_give_back(worker->shared, &user);
 
     if (client->previous)
         client->previous->next = client->next;

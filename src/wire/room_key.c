@@ -1,5 +1,6 @@
 #include <roomcast/wire/room_key.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
@@ -52,4 +53,12 @@ enum err room_key_for_chat_text(struct slice chat, struct room_key *ret_key)
 bool room_key_equal(const struct room_key *a, const struct room_key *b)
 {
     return a->len == b->len && memcmp(a, b, ROOM_KEY_BYTES(a)) == 0;
+}
+
+char *room_key_store(const struct room_key *key)
+{
+    char *stored = malloc(ROOM_KEY_STORED(key));
+    if (stored)
+        memcpy(stored, key, ROOM_KEY_STORED(key));
+    return stored;
 }

@@ -80,11 +80,11 @@ static enum err check_parties(const json_t *claims, const struct token_rules *ru
     return ERR_OK;
 }
 
-static enum err read_user(const json_t *claims, const char *name, struct room_key *ret_user,
-                          const char **ret_reason)
+static enum err read_user(const json_t *claims, const char *name, char **ret_user, const char **ret_reason)
 {
     const json_t *value = json_object_get(claims, name);
     struct slice user = string_slice(value);
+    struct room_key key;
     char digits[24];
 
     if (!value)
@@ -93,9 +93,10 @@ static enum err read_user(const json_t *claims, const char *name, struct room_ke
         snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         user = slice_of(digits);
     }
-    if (room_key_for_user(user, ret_user))
+    if (room_key_for_user(user, &key))
         return refuse(ret_reason, ERR_SYNTAX, "the token's user id is empty, too long or no plain text");
-    return ERR_OK;
+    *ret_user = room_key_store(&key);
+    return *ret_user ? ERR_OK : refuse(ret_reason, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
 }
 
 static void read_id(const json_t *claims, struct token_claims *ret_claims)
@@ -152,8 +153,10 @@ enum err token_claims_read(const json_t *claims, const struct token_rules *rules
         err = read_user(claims, rules->user_claim, &kept.user, ret_reason);
     if (!err)
         err = read_chats(claims, rules->chats_claim, &kept, ret_reason);
-    if (err)
+    if (err) {
+        token_claims_release(&kept);
         return err;
+    }
     read_id(claims, &kept);
     *ret_claims = kept;
     return ERR_OK;
@@ -161,6 +164,7 @@ enum err token_claims_read(const json_t *claims, const struct token_rules *rules
 
 void token_claims_release(struct token_claims *claims)
 {
+    free(claims->user);
     free(claims->chats);
     free(claims->id);
     *claims = (struct token_claims){.chats = NULL};

@@ -62,7 +62,7 @@ static void verify(struct slice token)
         must(reason);
         return;
     }
-    must(claims.user.len > 0);
+    must(token_claims_user(&claims).len > 0);
     token_claims_release(&claims);
 }
 

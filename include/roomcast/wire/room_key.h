@@ -37,6 +37,12 @@ static inline void room_key_load(const char *stored, struct room_key *ret_key)
     *ret_key = (struct room_key){.route = 0};
     memcpy(ret_key, stored, 2u + (unsigned char)stored[1]);
 }
+/* A block of its own for one; the caller frees. NULL when out of memory. */
+char *room_key_store(const struct room_key *key);
+static inline bool room_key_is_stored(const char *stored, const struct room_key *key)
+{
+    return (unsigned char)stored[1] == key->len && memcmp(stored, key, ROOM_KEY_BYTES(key)) == 0;
+}
 bool room_key_equal(const struct room_key *a, const struct room_key *b);
 static inline struct slice room_key_name(const struct room_key *key)
 {

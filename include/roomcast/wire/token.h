@@ -32,11 +32,11 @@ struct token_options {
 };
 
 struct token_claims {
-    struct room_key user; /* ROUTE_TO_USER */
-    uint64_t expires_at;  /* Unix seconds; 0: never */
-    char *id;             /* owned: jti; NULL when absent or over 64 bytes */
-    bool all_chats;       /* the chats claim is "*" or holds "*" */
-    struct uuid *chats;   /* owned; sorted by memcmp */
+    char *user;          /* owned: a ROUTE_TO_USER key as it is stored; token_claims_user() */
+    uint64_t expires_at; /* Unix seconds; 0: never */
+    char *id;            /* owned: jti; NULL when absent or over 64 bytes */
+    bool all_chats;      /* the chats claim is "*" or holds "*" */
+    struct uuid *chats;  /* owned; sorted by memcmp */
     size_t chats_count;
 };
 
@@ -58,19 +58,25 @@ bool token_takes_long(const struct token_verifier *verifier, struct slice token)
 /* Is there a key that such signatures fit? */
 bool token_verifier_has_slow_key(const struct token_verifier *verifier);
 void token_claims_release(struct token_claims *claims);
+static inline struct room_key token_claims_user(const struct token_claims *claims)
+{
+    struct room_key user;
+    room_key_load(claims->user, &user);
+    return user;
+}
 bool token_claims_allow(const struct token_claims *claims, const struct uuid *chat);
 
 /* For development, tests and load: an HS256 token, or an ES256 one when there is a private key. `chats` is a
  * comma-separated list of UUIDs or "*". */
 struct token_mint {
     struct slice hmac_secret;
-    struct slice private_key_pem; /* of ES256; empty: HS256 */
+    struct slice private_key_pem;                 /* of ES256; empty: HS256 */
     const char *user, *chats, *issuer, *audience; /* all but user: NULL leaves them out */
     const char *user_claim, *chats_claim;
     uint64_t issued_at, lifetime_s; /* Unix seconds, seconds */
 };
-/* The caller frees. ERR_CONFIG: the secret is too short, or the key is no P-256 private key; ERR_RANGE: no user id; ERR_SYNTAX: a chat is no
- * UUID; ERR_TOO_BIG; ERR_NO_MEMORY. */
+/* The caller frees. ERR_CONFIG: the secret is too short, or the key is no P-256 private key; ERR_RANGE: no
+ * user id; ERR_SYNTAX: a chat is no UUID; ERR_TOO_BIG; ERR_NO_MEMORY. */
 enum err token_mint(const struct token_mint *mint, char **ret_token) MUST_CHECK;
 
 #endif

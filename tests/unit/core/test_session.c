@@ -28,7 +28,10 @@ static const struct session_rules rules = {
 static struct token_claims claims(const char *user, uint64_t expires_at)
 {
     struct token_claims claims = {.expires_at = expires_at};
-    assert_int_equal(room_key_for_user(slice_of(user), &claims.user), ERR_OK);
+    struct room_key key;
+    assert_int_equal(room_key_for_user(slice_of(user), &key), ERR_OK);
+    claims.user = room_key_store(&key);
+    assert_non_null(claims.user);
     return claims;
 }
 
@@ -102,6 +105,7 @@ static void a_token_of_another_user_refreshes_nothing(void **state)
     struct token_claims other = claims("bert", WALL_MS / 1000 + 100);
     assert_int_equal(session_refresh(&session, &other, &rules, WALL_MS, NOW_MS), ERR_MISMATCH);
     assert_int_equal(session.claims.expires_at, WALL_MS / 1000 + 5);
+    token_claims_release(&other);
     end(&session);
 }
 

@@ -62,7 +62,7 @@ static void the_example_of_rfc_7515_a_1_verifies(void **state)
     struct token_verifier *example = new_verifier(&options);
     struct token_claims claims;
     assert_int_equal(verify_at(example, strdup(token), 1300819379, &claims), ERR_OK);
-    assert_slice(room_key_name(&claims.user), "joe");
+    assert_user(&claims, "joe");
     assert_int_equal(claims.expires_at, 1300819380);
     token_claims_release(&claims);
     assert_int_equal(verify_at(example, strdup(token), 1300819380 + 30, NULL), ERR_EXPIRED);
@@ -299,8 +299,7 @@ static void the_user_is_text_or_an_integer_from_the_configured_claim(void **stat
 
     for (size_t i = 0; i < COUNT(good); i++) {
         struct token_claims claims = accept(good[i].claims);
-        assert_slice(room_key_name(&claims.user), good[i].user);
-        assert_int_equal(claims.user.route, ROUTE_TO_USER);
+        assert_user(&claims, good[i].user);
         token_claims_release(&claims);
     }
     for (size_t i = 0; i < COUNT(wrong); i++)

@@ -42,7 +42,7 @@ static void a_minted_token_verifies_and_says_what_was_asked(void **state)
     struct token_mint mint = sample();
     struct token_claims claims = mint_and_verify(&mint);
 
-    assert_slice(room_key_name(&claims.user), "J\xc3\xbcrgen \"M\"");
+    assert_user(&claims, "J\xc3\xbcrgen \"M\"");
     assert_int_equal(claims.expires_at, NOW + 3600);
     assert_int_equal(claims.chats_count, 2);
     assert_false(claims.all_chats);

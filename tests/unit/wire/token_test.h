@@ -14,6 +14,13 @@
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define HS256  "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
 
+static inline void assert_user(const struct token_claims *claims, const char *name)
+{
+    struct room_key user = token_claims_user(claims);
+    assert_int_equal(user.route, ROUTE_TO_USER);
+    assert_string_equal(user.name, name);
+}
+
 static inline struct token_options hmac_options(void)
 {
     return (struct token_options){
