@@ -35,6 +35,8 @@ static void take_event(struct fanout *fanout, struct crowd_loop *loop, uint32_t 
     }
     stats->late += verdict == TALLY_LATE;
     histogram_record(&stats->latency, now_ns > event->time_ns ? now_ns - event->time_ns : 0);
+    if (fanout->hops)
+        hops_received(fanout->hops, event, now_ns);
     finish_slot(fanout, event, membership);
     atomic_store_explicit(&loop->last_delivery_ns, now_ns, memory_order_relaxed);
     uint64_t deliveries = atomic_load_explicit(&loop->deliveries, memory_order_relaxed);
@@ -265,6 +267,16 @@ static enum err allocate(struct fanout *fanout)
                                                                                             : ERR_NO_MEMORY;
 }
 
+static enum err open_hops(struct fanout *fanout)
+{
+    enum err err = hops_new(fanout->layout.rooms, fanout->layout.members, &fanout->hops);
+
+    if (!err)
+        err = hops_watch_new(fanout->options, &fanout->layout, fanout->hops, &fanout->watch, fanout->problem);
+    fanout->source->hops = fanout->hops;
+    return err;
+}
+
 enum err fanout_open(struct fanout *fanout, const struct bench_options *options, bool has_source)
 {
     fanout->options = options;
@@ -296,6 +308,8 @@ enum err fanout_open(struct fanout *fanout, const struct bench_options *options,
         err = crowd_init(&fanout->crowd, &crowd);
     if (!err && has_source)
         err = source_new(options, &fanout->layout, &fanout->crowd, &fanout->source, fanout->problem);
+    if (!err && has_source && options->hops)
+        err = open_hops(fanout);
     if (!err)
         err = target_make_tokens(&fanout->target, &fanout->layout, fanout->crowd.count, fanout->problem);
     if (!err)
@@ -311,6 +325,8 @@ void fanout_close(struct fanout *fanout)
 {
     crowd_fini(&fanout->crowd);
     source_free(&fanout->source);
+    hops_watch_free(&fanout->watch);
+    hops_free(&fanout->hops);
     target_fini(&fanout->target);
     free(fanout->tallies);
     free(fanout->numbers);

@@ -3,6 +3,7 @@
 #define ROOMCAST_BENCH_FANOUT_H
 
 #include "crowd.h"
+#include "hops_watch.h"
 #include "options.h"
 #include "report.h"
 #include "source.h"
@@ -26,6 +27,8 @@ struct fanout {
     _Atomic uint64_t *typing;  /* owned; when a room's last typing signals left, by number */
     struct fanout_slot *slots; /* owned; in_flight of them */
     struct histogram *lag;     /* owned; how late the schedule was kept, ns */
+    struct hops *hops;         /* owned; NULL unless asked for */
+    struct hops_watch *watch;  /* owned; the same */
     uint64_t events, expected; /* published; deliveries that follow from them */
     uint64_t ticks;
     /* A scenario's own, set before fanout_open; may be NULL. `observe` sees every text first, on its loop's

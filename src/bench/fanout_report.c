@@ -66,6 +66,10 @@ bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct rep
     report_real(report, "deliveries_per_s", (double)deliveries * 1e9 / wall_ns);
     report_real(report, "frame_bytes", per((double)stats.bytes, served));
     report_latency(report, "latency", &stats.latency);
+    if (fanout->hops) {
+        hops_settle(fanout->hops);
+        hops_report(fanout->hops, report);
+    }
     if (!fanout->is_server_shared)
         report_real(report, "server_us_per_delivery", per((double)server_ns / 1e3, served));
     report_real(report, "server_cpu", (double)server_ns / wall_ns);
@@ -107,6 +111,8 @@ void fanout_report_comparison(const struct fanout *fanout, struct report *report
 void fanout_begin(struct fanout *fanout, enum crowd_phase phase, struct fanout_begin *begin)
 {
     histogram_clear(fanout->lag);
+    if (fanout->hops)
+        hops_clear(fanout->hops);
     atomic_store(&fanout->crowd.phase, phase);
     begin->events = fanout->events;
     begin->expected = fanout->expected;

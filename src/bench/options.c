@@ -65,6 +65,10 @@ static const struct row rows[] = {
      "instead of a schedule: N publishers, each sending its next event when its last has arrived"},
     {"--until", until_choices, KIND_CHOICE, AT(until), 0, 0,
      "when an event has arrived: at all members, or at one (default all)"},
+    {"--hops", NULL, KIND_FLAG, AT(hops), 0, 0,
+     "fanout --via redis: where the time goes, from XADD over the relay, NATS (--nats-url) and the node to "
+     "the "
+     "last member"},
     {"--payload", "BYTES", KIND_COUNT, AT(payload), MARKER_LEN + 8, 65536,
      "of an event's data (default 200)"},
     {"--duration", "S", KIND_REAL, AT(duration_s), 0.01, 86400, "measured seconds (default 10)"},
@@ -271,6 +275,8 @@ static const char *check(const struct bench_options *options)
                       : "--via target is for --target raw-ws: choose nats, redis or typing";
     if (options->scenario->has_rooms && options->connections > 0 && options->connections < options->members)
         return "--connections is below --members: a connection would be in the same room twice";
+    if (options->hops && (options->via != VIA_REDIS || options->scenario->run != fanout_run))
+        return "--hops is for fanout --via redis: only there an event takes all of them";
     if (is_raw && options->in_flight > 64)
         return "--in-flight beyond 64 is not for --target raw-ws: a repetition could not be told from a late "
                "event";

@@ -27,6 +27,7 @@ struct bench_options {
     uint64_t events; /* exactly so many, without a warm-up; 0: for duration_s */
     bool listen_only;
     enum until until;
+    bool hops;
     double duration_s, warmup_s, settle_s, drain_s;
     uint64_t threads, opening, rounds, busy, stalled, hot, hot_in_flight;
     uint64_t churners;

@@ -8,6 +8,7 @@
 #include <roomcast/base/err.h>
 
 #include "crowd.h"
+#include "hops.h"
 #include "options.h"
 
 #define SOURCE_PROBLEM_SIZE 256
@@ -21,6 +22,7 @@ struct source {
     const struct bench_options *options; /* borrowed */
     const struct layout *layout;         /* borrowed */
     struct crowd *crowd;                 /* borrowed */
+    struct hops *hops; /* borrowed; NULL unless the source is Redis and the moments are wanted */
 };
 
 /* Connects; the crowd need not be open yet. ERR_CONFIG, ERR_UNAVAILABLE, ERR_NO_MEMORY with `problem`

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <roomcast/base/clock.h>
 #include <roomcast/base/random.h>
@@ -13,8 +12,9 @@
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/subject.h>
 
-#define EPOCH_LEN  6
-#define CONNECT_MS 5000
+#include "bench_bus.h"
+
+#define EPOCH_LEN 6
 
 struct source_nats {
     struct source source;
@@ -72,35 +72,13 @@ static void nats_source_free(struct source *source)
     free(self);
 }
 
-static void on_event(void *context, enum bus_event event)
-{
-    (void)context;
-    (void)event;
-}
-
 static enum err connect_bus(struct source_nats *self, const struct bench_options *options, char *problem)
 {
     const struct bus_stream_options stream = {
         .replicas = 1, .max_age_s = 3600, .max_bytes = 1u << 30, .max_per_subject = 1000, .dedup_s = 300};
-    const struct bus_nats_options bus = {
-        .urls = &options->nats_url,
-        .urls_count = 1,
-        .name = "roomcast-bench",
-        .prefix = options->nats_prefix,
-        .stream = options->stream_name,
-    };
-    enum err err = bus_nats_new(&bus, &(struct bus_callbacks){.on_event = on_event}, &self->bus, problem);
-    if (err)
-        return err;
-    for (uint64_t begin = clock_monotonic_ms(); !bus_is_up(self->bus);) {
-        if (clock_monotonic_ms() - begin > CONNECT_MS) {
-            snprintf(problem, SOURCE_PROBLEM_SIZE, "no connection to NATS at %s: is --nats-url right?",
-                     options->nats_url);
-            return ERR_UNAVAILABLE;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
-    return bus_ensure_stream(self->bus, &stream, problem);
+    enum err err = bench_bus_open(options, &self->bus, problem);
+
+    return err ? err : bus_ensure_stream(self->bus, &stream, problem);
 }
 
 enum err source_nats_new(const struct bench_options *options, struct source **ret_source, char *problem)

@@ -40,8 +40,13 @@ static enum err publish(struct source *source, const struct marker *events, uint
     enum err err = ERR_OK;
 
     (void)publisher;
-    for (uint32_t i = 0; i < count && !err; i++)
+    for (uint32_t i = 0; i < count && !err; i++) {
+        if (source->hops)
+            hops_sent(source->hops, &events[i], crowd_now_ns());
         err = add((struct source_redis *)source, &events[i]);
+        if (source->hops)
+            hops_added(source->hops, &events[i], crowd_now_ns());
+    }
     return err;
 }
 

@@ -66,6 +66,17 @@ def test_fanout_delivers_every_event_to_every_member(bench, via):
     assert_exact(found)
 
 
+def test_the_hops_of_an_event_make_up_its_way(bench):
+    found = bench.run("fanout", via="redis", hops=True, rooms=3, members=7, rate=100, **QUICK)
+    assert_measured(found)
+    assert (found["hop_events"], found["hop_events_incomplete"]) == (found["events"], 0)
+    for hop in ("xadd", "relay", "node", "broker", "fanout_median", "fanout", "total"):
+        assert found[f"hop_{hop}_p50_us"] <= found[f"hop_{hop}_p99_us"] <= found[f"hop_{hop}_max_us"]
+    assert found["hop_xadd_p50_us"] > 0 and found["hop_broker_p50_us"] > 0
+    assert sum(found[f"hop_{hop}_percent"] for hop in ("xadd", "broker", "fanout")) == pytest.approx(100, abs=5)
+    assert found["hop_total_percent"] == pytest.approx(100)
+
+
 def test_connections_may_share_the_rooms_and_threads_the_connections(bench):
     found = bench.run("fanout", rooms=10, members=6, connections=12, threads=2, rate=100, **QUICK)
     assert_measured(found)

@@ -59,12 +59,12 @@ class Bench:
         return arguments
 
     def start(self, scenario, **options):
-        """subprocess.CompletedProcess; `options` are flags: in_flight=16 is --in-flight=16, binary=None --binary."""
+        """subprocess.CompletedProcess; `options` are flags: in_flight=16 is --in-flight=16, hops=True is --hops."""
         arguments = [binary("roomcast-bench"), scenario, f"--url={self.server.url}", *self.target()]
         arguments += [f"--server-pid={self.server.process.pid}", "--json=-"]
         for name, value in options.items():
             flag = f"--{name.replace('_', '-')}"
-            arguments.append(flag if value is None else f"{flag}={value}")
+            arguments.append(flag if value is None or value is True else f"{flag}={value}")
         return subprocess.run(
             arguments,
             env=clean_environment(),
