@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
 #include <roomcast/base/random.h>
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/server_message.h>
 #include <roomcast/wire/subject.h>
+
+#include "event_age.h"
 
 #define ASK_TIMEOUT_MS 2000
 #define READING_MAX                                                                                          \
@@ -34,9 +37,10 @@ static void add_deflated(struct hub *hub, struct frame *frame)
         metrics_inc(METRIC_EVENTS_DEFLATED);
 }
 
-/* False when it cannot be read: counted and logged. ERR_NO_MEMORY is told apart: it may be read later. */
+/* Counted and logged when it cannot be read. ERR_NO_MEMORY is told apart: it may be read later.
+ * `ret_relayed_at_ms` may be NULL. */
 static enum err read_event(struct hub *hub, const struct room_key *room, struct slice data,
-                           uint64_t stream_seq, struct feed_event *ret_event)
+                           uint64_t stream_seq, struct feed_event *ret_event, uint64_t *ret_relayed_at_ms)
 {
     struct envelope_owned owned;
     enum err err = envelope_decode(data, room, &owned);
@@ -53,6 +57,7 @@ static enum err read_event(struct hub *hub, const struct room_key *room, struct 
         .id_hash = hash ? hash : 1,
         .trail = owned.envelope.trail,
     };
+    uint64_t relayed_at_ms = owned.envelope.relayed_at_ms;
     envelope_release(&owned);
     if (!buffer_failed(&hub->text))
         event.frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
@@ -61,6 +66,8 @@ static enum err read_event(struct hub *hub, const struct room_key *room, struct 
         return ERR_NO_MEMORY;
     }
     *ret_event = event;
+    if (ret_relayed_at_ms)
+        *ret_relayed_at_ms = relayed_at_ms;
     return ERR_OK;
 }
 
@@ -170,7 +177,7 @@ static void on_reading(struct hub *hub, struct hub_channel *channel, const struc
         kind = FEED_NONE;
     } else if (reading->status == BUS_LAST_FOUND) {
         enum err err = read_event(hub, &reading->room, (struct slice){reading->data, reading->len},
-                                  reading->stream_seq, &event);
+                                  reading->stream_seq, &event, NULL);
         kind = err == ERR_OK ? FEED_FOUND : err == ERR_NO_MEMORY ? FEED_UNAVAILABLE : FEED_UNREADABLE;
     }
     if (kind == FEED_FOUND && reading->kind != FEED_ASK_HEAD) { /* a head is there already, most times */
@@ -339,7 +346,8 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
 {
     struct feed_event event;
     struct room_key room = hub_channel_key(channel);
-    enum err err = read_event(hub, &room, message->data, message->stream_seq, &event);
+    uint64_t relayed_at_ms = 0;
+    enum err err = read_event(hub, &room, message->data, message->stream_seq, &event, &relayed_at_ms);
     if (err == ERR_NO_MEMORY) /* it is in the stream; nothing may follow it that would show that */
         hub_feed_suspect(hub, channel);
     if (err != ERR_OK)
@@ -367,6 +375,7 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
     frame_unref(&event.frame);
     note_use(hub, channel);
     run_feed(hub, channel, before);
+    event_age_note(relayed_at_ms, clock_wall_ms());
     hub_channel_arm(hub, channel);
 }
 
