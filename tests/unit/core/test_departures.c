@@ -40,7 +40,7 @@ static void expect_taken(struct departures *departures, uint64_t now_ms, unsigne
 static void users_leave_in_turn_once_they_are_due(void **state)
 {
     (void)state;
-    struct departures departures = {NULL};
+    struct departures departures = {.first = NULL};
     struct room_key taken;
     assert_int_equal(departures_due_ms(&departures), 0);
     add(&departures, 1, 100);
@@ -56,7 +56,7 @@ static void users_leave_in_turn_once_they_are_due(void **state)
 static void who_comes_back_in_time_never_left(void **state)
 {
     (void)state;
-    struct departures departures = {NULL};
+    struct departures departures = {.first = NULL};
     for (unsigned i = 0; i < 5; i++)
         add(&departures, i, 100 + i);
     assert_true(cancel(&departures, 0));
@@ -74,7 +74,7 @@ static void who_comes_back_in_time_never_left(void **state)
 static void each_connection_of_a_user_leaves_for_itself(void **state)
 {
     (void)state;
-    struct departures departures = {NULL};
+    struct departures departures = {.first = NULL};
     add(&departures, 1, 100);
     add(&departures, 2, 110);
     add(&departures, 1, 120);
@@ -91,7 +91,7 @@ static void each_connection_of_a_user_leaves_for_itself(void **state)
 static void what_is_left_can_be_cleared(void **state)
 {
     (void)state;
-    struct departures departures = {NULL};
+    struct departures departures = {.first = NULL};
     for (unsigned i = 0; i < 1000; i++)
         add(&departures, i % 300, i);
     departures_clear(&departures);
