@@ -2,9 +2,9 @@
 
 #include <assert.h>
 
-void catch_up_init(struct catch_up *catch_up, const struct room_key *room, const struct position *cursor)
+void catch_up_init(struct catch_up *catch_up, const struct position *cursor)
 {
-    *catch_up = (struct catch_up){.state = CATCH_UP_ASK, .room = *room, .cursor = *cursor};
+    *catch_up = (struct catch_up){.state = CATCH_UP_ASK, .cursor = *cursor};
 }
 
 void catch_up_fini(struct catch_up *catch_up)

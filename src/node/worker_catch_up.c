@@ -41,11 +41,11 @@ static void look_again(struct worker *worker, struct client *client, uint64_t at
 static struct client_catch_up *begin(struct worker *worker, struct client *client,
                                      const struct room_key *room, const struct position *cursor)
 {
-    struct client_catch_up *behind = malloc(sizeof *behind);
+    struct client_catch_up *behind = calloc(1, sizeof *behind + ROOM_KEY_STORED(room));
     if (!behind)
         return NULL;
-    *behind = (struct client_catch_up){.question = NULL};
-    catch_up_init(&behind->catch_up, room, cursor);
+    memcpy(behind->room, room, ROOM_KEY_STORED(room));
+    catch_up_init(&behind->catch_up, cursor);
     behind->catch_up.next = client->catch_ups;
     client->catch_ups = &behind->catch_up;
     rooms_set_lag(worker->rooms, room, &client->session.rooms, &behind->catch_up);
@@ -78,7 +78,7 @@ static void finish(struct catch_up **link)
 void client_end_catch_up(struct client *client, const struct room_key *room)
 {
     for (struct catch_up **link = &client->catch_ups; *link; link = &(*link)->next) {
-        if (room_key_equal(&(*link)->room, room)) {
+        if (room_key_is_stored(outer(*link)->room, room)) {
             finish(link);
             return;
         }
@@ -141,9 +141,9 @@ static void ask(struct worker *worker, struct client *client, struct client_catc
     if (behind->held_until_ms != 0)
         client_note_notified(client, &behind->catch_up.cursor);
     behind->held_until_ms = 0;
-    struct room_key user = client_user(client);
-    struct hub_request *question =
-        hub_request_new(HUB_CATCH_UP, worker->index, &behind->catch_up.room, &user);
+    struct room_key user = client_user(client), room;
+    room_key_load(behind->room, &room);
+    struct hub_request *question = hub_request_new(HUB_CATCH_UP, worker->index, &room, &user);
     if (question) {
         question->waiter.has_since = true;
         question->waiter.since = behind->catch_up.cursor;
@@ -176,7 +176,9 @@ size_t client_pump(struct worker *worker, struct client *client, size_t max_byte
         if (catch_up->state == CATCH_UP_ASK)
             ask(worker, client, outer(catch_up));
         if (catch_up->state == CATCH_UP_DONE) {
-            rooms_set_lag(worker->rooms, &catch_up->room, &client->session.rooms, NULL);
+            struct room_key room;
+            room_key_load(outer(catch_up)->room, &room);
+            rooms_set_lag(worker->rooms, &room, &client->session.rooms, NULL);
             finish(link);
         } else {
             link = &catch_up->next;
@@ -195,7 +197,7 @@ void client_resume(struct worker *worker, struct client *client, struct hub_requ
     if (behind) { /* its own idea of its place counts, whatever was under way */
         struct catch_up *next = behind->catch_up.next;
         catch_up_fini(&behind->catch_up);
-        catch_up_init(&behind->catch_up, &request->room, cursor);
+        catch_up_init(&behind->catch_up, cursor);
         behind->catch_up.next = next;
         behind->question = NULL;
         behind->held_until_ms = behind->not_before_ms = 0;

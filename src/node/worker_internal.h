@@ -26,6 +26,7 @@ struct client_catch_up {
     uint64_t held_until_ms;       /* a client that resumes says so until then; 0: not waited for */
     uint64_t not_before_ms;       /* the hub could not say, and is asked again then */
     uint64_t next_stream_seq;     /* where the first event behind the cursor is stored; 0: not known */
+    char room[];                  /* room_key_load() */
 };
 
 struct client {

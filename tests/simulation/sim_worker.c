@@ -82,9 +82,8 @@ static struct sim_catch_up *fall_behind(struct sim *sim, struct sim_session *ses
                                         const struct position *cursor)
 {
     struct sim_catch_up *catch_up = sim_alloc(sim, sizeof *catch_up);
-    struct room_key key = sim_room_key(room);
 
-    catch_up_init(&catch_up->catch_up, &key, cursor);
+    catch_up_init(&catch_up->catch_up, cursor);
     catch_up->room = room;
     catch_up->catch_up.next = session->catch_ups ? &session->catch_ups->catch_up : NULL;
     session->catch_ups = catch_up;

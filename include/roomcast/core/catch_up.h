@@ -21,7 +21,6 @@
 
 #include <roomcast/core/outqueue.h>
 #include <roomcast/core/replay.h>
-#include <roomcast/wire/room_key.h>
 
 enum catch_up_state {
     CATCH_UP_ASK,       /* the hub is to be asked for what is behind `cursor` */
@@ -33,7 +32,6 @@ enum catch_up_state {
 struct catch_up {
     struct catch_up *next; /* the session's list; the owner's */
     enum catch_up_state state;
-    struct room_key room;
     struct position cursor; /* the last event queued for the client */
     struct replay *replay;  /* owned reference; REPLAYING */
     uint32_t at;            /* index of the next event in it */
@@ -41,7 +39,7 @@ struct catch_up {
 };
 
 /* Falls behind at `cursor`: everything after it is still to come. */
-void catch_up_init(struct catch_up *catch_up, const struct room_key *room, const struct position *cursor);
+void catch_up_init(struct catch_up *catch_up, const struct position *cursor);
 void catch_up_fini(struct catch_up *catch_up);
 
 /* The question has gone out. ASK -> ASKING. */

@@ -21,8 +21,7 @@ struct scene {
 
 static void begin(struct scene *scene)
 {
-    struct room_key key = {.route = ROUTE_TO_CHAT};
-    catch_up_init(&scene->catch_up, &key, &at_10);
+    catch_up_init(&scene->catch_up, &at_10);
     outqueue_init(&scene->queue);
     assert_int_equal(scene->catch_up.state, CATCH_UP_ASK);
 }
