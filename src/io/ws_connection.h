@@ -22,7 +22,7 @@
  *   DEAD    freed at the end of the turn
  *
  * HEAD and LINGER also end in DEAD when the TCP connection is lost. on_closed is called from the server's
- * work at the end of a turn only, so that no handler is called from within ws_connection_write, _close or
+ * work at the end of a turn only, so that no handler is called from within ws_server_send, ws_connection_close or
  * _drop. */
 /* clang-format on */
 #ifndef ROOMCAST_SRC_IO_WS_CONNECTION_H

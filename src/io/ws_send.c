@@ -87,9 +87,3 @@ void ws_server_send(struct ws_server *server, struct ws_send *sends, size_t coun
     for (size_t at = 0; at < count; at++)
         sends[at].result = send_one(&sends[at]);
 }
-
-enum ws_write ws_connection_write(struct ws_connection *connection, const void *frames, size_t len)
-{
-    const struct ws_send item = {.connection = connection, .bytes = frames, .len = len};
-    return send_one(&item);
-}

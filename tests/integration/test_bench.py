@@ -66,6 +66,17 @@ def test_fanout_delivers_every_event_to_every_member(bench, via):
     assert_exact(found)
 
 
+@pytest.mark.heavy
+def test_a_room_so_large_that_its_events_let_others_pass_gets_them_all_in_order(stack, extra_node):
+    # More members on one worker than LARGE_ROOM (src/node/worker_arrivals.c), and several events waiting at once.
+    node = extra_node({**NODE_OPTIONS, "workers": 1})
+    bench = Bench(node, nats=stack.nats, redis=stack.redis_server)
+    found = bench.run("fanout", rooms=1, members=1100, rate=100, burst=20, **QUICK)
+    assert_exact(found)
+    beside = bench.run("slow", rooms=3, members=7, rate=100, hot=1100, hot_in_flight=8, stalled=0, **QUICK)
+    assert_exact(beside)
+
+
 def test_the_hops_of_an_event_make_up_its_way(bench):
     found = bench.run("fanout", via="redis", hops=True, rooms=3, members=7, rate=100, **QUICK)
     assert_measured(found)

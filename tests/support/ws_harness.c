@@ -122,6 +122,14 @@ static void on_open(void *context, struct ws_connection *connection, void *sessi
     add_plain(harness, NOTED_OPEN);
 }
 
+static enum ws_write put(struct ws_connection *connection, const void *bytes, size_t len)
+{
+    struct harness *harness = ws_connection_session(connection);
+    struct ws_send item = {.connection = connection, .bytes = bytes, .len = len};
+    ws_server_send(harness->server, &item, 1);
+    return item.result;
+}
+
 static enum ws_write write_text(struct ws_connection *connection, struct slice text, int times)
 {
     struct frame *frame = frame_new(FRAME_TEXT, text);
@@ -130,7 +138,7 @@ static enum ws_write write_text(struct ws_connection *connection, struct slice t
     assert_non_null(bytes);
     for (int at = 0; at < times; at++)
         memcpy(bytes + frame->len * (size_t)at, frame->bytes, frame->len);
-    enum ws_write result = ws_connection_write(connection, bytes, frame->len * (size_t)times);
+    enum ws_write result = put(connection, bytes, frame->len * (size_t)times);
     memset(bytes, 0, frame->len * (size_t)times); /* they need not live on */
     free(bytes);
     frame_unref(&frame);
@@ -177,10 +185,10 @@ static void obey(struct harness *harness, struct ws_connection *connection, stru
         snprintf(reason, sizeof reason, "%.*s", SLICE_FMT(rest));
         code = (unsigned)strtoul(reason, NULL, 10);
         ws_connection_close(connection, code, strchr(reason, ':') + 1);
-        assert_int_equal(ws_connection_write(connection, "\x81", 1), WS_GONE);
+        assert_int_equal(put(connection, "\x81", 1), WS_GONE);
     } else if (starts(text, "drop", &rest)) {
         ws_connection_drop(connection);
-        assert_int_equal(ws_connection_write(connection, "\x81", 1), WS_GONE);
+        assert_int_equal(put(connection, "\x81", 1), WS_GONE);
     } else if (starts(text, "pause", &rest)) {
         harness->paused = connection;
         ws_connection_pause(connection, true);
@@ -226,7 +234,7 @@ static void on_closed(void *context, struct ws_connection *connection, enum ws_e
     const struct note note = {.kind = NOTED_CLOSED, .end = end, .code = code};
     if (harness->paused == connection)
         harness->paused = NULL;
-    assert_int_equal(ws_connection_write(connection, "\x81", 1), WS_GONE);
+    assert_int_equal(put(connection, "\x81", 1), WS_GONE);
     harness->sessions--;
     add_note(harness, &note);
 }

@@ -118,18 +118,16 @@ enum ws_write {
     WS_BLOCKED, /* everything was taken over, but waits: no further write before on_writable */
     WS_GONE,    /* the connection is broken or closing; nothing was taken; on_closed follows */
 };
-/* One or more complete, ready-made frames (base/frame.h) in one system call. The bytes are never changed and
- * need not live on after the call. Not while blocked. */
-enum ws_write ws_connection_write(struct ws_connection *connection, const void *frames, size_t len);
-
+/* One or more complete, ready-made frames (base/frame.h) for a connection that is not blocked. The bytes are
+ * never changed and need not live on after the call. */
 struct ws_send {
     struct ws_connection *connection;
     const void *bytes;
     size_t len;
     enum ws_write result; /* out */
 };
-/* ws_connection_write() for each, in order and all in one system call where io_uring may be used. The
- * connections are of this server, and each stands there once. */
+/* Sends each, all in one system call where io_uring may be used, otherwise one for each. The connections are
+ * of this server, and each stands there once. */
 void ws_server_send(struct ws_server *server, struct ws_send *sends, size_t count);
 /* NULL: ws_server_send uses io_uring. Otherwise why not; borrowed from the server. */
 const char *ws_server_plain_writes(const struct ws_server *server);
