@@ -1,7 +1,7 @@
 /* One room that the node follows: its subscriptions, its place, who waits for it, who of which worker is in
  * it.
  *
- * Thread: the hub's. Private to the hub. */
+ * Thread: whichever holds the hub's lock. Private to the hub. */
 #ifndef ROOMCAST_NODE_HUB_CHANNEL_H
 #define ROOMCAST_NODE_HUB_CHANNEL_H
 

@@ -2,7 +2,7 @@
  * never left.
  *
  * Adding, cancelling and taking are O(1): when everybody comes back at once, each finds his own.   Owns: the
- * entries. Thread: the hub's.   Pure: no clock. */
+ * entries. Thread: its owner's.   Pure: no clock. */
 #ifndef ROOMCAST_CORE_DEPARTURES_H
 #define ROOMCAST_CORE_DEPARTURES_H
 
