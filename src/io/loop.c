@@ -1,8 +1,12 @@
 #include <roomcast/io/loop.h>
 
 #include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <uv.h>
 
@@ -15,7 +19,6 @@ struct item {
     union {
         uv_handle_t any;
         uv_timer_t timer;
-        uv_async_t async;
         uv_signal_t signal;
     } handle;
     loop_callback callback;
@@ -29,7 +32,11 @@ struct loop_timer {
 };
 
 struct loop_wake {
-    struct item item;
+    loop_callback callback;
+    void *context; /* borrowed */
+    struct loop *loop;
+    atomic_bool is_sent;    /* the callback is owed */
+    struct loop_wake *next; /* in loop->wakes */
 };
 
 struct hook {
@@ -40,19 +47,98 @@ struct hook {
 
 struct loop {
     uv_loop_t uv;
-    uv_prepare_t turn_end; /* libuv runs it just before it waits */
-    uv_idle_t again;       /* while it is active, libuv does not wait */
-    struct item *items;    /* owned: timers, wake-ups, signals */
+    uv_prepare_t turn_end;   /* libuv runs it just before it waits */
+    uv_idle_t again;         /* while it is active, libuv does not wait */
+    uv_check_t waited;       /* libuv runs it just after it waited */
+    uv_poll_t alarm;         /* ends the wait */
+    int alarm_fd;            /* an eventfd */
+    atomic_bool may_wait;    /* whoever sends a wake has to ring the alarm */
+    struct loop_wake *wakes; /* owned */
+    struct item *items;      /* owned: timers, wake-ups, signals */
     struct hook *turn_ends, **turn_ends_tail;
     struct hook *at_free;
     bool running;
 };
 
-static void run_turn_ends(uv_prepare_t *prepare)
+/* --- waking ---
+ *
+ * uv_async_t does the same and spins meanwhile: its callback waits for the sender to return from write(),
+ * which takes some microseconds when the write wakes another processor. And it writes when the loop is awake
+ * anyway. Here a sender writes only to a loop that waits, or is about to: either it sees `may_wait`, or the
+ * loop sees `is_sent` before it waits. */
+
+static void ring(struct loop *loop)
+{
+    uint64_t one = 1;
+    while (write(loop->alarm_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+static void on_alarm(uv_poll_t *alarm, int status, int events)
+{
+    struct loop *loop = alarm->data;
+    uint64_t rings;
+    (void)status;
+    (void)events;
+    while (read(loop->alarm_fd, &rings, sizeof rings) < 0 && errno == EINTR)
+        ;
+}
+
+static bool is_any_sent(const struct loop *loop)
+{
+    for (const struct loop_wake *wake = loop->wakes; wake; wake = wake->next) {
+        if (atomic_load(&wake->is_sent))
+            return true;
+    }
+    return false;
+}
+
+static void on_waited(uv_check_t *waited)
+{
+    struct loop *loop = waited->data;
+    atomic_store(&loop->may_wait, false);
+    for (struct loop_wake *wake = loop->wakes; wake; wake = wake->next) {
+        if (atomic_exchange(&wake->is_sent, false))
+            wake->callback(wake->context);
+    }
+}
+
+/* --- turns --- */
+
+static void begin_turn(uv_idle_t *again)
+{
+    uv_idle_stop(again);
+}
+
+void loop_turn_again(struct loop *loop)
+{
+    uv_idle_start(&loop->again, begin_turn);
+}
+
+static void end_turn(uv_prepare_t *prepare)
 {
     struct loop *loop = prepare->data;
     for (struct hook *hook = loop->turn_ends; hook; hook = hook->next)
         hook->callback(hook->context);
+    atomic_store(&loop->may_wait, true);
+    if (is_any_sent(loop))
+        loop_turn_again(loop);
+}
+
+/* --- life --- */
+
+static enum err init_alarm(struct loop *loop)
+{
+    loop->alarm_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->alarm_fd < 0)
+        return ERR_IO;
+    if (uv_poll_init(&loop->uv, &loop->alarm, loop->alarm_fd) != 0) {
+        close(loop->alarm_fd);
+        return ERR_IO;
+    }
+    loop->alarm.data = loop;
+    uv_poll_start(&loop->alarm, UV_READABLE, on_alarm);
+    return ERR_OK;
 }
 
 enum err loop_new(struct loop **ret_loop)
@@ -64,10 +150,18 @@ enum err loop_new(struct loop **ret_loop)
         free(loop);
         return ERR_IO;
     }
+    if (init_alarm(loop) != ERR_OK) {
+        uv_loop_close(&loop->uv);
+        free(loop);
+        return ERR_IO;
+    }
     loop->turn_ends_tail = &loop->turn_ends;
     loop->turn_end.data = loop;
     uv_prepare_init(&loop->uv, &loop->turn_end);
-    uv_prepare_start(&loop->turn_end, run_turn_ends); /* also keeps a loop without other work waiting */
+    uv_prepare_start(&loop->turn_end, end_turn);
+    loop->waited.data = loop;
+    uv_check_init(&loop->uv, &loop->waited);
+    uv_check_start(&loop->waited, on_waited);
     uv_idle_init(&loop->uv, &loop->again);
     *ret_loop = loop;
     return ERR_OK;
@@ -141,9 +235,16 @@ void loop_free(struct loop **loop)
     assert(!l->running);
     while (l->items)
         item_free(l->items);
+    while (l->wakes) {
+        struct loop_wake *wake = l->wakes;
+        loop_wake_free(&wake);
+    }
     uv_close((uv_handle_t *)&l->turn_end, NULL);
+    uv_close((uv_handle_t *)&l->waited, NULL);
     uv_close((uv_handle_t *)&l->again, NULL);
+    uv_close((uv_handle_t *)&l->alarm, NULL);
     bool closed = run_last_turns(l);
+    close(l->alarm_fd);
     if (closed) {
         for (struct hook *hook = l->at_free; hook; hook = hook->next)
             hook->callback(hook->context);
@@ -192,16 +293,6 @@ enum err loop_add_turn_end(struct loop *loop, loop_callback callback, void *cont
     return ERR_OK;
 }
 
-static void begin_turn(uv_idle_t *again)
-{
-    uv_idle_stop(again);
-}
-
-void loop_turn_again(struct loop *loop)
-{
-    uv_idle_start(&loop->again, begin_turn);
-}
-
 enum err loop_at_free(struct loop *loop, loop_callback callback, void *context)
 {
     struct hook *hook = hook_new(callback, context);
@@ -246,34 +337,34 @@ void loop_timer_free(struct loop_timer **timer)
     *timer = NULL;
 }
 
-static void on_wake(uv_async_t *async)
-{
-    struct item *item = async->data;
-    item->callback(item->context);
-}
-
 enum err loop_wake_new(struct loop *loop, loop_callback callback, void *context, struct loop_wake **ret_wake)
 {
-    struct item *item = item_new(loop, callback, context);
-    if (!item)
+    struct loop_wake *wake = malloc(sizeof *wake);
+    if (!wake)
         return ERR_NO_MEMORY;
-    if (uv_async_init(&loop->uv, &item->handle.async, on_wake) != 0) {
-        free(item);
-        return ERR_IO;
-    }
-    item_link(item);
-    *ret_wake = (struct loop_wake *)item;
+    *wake = (struct loop_wake){.callback = callback, .context = context, .loop = loop, .next = loop->wakes};
+    loop->wakes = wake;
+    *ret_wake = wake;
     return ERR_OK;
 }
 
 void loop_wake_send(struct loop_wake *wake)
 {
-    uv_async_send(&wake->item.handle.async);
+    struct loop *loop = wake->loop;
+    if (!atomic_exchange(&wake->is_sent, true) && atomic_exchange(&loop->may_wait, false))
+        ring(loop);
 }
 
 void loop_wake_free(struct loop_wake **wake)
 {
-    item_free((struct item *)*wake);
+    struct loop_wake *w = *wake;
+    if (!w)
+        return;
+    struct loop_wake **at = &w->loop->wakes;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    free(w);
     *wake = NULL;
 }
 

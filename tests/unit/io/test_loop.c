@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,61 @@ static void a_wake_sent_before_the_loop_runs_is_not_lost(void **state)
     assert_string_equal(fixture->order, "s");
 }
 
+#define EXCHANGES 20000
+
+struct exchange {
+    struct loop *loop;
+    struct loop_wake *wake;
+    atomic_uint answers;
+};
+
+static void answer(void *context)
+{
+    struct exchange *exchange = context;
+    if (atomic_fetch_add(&exchange->answers, 1) + 1 == EXCHANGES)
+        loop_stop(exchange->loop);
+}
+
+/* Each as soon as the one before is answered: while the loop is on its way to wait. */
+static void *send_one_by_one(void *context)
+{
+    struct exchange *exchange = context;
+    for (unsigned at = 0; at < EXCHANGES; at++) {
+        while (atomic_load(&exchange->answers) < at)
+            ;
+        loop_wake_send(exchange->wake);
+    }
+    return NULL;
+}
+
+static void a_wake_sent_while_the_loop_is_about_to_wait_is_not_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    struct exchange exchange = {.loop = fixture->loop};
+    pthread_t thread;
+    assert_int_equal(loop_wake_new(fixture->loop, answer, &exchange, &exchange.wake), ERR_OK);
+    assert_int_equal(pthread_create(&thread, NULL, send_one_by_one, &exchange), 0);
+    loop_run(fixture->loop);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&exchange.answers), EXCHANGES);
+}
+
+static void send_wake(void *context)
+{
+    struct fixture *fixture = context;
+    if (fixture->count == 0)
+        loop_wake_send(fixture->wake);
+}
+
+static void a_wake_sent_by_a_turn_end_hook_runs_in_the_next_turn(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(loop_wake_new(fixture->loop, note_and_stop, fixture, &fixture->wake), ERR_OK);
+    assert_int_equal(loop_add_turn_end(fixture->loop, send_wake, fixture), ERR_OK);
+    loop_run(fixture->loop);
+    assert_string_equal(fixture->order, "s");
+}
+
 static void a_signal_arrives_as_a_callback(void **state)
 {
     struct fixture *fixture = *state;
@@ -199,6 +255,8 @@ int main(void)
         LOOP_TEST(turn_end_hooks_run_in_order_after_the_turns_callbacks),
         LOOP_TEST(a_wake_from_another_thread_runs_the_callback_on_the_loop),
         LOOP_TEST(a_wake_sent_before_the_loop_runs_is_not_lost),
+        LOOP_TEST(a_wake_sent_while_the_loop_is_about_to_wait_is_not_lost),
+        LOOP_TEST(a_wake_sent_by_a_turn_end_hook_runs_in_the_next_turn),
         LOOP_TEST(a_signal_arrives_as_a_callback),
         LOOP_TEST(at_free_runs_once_when_the_loop_is_freed),
     };
