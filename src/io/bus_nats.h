@@ -4,6 +4,7 @@
  *   bus_nats.c                making and freeing, the keeper's loop, signals, elections
  *   bus_nats_link.c           the connection: its states, opening, giving up, callbacks of the library
  *   bus_nats_subscriptions.c  attaching to the connection, the end of a subscription
+ *   bus_nats_spent.c          received messages on their way back to the library
  *   bus_nats_store.c          store and get: requests over one inbox subscription
  *   bus_nats_requests.c       which requests wait for an answer
  *   bus_nats_stream.c         the stream's shape
@@ -150,6 +151,11 @@ uint64_t subscriptions_reap_at_locked(const struct bus_nats *bus);
 void subscriptions_detach(struct bus_nats *bus);
 /* Keeper, at the end. */
 void subscriptions_free(struct bus_nats *bus);
+
+/* --- bus_nats_spent.c --- */
+
+/* In place of natsMsg_Destroy(): takes ownership. From any thread; 64 KiB are held back at most. */
+void nats_message_spent(natsMsg *message);
 
 /* --- bus_nats_store.c --- */
 

@@ -158,7 +158,8 @@ static natsStatus publish_store(struct bus_nats *bus, natsConnection *connection
         s = natsMsgHeader_Set(msg, "Nats-Expected-Last-Subject-Sequence", expect_last);
     if (s == NATS_OK)
         s = natsConnection_PublishMsg(connection, msg);
-    natsMsg_Destroy(msg);
+    if (msg)
+        nats_message_spent(msg);
     return s;
 }
 

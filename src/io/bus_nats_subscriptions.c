@@ -25,7 +25,7 @@ static void free_message(struct bus_message *base)
 {
     struct nats_message *message = (struct nats_message *)base;
 
-    natsMsg_Destroy(message->msg);
+    nats_message_spent(message->msg);
     free(message);
 }
 
