@@ -16,6 +16,8 @@ static int make_world(void **state)
 
     assert_non_null(world);
     world->adapter = ADAPTER_NATS;
+    box_init(&world->box);
+    world->answers = (struct counter)COUNTER_INIT;
     nats_process_init(&world->nats);
     *state = world;
     return 0;
@@ -27,6 +29,7 @@ static int free_world(void **state)
 
     bus_free(&world->bus);
     nats_process_fini(&world->nats);
+    box_fini(&world->box);
     free(world);
     return 0;
 }
@@ -67,15 +70,14 @@ static void count_unavailable(void *context, const struct bus_last_result *resul
 static void a_server_that_comes_later_is_found(void **state)
 {
     struct world *world = *state;
-    struct box box;
+    struct box *box = &world->box;
     char problem[256];
 
-    box_init(&box);
     world_connect(world, NULL);
     struct bus_subscription *subscription =
-        box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
-    struct bus_subscription *unwanted = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
-    box_leave(&box, world->bus, &unwanted);
+        box_subscribe(box, world->bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *unwanted = box_subscribe(box, world->bus, subject_of(world, "live", "chat.1"));
+    box_leave(box, world->bus, &unwanted);
     assert_false(bus_is_up(world->bus));
     assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), SLICE_LITERAL("x")),
                      ERR_UNAVAILABLE);
@@ -86,26 +88,24 @@ static void a_server_that_comes_later_is_found(void **state)
     nats_process_start(&world->nats);
     world_ready(world);
     store_good(world, "chat.1", "late", 0, "late");
-    assert_string_equal(box_letter(&box, 0).data, "late");
+    assert_string_equal(box_letter(box, 0).data, "late");
     assert_int_equal(counter_get(&world->downs), 0);
-    box_leave(&box, world->bus, &subscription);
-    box_fini(&box);
+    box_leave(box, world->bus, &subscription);
 }
 
 static void a_restarted_server_is_found_again(void **state)
 {
     struct world *world = *state;
-    struct box box;
+    struct box *box = &world->box;
 
-    box_init(&box);
     nats_process_start(&world->nats);
     world_connect(world, NULL);
     struct bus_subscription *subscription =
-        box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
-    struct bus_subscription *leaver = box_subscribe(&box, world->bus, subject_of(world, "sig", "leaver"));
+        box_subscribe(box, world->bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *leaver = box_subscribe(box, world->bus, subject_of(world, "sig", "leaver"));
     world_ready(world);
     uint64_t first = store_good(world, "chat.1", "first", 0, "first");
-    box_letter(&box, 0);
+    box_letter(box, 0);
 
     nats_process_stop(&world->nats);
     assert_true(counter_reaches(&world->downs, 1));
@@ -114,20 +114,19 @@ static void a_restarted_server_is_found_again(void **state)
     assert_true(clock_monotonic_ms() - start < 2000);
     assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), SLICE_LITERAL("x")),
                      ERR_UNAVAILABLE);
-    box_leave(&box, world->bus, &leaver);
-    struct bus_subscription *joiner = box_subscribe(&box, world->bus, subject_of(world, "sig", "joiner"));
+    box_leave(box, world->bus, &leaver);
+    struct bus_subscription *joiner = box_subscribe(box, world->bus, subject_of(world, "sig", "joiner"));
 
     nats_process_start(&world->nats);
     assert_true(counter_reaches(&world->ups, 2));
     assert_int_equal(last_now(world, "chat.1").stream_seq, first);
     store_at_last(world, "chat.1", "second", first, false);
-    assert_string_equal(box_letter(&box, 1).data, "second");
+    assert_string_equal(box_letter(box, 1).data, "second");
     assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "joiner"), SLICE_LITERAL("hi")),
                      ERR_OK);
-    assert_string_equal(box_letter(&box, 2).data, "hi");
-    box_leave(&box, world->bus, &joiner);
-    box_leave(&box, world->bus, &subscription);
-    box_fini(&box);
+    assert_string_equal(box_letter(box, 2).data, "hi");
+    box_leave(box, world->bus, &joiner);
+    box_leave(box, world->bus, &subscription);
 }
 
 static void count_store(void *context, const struct bus_store_result *result)
@@ -140,7 +139,7 @@ static void count_store(void *context, const struct bus_store_result *result)
 static void what_was_sent_when_the_server_died_is_unknown(void **state)
 {
     struct world *world = *state;
-    struct counter answers = COUNTER_INIT;
+    struct counter *answers = &world->answers;
 
     nats_process_start(&world->nats);
     world_connect(world, NULL);
@@ -153,23 +152,22 @@ static void what_was_sent_when_the_server_died_is_unknown(void **state)
                                             .message_id = name,
                                             .data = SLICE_LITERAL("x"),
                                             .timeout_ms = 60000};
-        bus_store(world->bus, &request, count_store, &answers);
+        bus_store(world->bus, &request, count_store, answers);
     }
     nats_process_stop(&world->nats);
-    assert_true(counter_reaches(&answers, 20));
+    assert_true(counter_reaches(answers, 20));
     assert_true(counter_reaches(&world->downs, 1));
 }
 
 static void a_deadline_holds_while_the_server_is_frozen(void **state)
 {
     struct world *world = *state;
-    struct box box;
+    struct box *box = &world->box;
 
-    box_init(&box);
     nats_process_start(&world->nats);
     world_connect(world, NULL);
     world_ready(world);
-    struct bus_subscription *subscription = box_subscribe(&box, world->bus, subject_of(world, "sig", "x"));
+    struct bus_subscription *subscription = box_subscribe(box, world->bus, subject_of(world, "sig", "x"));
     nats_process_freeze(&world->nats);
     /* Unsubscribing waits for the server in a thread of its own, and must not delay the answer. */
     bus_unsubscribe(world->bus, &subscription, box_released);
@@ -182,16 +180,15 @@ static void a_deadline_holds_while_the_server_is_frozen(void **state)
     uint64_t took = clock_monotonic_ms() - start;
     assert_true(took >= 300 && took < 2000);
     nats_process_thaw(&world->nats);
-    assert_true(counter_reaches(&box.released, 1));
+    assert_true(counter_reaches(&box->released, 1));
     store_at_last(world, "chat.1", "frozen", 0, true);
-    box_fini(&box);
 }
 
 static void reads_end_by_their_deadline_while_the_server_is_frozen(void **state)
 {
     static const enum bus_copy copies[] = {BUS_ANY_COPY, BUS_LEADER_COPY};
     struct world *world = *state;
-    struct counter answers = COUNTER_INIT;
+    struct counter *answers = &world->answers;
 
     nats_process_start(&world->nats);
     world_connect(world, NULL);
@@ -201,15 +198,15 @@ static void reads_end_by_their_deadline_while_the_server_is_frozen(void **state)
     uint64_t start = clock_monotonic_ms();
     for (unsigned i = 0; i < 100; i++)
         bus_read(world->bus, subject_of(world, "ev", "chat.1"), seq, copies[i % 2], 300, count_unavailable,
-                 &answers);
-    assert_true(counter_reaches(&answers, 100));
+                 answers);
+    assert_true(counter_reaches(answers, 100));
     uint64_t took = clock_monotonic_ms() - start;
     assert_true(took >= 300 && took < 2000);
     nats_process_thaw(&world->nats);
     /* The late answers belong to nobody. */
     assert_int_equal(read_now(world, "chat.1", seq, BUS_ANY_COPY).status, BUS_LAST_FOUND);
     assert_int_equal(read_now(world, "chat.1", seq, BUS_LEADER_COPY).status, BUS_LAST_FOUND);
-    assert_int_equal(counter_get(&answers), 100);
+    assert_int_equal(counter_get(answers), 100);
 }
 
 /* A server puts its headers behind those of the publisher, and the client library finds the first ones. */
@@ -219,20 +216,19 @@ static void stored_headers_do_not_pass_for_the_servers(void **state)
                                   "Status: 404\r\n\r\n";
     struct world *world = *state;
     struct raw_client publisher;
-    struct box box;
+    struct box *box = &world->box;
     char text[512];
 
-    box_init(&box);
     nats_process_start(&world->nats);
     world_connect(world, NULL);
     world_ready(world);
-    struct bus_subscription *live = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *live = box_subscribe(box, world->bus, subject_of(world, "live", "chat.1"));
     assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_NONE); /* it has reached the server */
     raw_open(&publisher, world->nats.port);
     snprintf(text, sizeof text, "CONNECT {\"headers\":true}\r\nHPUB %s %zu %zu\r\n%sdata\r\n",
              subject_of(world, "ev", "chat.1"), sizeof headers - 1, sizeof headers - 1 + 4, headers);
     raw_send_text(&publisher, text);
-    box_letter(&box, 0);
+    box_letter(box, 0);
     for (int copy = BUS_ANY_COPY; copy <= BUS_LEADER_COPY; copy++) {
         struct last_copy read = read_now(world, "chat.1", 1, (enum bus_copy)copy);
         assert_int_equal(read.status, BUS_LAST_FOUND);
@@ -240,8 +236,7 @@ static void stored_headers_do_not_pass_for_the_servers(void **state)
         assert_memory_equal(read.data, "data", 4);
     }
     raw_close(&publisher);
-    box_leave(&box, world->bus, &live);
-    box_fini(&box);
+    box_leave(box, world->bus, &live);
 }
 
 #define REFUSED "authentication error"
@@ -250,10 +245,9 @@ static void stored_headers_do_not_pass_for_the_servers(void **state)
 static void refused_credentials_are_tried_again(void **state)
 {
     struct world *world = *state;
-    struct box box;
+    struct box *box = &world->box;
     char url[128];
 
-    box_init(&box);
     world->nats.user = "relay";
     world->nats.password = "right";
     nats_process_url(&world->nats, "nats", url);
@@ -261,9 +255,9 @@ static void refused_credentials_are_tried_again(void **state)
     nats_process_start(&world->nats);
     world_connect(world, url);
     struct bus_subscription *subscription =
-        box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
-    struct bus_subscription *leaver = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
-    box_leave(&box, world->bus, &leaver);
+        box_subscribe(box, world->bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *leaver = box_subscribe(box, world->bus, subject_of(world, "live", "chat.1"));
+    box_leave(box, world->bus, &leaver);
     nats_process_wait_log(&world->nats, REFUSED, 3);
     assert_false(bus_is_up(world->bus));
     nats_process_stop(&world->nats);
@@ -271,7 +265,7 @@ static void refused_credentials_are_tried_again(void **state)
     nats_process_start(&world->nats);
     world_ready(world);
     store_good(world, "chat.1", "one", 0, "one");
-    assert_string_equal(box_letter(&box, 0).data, "one");
+    assert_string_equal(box_letter(box, 0).data, "one");
 
     /* The same while it was up: what was attached moves to the next connection. */
     nats_process_stop(&world->nats);
@@ -279,8 +273,8 @@ static void refused_credentials_are_tried_again(void **state)
     unsigned refused = nats_process_count_log(&world->nats, REFUSED);
     world->nats.password = "wrong";
     nats_process_start(&world->nats);
-    leaver = box_subscribe(&box, world->bus, subject_of(world, "live", "chat.1"));
-    box_leave(&box, world->bus, &leaver);
+    leaver = box_subscribe(box, world->bus, subject_of(world, "live", "chat.1"));
+    box_leave(box, world->bus, &leaver);
     /* Two refusals end the connection; the next comes from another one. */
     nats_process_wait_log(&world->nats, REFUSED, refused + 3);
     nats_process_stop(&world->nats);
@@ -288,9 +282,8 @@ static void refused_credentials_are_tried_again(void **state)
     nats_process_start(&world->nats);
     assert_true(counter_reaches(&world->ups, 2));
     store_at_last(world, "chat.1", "two", last_now(world, "chat.1").stream_seq, false);
-    assert_string_equal(box_letter(&box, 1).data, "two");
-    box_leave(&box, world->bus, &subscription);
-    box_fini(&box);
+    assert_string_equal(box_letter(box, 1).data, "two");
+    box_leave(box, world->bus, &subscription);
 }
 
 static void tls_is_not_given_up_for_plain_text(void **state)
@@ -333,7 +326,7 @@ static void a_message_beyond_the_servers_limit_is_refused(void **state)
 static void without_a_stream_nothing_is_stored(void **state)
 {
     struct world *world = *state;
-    struct counter answers = COUNTER_INIT;
+    struct counter *answers = &world->answers;
 
     nats_process_start(&world->nats);
     world_connect(world, NULL);
@@ -342,9 +335,8 @@ static void without_a_stream_nothing_is_stored(void **state)
     assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_UNAVAILABLE);
     assert_int_equal(read_now(world, "chat.1", 1, BUS_LEADER_COPY).status, BUS_LAST_UNAVAILABLE);
     /* Nobody answers: each server of a stream would do it for itself. */
-    bus_read(world->bus, subject_of(world, "ev", "chat.1"), 1, BUS_ANY_COPY, 100, count_unavailable,
-             &answers);
-    assert_true(counter_reaches(&answers, 1));
+    bus_read(world->bus, subject_of(world, "ev", "chat.1"), 1, BUS_ANY_COPY, 100, count_unavailable, answers);
+    assert_true(counter_reaches(answers, 1));
     world_ready(world);
     store_good(world, "chat.1", "one", 0, "one");
 }
@@ -426,24 +418,22 @@ static void another_bus_hears_what_is_stored_and_signalled(void **state)
 {
     struct world *world = *state;
     struct world second;
-    struct box box;
+    struct box *box = &world->box;
 
-    box_init(&box);
     nats_process_start(&world->nats);
     world_connect(world, NULL);
     world_ready(world);
     second_bus(world, &second);
-    struct bus_subscription *live = box_subscribe(&box, second.bus, subject_of(world, "live", "chat.1"));
-    struct bus_subscription *signals = box_subscribe(&box, second.bus, subject_of(world, "sig", "x"));
+    struct bus_subscription *live = box_subscribe(box, second.bus, subject_of(world, "live", "chat.1"));
+    struct bus_subscription *signals = box_subscribe(box, second.bus, subject_of(world, "sig", "x"));
     assert_int_equal(last_now(&second, "chat.1").status, BUS_LAST_NONE); /* both have reached the server */
     store_good(world, "chat.1", "one", 0, "one");
-    assert_string_equal(box_letter(&box, 0).data, "one");
+    assert_string_equal(box_letter(box, 0).data, "one");
     assert_int_equal(bus_publish(world->bus, subject_of(world, "sig", "x"), SLICE_LITERAL("two")), ERR_OK);
-    assert_string_equal(box_letter(&box, 1).data, "two");
-    box_leave(&box, second.bus, &live);
-    box_leave(&box, second.bus, &signals);
+    assert_string_equal(box_letter(box, 1).data, "two");
+    box_leave(box, second.bus, &live);
+    box_leave(box, second.bus, &signals);
     bus_free(&second.bus);
-    box_fini(&box);
 }
 
 /* The server's part is played by hand: the adapter cannot tell. With real elections: tests/integration,

@@ -127,7 +127,11 @@ void nats_process_fini(struct nats_process *nats)
 
 void nats_process_freeze(struct nats_process *nats)
 {
+    int status;
+
     assert_int_equal(kill(nats->pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(nats->pid, &status, WUNTRACED), nats->pid);
+    assert_true(WIFSTOPPED(status));
 }
 
 void nats_process_thaw(struct nats_process *nats)

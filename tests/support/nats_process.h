@@ -22,6 +22,7 @@ void nats_process_start(struct nats_process *nats);
 void nats_process_stop(struct nats_process *nats);
 /* Stops it when it runs and removes its directory. */
 void nats_process_fini(struct nats_process *nats);
+/* SIGSTOP; returns when all its threads have stopped, which may have answered something until then. */
 void nats_process_freeze(struct nats_process *nats);
 void nats_process_thaw(struct nats_process *nats);
 /* How many lines with `text` the server has logged in all its runs. */

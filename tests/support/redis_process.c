@@ -204,7 +204,11 @@ void redis_process_fini(struct redis_process *redis)
 
 void redis_process_freeze(struct redis_process *redis)
 {
+    int status;
+
     assert_int_equal(kill(redis->pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(redis->pid, &status, WUNTRACED), redis->pid);
+    assert_true(WIFSTOPPED(status));
 }
 
 void redis_process_thaw(struct redis_process *redis)

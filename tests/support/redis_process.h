@@ -26,7 +26,7 @@ void redis_process_stop(struct redis_process *redis);
 void redis_process_restart(struct redis_process *redis);
 /* Stops it when it runs and removes its directory. */
 void redis_process_fini(struct redis_process *redis);
-/* Freezes and thaws the process (SIGSTOP, SIGCONT). */
+/* Freezes and thaws the process (SIGSTOP, SIGCONT); freeze returns when it has stopped. */
 void redis_process_freeze(struct redis_process *redis);
 void redis_process_thaw(struct redis_process *redis);
 
