@@ -285,6 +285,7 @@ enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_c
         return ERR_NO_MEMORY;
     bus->base.ops = &nats_ops;
     bus->secure = secure;
+    bus->send_at_once = options->send_at_once;
     if (callbacks)
         bus->callbacks = *callbacks;
     memcpy(bus->inbox, "_INBOX.", 7);

@@ -76,7 +76,8 @@ struct bus_nats {
     char **urls;
     int urls_count;
     char *name, *prefix, *stream;
-    bool secure;    /* TLS on every connection */
+    bool secure; /* TLS on every connection */
+    bool send_at_once;
     char inbox[32]; /* "_INBOX.<random>" */
     struct bus_callbacks callbacks;
     pthread_t keeper;

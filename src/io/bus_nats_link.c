@@ -138,6 +138,7 @@ static natsStatus set_options(natsOptions *options, struct bus_nats *bus)
     SET(natsOptions_SetReconnectJitter(options, RECONNECT_SPREAD_MS, RECONNECT_SPREAD_MS));
     SET(natsOptions_SetReconnectBufSize(options, 0));
     SET(natsOptions_SetFailRequestsOnDisconnect(options, true));
+    SET(natsOptions_SetSendAsap(options, bus->send_at_once));
     SET(natsOptions_SetMaxPendingMsgs(options, PENDING_MAX));
     SET(natsOptions_UseGlobalMessageDelivery(options, true));
     SET(natsOptions_SetRetryOnFailedConnect(options, true, on_connected, bus));

@@ -172,8 +172,12 @@ void world_connect(struct world *world, const char *url)
     if (!url)
         nats_process_url(&world->nats, "nats", own);
     const char *urls[] = {url ? url : own};
-    struct bus_nats_options options = {
-        .urls = urls, .urls_count = 1, .name = "test", .prefix = world->prefix, .stream = world->stream};
+    struct bus_nats_options options = {.urls = urls,
+                                       .urls_count = 1,
+                                       .name = "test",
+                                       .prefix = world->prefix,
+                                       .stream = world->stream,
+                                       .send_at_once = world->send_at_once};
     assert_int_equal(bus_nats_new(&options, &callbacks, &world->bus, problem), ERR_OK);
 }
 

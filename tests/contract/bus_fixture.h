@@ -64,6 +64,7 @@ void box_leave(struct box *box, struct bus *bus, struct bus_subscription **subsc
 
 struct world {
     enum adapter adapter;
+    bool send_at_once;        /* ADAPTER_NATS: bus_nats_options */
     struct nats_process nats; /* ADAPTER_NATS */
     struct bus *bus;
     char prefix[24], stream[24];

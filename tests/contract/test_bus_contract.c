@@ -75,7 +75,8 @@ int main(int argc, char **argv)
         TEST(callbacks_may_call_the_bus),
     };
 
-    world.adapter = argc > 1 && strcmp(argv[1], "nats") == 0 ? ADAPTER_NATS : ADAPTER_MEMORY;
+    world.adapter = argc > 1 && strncmp(argv[1], "nats", 4) == 0 ? ADAPTER_NATS : ADAPTER_MEMORY;
+    world.send_at_once = argc > 1 && strcmp(argv[1], "nats_at_once") == 0;
     if (random_init() != ERR_OK)
         return 1;
     log_init(LOG_WARN, LOG_LOGFMT, NULL);

@@ -174,6 +174,10 @@ struct bus_nats_options {
     const char *name;   /* shown by the server's monitoring */
     const char *prefix; /* of all subjects */
     const char *stream;
+    /* Each message leaves by a write of its own, instead of within a millisecond together with what follows
+     * it. Worth its system call where somebody waits for single messages, not where thousands of
+     * subscriptions come and go. */
+    bool send_at_once;
 };
 /* Returns at once; connects in the background, for ever. ERR_CONFIG: a URL cannot be understood, `problem`
  * (256 bytes) says which, without its password. */
