@@ -76,6 +76,7 @@ static int run(const struct config *config)
         .name = config->node_name,
         .prefix = config->nats_prefix,
         .stream = config->stream_name,
+        .send_at_once = true,
     };
     struct bus *bus;
     signals_block();
