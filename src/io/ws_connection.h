@@ -120,6 +120,7 @@ struct ws_server {
     struct loop_timer *deadline_timer;
     struct ws_connection *work, **work_tail;
     struct ws_worker *worker; /* libuv's side of the work list */
+    unsigned happened;        /* on sockets, since on_busy */
     struct ws_uring *uring;   /* NULL: plain writes, because of `no_uring` */
     char no_uring[256];
     size_t pongs_len;
@@ -161,5 +162,7 @@ void ws_connection_report(struct ws_connection *connection, const char *what);
 void ws_server_queue_work(struct ws_connection *connection);
 void ws_server_set_deadline(struct ws_connection *connection, struct ws_deadlines *deadlines);
 void ws_server_clear_deadline(struct ws_connection *connection);
+/* Something has happened on a socket and was worked on. */
+void ws_server_note_event(struct ws_server *server);
 
 #endif

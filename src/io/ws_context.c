@@ -20,10 +20,19 @@
 #define PROBLEM_SIZE    256
 
 struct ws_context {
+    struct ws_server *server; /* borrowed; NULL once it is freed */
     struct lws_context *lws;
     struct lws_vhost *vhost;
     int event_fd; /* of libwebsockets' own wake-up; see release_event_fd() */
 };
+
+/* Sockets are closed all together at the end of a turn, which is the longer part of it. */
+static void on_destroyed(struct lws *wsi)
+{
+    struct ws_context *context = lws_context_user(lws_get_context(wsi));
+    if (context->server)
+        ws_server_note_event(context->server);
+}
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
@@ -33,18 +42,23 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_RAW_WRITEABLE:
     case LWS_CALLBACK_RAW_CLOSE:
         break;
+    case LWS_CALLBACK_WSI_DESTROY:
+        on_destroyed(wsi);
+        return 0;
     default:
         return 0;
     }
     struct ws_connection *connection = lws_get_opaque_user_data(wsi);
     if (!connection)
         return 0;
+    struct ws_server *server = connection->server;
     if (reason == LWS_CALLBACK_RAW_RX)
         ws_connection_received(connection, in, len);
     else if (reason == LWS_CALLBACK_RAW_WRITEABLE)
         ws_connection_drained(connection);
     else
         ws_connection_lost(connection);
+    ws_server_note_event(server);
     return 0;
 }
 
@@ -86,7 +100,8 @@ static void finish(void *context)
     free(ctx);
 }
 
-enum err ws_context_new(struct loop *loop, struct ws_context **ret_context, char *problem)
+enum err ws_context_new(struct loop *loop, struct ws_server *server, struct ws_context **ret_context,
+                        char *problem)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_log);
@@ -94,6 +109,7 @@ enum err ws_context_new(struct loop *loop, struct ws_context **ret_context, char
     struct ws_context *context = calloc(1, sizeof *context);
     if (!context)
         return ERR_NO_MEMORY;
+    context->server = server;
     context->event_fd = -1;
     if (loop_at_free(loop, finish, context) != ERR_OK) {
         free(context);
@@ -106,6 +122,7 @@ enum err ws_context_new(struct loop *loop, struct ws_context **ret_context, char
         .vhost_name = PROTOCOL,
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_LIBUV,
         .foreign_loops = &native,
+        .user = context,
         .pt_serv_buf_size = READ_BYTES + LWS_PRE,
         .retry_and_idle_policy = &no_validity_checks,
         .gid = (gid_t)-1,
@@ -143,6 +160,7 @@ void ws_context_free(struct ws_context **context)
 {
     if (!*context)
         return;
+    (*context)->server = NULL;
     lws_context_destroy((*context)->lws);
     if ((*context)->event_fd >= 0)
         plug_event_fd(*context);

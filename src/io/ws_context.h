@@ -12,9 +12,11 @@
 struct lws;
 struct ws_connection;
 struct ws_context;
+struct ws_server;
 
-/* ERR_IO with `problem` (256 bytes). */
-enum err ws_context_new(struct loop *loop, struct ws_context **ret_context, char *problem) MUST_CHECK;
+/* `server`: is told of events until ws_context_free(). ERR_IO with `problem` (256 bytes). */
+enum err ws_context_new(struct loop *loop, struct ws_server *server, struct ws_context **ret_context,
+                        char *problem) MUST_CHECK;
 /* Every socket must have been killed. What libwebsockets still holds goes when the loop goes. Accepts NULL,
  * nulls. */
 void ws_context_free(struct ws_context **context);

@@ -14,6 +14,8 @@
 #define PROBLEM_SIZE 256
 #define MS_PER_S     1000
 
+#define EVENTS_UNTIL_BUSY 32 /* at most half a millisecond; the end of a connection is two events */
+
 /* Runs the work list once. While it is active, libuv does not wait: what was queued in a turn, also by the
  * hooks at its end, is done before the loop sleeps. It outlives the server until libuv has closed it. */
 struct ws_worker {
@@ -45,6 +47,17 @@ void ws_server_queue_work(struct ws_connection *connection)
     *server->work_tail = connection;
     server->work_tail = &connection->work_next;
     uv_idle_start(&server->worker->idle, run_work);
+}
+
+/* libuv works on up to 1024 sockets before the turn ends, and then closes all that were given up. A thousand
+ * clients who leave at once would be 20 ms. */
+void ws_server_note_event(struct ws_server *server)
+{
+    if (++server->happened < EVENTS_UNTIL_BUSY)
+        return;
+    server->happened = 0;
+    if (server->handlers.on_busy && server->worker) /* not while it is being freed */
+        server->handlers.on_busy(server->handlers.context);
 }
 
 /* --- deadlines --- */
@@ -143,7 +156,7 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
     if (err == ERR_OK && options->permessage_deflate)
         err = inflater_new(options->max_message_bytes, &server->inflater);
     if (err == ERR_OK)
-        err = ws_context_new(server->loop, &server->context, problem);
+        err = ws_context_new(server->loop, server, &server->context, problem);
     if (err == ERR_OK)
         err = ws_listen(server->loop, options->host, options->port, on_accepted, server, &server->listener,
                         problem);

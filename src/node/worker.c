@@ -77,6 +77,16 @@ static void on_bad_request(void *context, const char *what)
         log_info("bad_http_request", LOG_TEXT("reason", what), LOG_U64("suppressed", suppressed));
 }
 
+/* In the middle of a turn: deliveries do not wait until all who have come with a storm are served, or gone.
+ */
+static void on_busy(void *context)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    worker_take_arrivals(worker);
+    worker_flush(worker);
+}
+
 /* --- the loop's turns --- */
 
 static void drain(struct worker *worker)
@@ -229,6 +239,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .on_writable = on_writable,
         .on_closed = on_closed,
         .on_bad_request = on_bad_request,
+        .on_busy = on_busy,
         .context = worker,
     };
     enum err err = ws_server_new(&options, &handlers, &worker->server, problem);

@@ -252,6 +252,11 @@ static void on_bad_request(void *context, const char *what)
     add_note(context, &note);
 }
 
+static void on_busy(void *context)
+{
+    add_plain(context, NOTED_BUSY);
+}
+
 static void on_wake(void *context)
 {
     struct harness *harness = context;
@@ -311,6 +316,7 @@ static struct harness *start(uint16_t port, unsigned handshake_timeout_s, unsign
                                          .on_writable = on_writable,
                                          .on_closed = on_closed,
                                          .on_bad_request = on_bad_request,
+                                         .on_busy = on_busy,
                                          .context = harness};
     char problem[PROBLEM];
     assert_int_equal(ws_server_new(&options, &handlers, &harness->server, problem), ERR_OK);

@@ -34,6 +34,7 @@ enum noted {
     NOTED_WRITABLE,
     NOTED_CLOSED,      /* end, code */
     NOTED_BAD_REQUEST, /* text */
+    NOTED_BUSY,
     NOTED_KINDS
 };
 

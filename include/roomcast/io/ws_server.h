@@ -75,6 +75,9 @@ struct ws_handlers {
     /* A connection ended before it became a request: what was wrong (static text), for a counter. May be
      * NULL. */
     void (*on_bad_request)(void *context, const char *what);
+    /* Many sockets have been read or have ended since the last time, and more may wait in this turn: a chance
+     * to see to what cannot wait for the turn's end. May be NULL. */
+    void (*on_busy)(void *context);
     void *context;
 };
 

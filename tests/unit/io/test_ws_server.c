@@ -101,6 +101,21 @@ static void an_end_of_stream_without_close_frame_is_told_as_lost(void **state)
     harness_expect_closed(harness, WS_END_LOST, 1006);
 }
 
+static void many_reads_and_ends_leave_room_for_other_things(void **state)
+{
+    (void)state;
+    struct raw_client clients[32];
+    for (int at = 0; at < 32; at++)
+        raw_upgrade(&clients[at], harness_port(harness));
+    harness_wait(harness, NOTED_BUSY);
+    assert_int_equal(harness_count(harness, NOTED_BUSY), 0);
+    for (int at = 0; at < 32; at++)
+        raw_reset(&clients[at]);
+    harness_wait(harness, NOTED_BUSY);
+    for (int at = 0; at < 32; at++)
+        harness_expect_closed(harness, WS_END_LOST, 1006);
+}
+
 static void a_half_sent_request_is_answered_408_in_time(void **state)
 {
     (void)state;
@@ -257,6 +272,7 @@ int main(void)
         WS_TEST(a_dropped_connection_ends_without_ceremony),
         WS_TEST(a_reset_is_told_as_lost),
         WS_TEST(an_end_of_stream_without_close_frame_is_told_as_lost),
+        WS_TEST(many_reads_and_ends_leave_room_for_other_things),
         WS_TEST(a_half_sent_request_is_answered_408_in_time),
         WS_TEST(two_servers_on_two_threads_share_a_port),
         WS_TEST(freeing_the_server_tells_every_session_and_leaks_no_descriptor),
