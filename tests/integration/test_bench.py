@@ -2,6 +2,8 @@
 import concurrent.futures
 import json
 import random
+import subprocess
+import sys
 import xml.etree.ElementTree
 
 import pytest
@@ -9,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from harness.bench import NODE_OPTIONS, Bench, LimitServer
-from harness.processes import run_program
-from harness.waiting import eventually
+from harness.processes import ROOT, run_program
+from harness.waiting import eventually, seconds
 
 QUICK = {"duration": 0.5, "warmup": 0.2, "settle": 0.1}
 LATENCIES = ("p50", "p90", "p99", "p999", "max")
@@ -231,3 +233,17 @@ def test_a_loss_gives_status_1(bench, node):
     found = json.loads(done.stdout)
     assert done.returncode == 1
     assert found["lost"] == found["expected"] - found["deliveries"] > 0
+
+
+def test_isolation_is_measured_beside_every_neighbour(tmp_path):
+    program = ROOT / "tests/bench/isolation.py"
+    lines = tmp_path / "lines"
+    command = [sys.executable, program, "--runs=1", "--seconds=0.3", "--hot=20", f"--json={lines}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds(60), check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    places = {(figures["neighbour"], figures["place"]) for figures in found}
+    with_control = {(name, place) for name in ("hot", "HS256", "ES256") for place in ("alone", "shared", "other")}
+    assert places == with_control | {("stalled", "alone"), ("stalled", "shared")}
+    assert all(figures["latency_p99_us"] > 0 for figures in found)
+    assert done.stdout.count("\n|") == 6

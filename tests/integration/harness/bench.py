@@ -58,15 +58,19 @@ class Bench:
             arguments.append(f"--redis-url={self.redis.url}")
         return arguments
 
-    def start(self, scenario, **options):
-        """subprocess.CompletedProcess; `options` are flags: in_flight=16 is --in-flight=16, hops=True is --hops."""
+    def command(self, scenario, **options):
+        """`options` are flags: in_flight=16 is --in-flight=16, hops=True is --hops."""
         arguments = [binary("roomcast-bench"), scenario, f"--url={self.server.url}", *self.target()]
         arguments += [f"--server-pid={self.server.process.pid}", "--json=-"]
         for name, value in options.items():
             flag = f"--{name.replace('_', '-')}"
             arguments.append(flag if value is None or value is True else f"{flag}={value}")
+        return arguments
+
+    def start(self, scenario, **options):
+        """subprocess.CompletedProcess."""
         return subprocess.run(
-            arguments,
+            self.command(scenario, **options),
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
