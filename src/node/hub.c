@@ -49,7 +49,7 @@ void hub_answer(struct hub *hub, struct hub_request *request, enum err status)
 {
     request->status = status;
     request->output.kind = HUB_OUTPUT_ANSWER;
-    if (!inbox_put(hub->workers[request->worker], &request->output.item))
+    if (!inbox_put(&hub->workers[request->worker]->inbox, &request->output.item))
         hub_request_free(&request);
 }
 

@@ -33,7 +33,17 @@
 
 struct hub;
 
-/* What a worker's inbox holds. */
+/* The way from the hub to one worker. The hub does not wait for a worker, and what waits for one is bounded:
+ * while frames of more than HUB_OUTLET_BYTES do, it is given no more events, but once for each room the word
+ * that some were left out (HUB_EVENT without a frame), and no signals. Its clients then read what they miss
+ * by their place in the room, like one who was too slow for its own queue. */
+struct hub_outlet {
+    struct inbox inbox;  /* of struct hub_output */
+    atomic_size_t bytes; /* hub_frame_cost() of all that is there, or held back by the worker */
+};
+#define HUB_OUTLET_BYTES (64u * 1024 * 1024)
+
+/* What is in it. */
 struct hub_output {
     struct inbox_item item;
     enum { HUB_OUTPUT_ANSWER, HUB_OUTPUT_FRAME } kind;
@@ -87,7 +97,8 @@ void hub_request_free(struct hub_request **request);
 struct hub_frame {
     struct hub_output output;
     struct room_key room;
-    struct frame *frame; /* one reference, the receiver's */
+    struct frame *frame; /* one reference, the receiver's. NULL: the event at `position`, and maybe others
+                            after it, must be asked for */
     enum hub_frame_what {
         HUB_EVENT,  /* the event at `position`; sessions that are catching up read it later */
         HUB_LOSS,   /* says that events before `position` are lost; likewise */
@@ -99,13 +110,18 @@ struct hub_frame {
     struct room_key sender; /* but_not_sender: this user's sessions are left out */
 };
 
+static inline size_t hub_frame_cost(const struct hub_frame *output)
+{
+    return sizeof *output + (output->frame ? frame_held_bytes(output->frame) : 0);
+}
+
 struct hub_options {
-    const struct config *config;    /* borrowed */
-    struct bus *bus;                /* borrowed */
-    const atomic_uint *bus_changes; /* borrowed; grows whenever messages of the bus may have been missed */
-    const atomic_uint *deflating;   /* borrowed; sessions that take compressed frames. NULL when
-                                       websocket.compression is 0 */
-    struct inbox *const *workers;   /* one inbox per worker, of struct hub_output; the array is copied */
+    const struct config *config;       /* borrowed */
+    struct bus *bus;                   /* borrowed */
+    const atomic_uint *bus_changes;    /* borrowed; grows whenever messages of the bus may have been missed */
+    const atomic_uint *deflating;      /* borrowed; sessions that take compressed frames. NULL when
+                                          websocket.compression is 0 */
+    struct hub_outlet *const *workers; /* one per worker; borrowed, the array is copied */
     unsigned workers_count;
 };
 

@@ -9,11 +9,11 @@
 
 struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key)
 {
-    size_t members_size = hub->workers_count * sizeof(uint32_t);
-    struct hub_channel *channel = calloc(1, sizeof *channel + members_size + ROOM_KEY_STORED(key));
+    size_t shares_size = hub->workers_count * sizeof(struct hub_share);
+    struct hub_channel *channel = calloc(1, sizeof *channel + shares_size + ROOM_KEY_STORED(key));
     if (!channel)
         return NULL;
-    channel->key = (char *)&channel->members_of[hub->workers_count];
+    channel->key = (char *)&channel->shares[hub->workers_count];
     memcpy(channel->key, key, ROOM_KEY_STORED(key));
 
     /* Subscribe first, ask second: nothing can fall in between (PROTOCOL 1.4). */
@@ -55,7 +55,7 @@ void hub_channel_join(struct hub *hub, struct hub_channel *channel, struct hub_r
 {
     if (request->kind == HUB_JOIN) {
         channel->members++;
-        channel->members_of[request->worker]++;
+        channel->shares[request->worker].members++;
         channel->linger_until_ms = 0;
     }
     hub_feed_ask(hub, channel, request);
@@ -64,9 +64,9 @@ void hub_channel_join(struct hub *hub, struct hub_channel *channel, struct hub_r
 
 void hub_channel_one_fewer(struct hub *hub, struct hub_channel *channel, unsigned worker)
 {
-    assert(channel->members > 0 && channel->members_of[worker] > 0);
+    assert(channel->members > 0 && channel->shares[worker].members > 0);
     channel->members--;
-    channel->members_of[worker]--;
+    channel->shares[worker].members--;
     if (channel->members == 0)
         channel->linger_until_ms = hub->now_ms + hub->config->rooms_linger_ms;
 }
@@ -80,31 +80,78 @@ void hub_channel_part(struct hub *hub, struct hub_channel *channel, unsigned wor
     hub_channel_arm(hub, channel);
 }
 
+static void put(struct hub_outlet *outlet, struct hub_frame *output)
+{
+    atomic_fetch_add_explicit(&outlet->bytes, hub_frame_cost(output), memory_order_relaxed);
+    if (inbox_put(&outlet->inbox, &output->output.item))
+        return;
+    frame_unref(&output->frame);
+    free(output);
+}
+
+static void log_behind(struct hub *hub, unsigned worker)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+    if (log_limit_pass(&limit, hub->now_ms, &suppressed))
+        log_warn("worker_behind", LOG_U64("worker", worker), LOG_U64("bytes", HUB_OUTLET_BYTES),
+                 LOG_TEXT("consequence", "its clients read what they miss by their place in the room"),
+                 LOG_U64("suppressed", suppressed));
+}
+
+/* Losses are told all the same: they are small, and rare. */
+static bool is_full(const struct hub_outlet *outlet, enum hub_frame_what what)
+{
+    return what != HUB_LOSS && atomic_load_explicit(&outlet->bytes, memory_order_relaxed) > HUB_OUTLET_BYTES;
+}
+
+/* True: the worker has to be told. It was otherwise, and nobody of the room is live there until the next
+ * answer. */
+static bool leave_out(struct hub *hub, struct hub_channel *channel, unsigned worker, enum hub_frame_what what)
+{
+    struct hub_share *share = &channel->shares[worker];
+    log_behind(hub, worker);
+    metrics_inc(what == HUB_EVENT ? METRIC_EVENTS_LEFT_OUT : METRIC_SIGNALS_DROPPED);
+    if (what != HUB_EVENT || share->is_left_out)
+        return false;
+    share->is_left_out = true;
+    return true;
+}
+
+static void send_to_worker(struct hub *hub, struct hub_channel *channel, unsigned worker, struct frame *frame,
+                           enum hub_frame_what what, const struct room_key *sender)
+{
+    struct hub_outlet *outlet = hub->workers[worker];
+    if (is_full(outlet, what)) {
+        if (!leave_out(hub, channel, worker, what))
+            return;
+        frame = NULL;
+    }
+    struct hub_frame *output = calloc(1, sizeof *output);
+    if (!output) {
+        log_error("out_of_memory", LOG_TEXT("doing", "handing a frame to a worker"));
+        channel->shares[worker].is_left_out = false; /* it was not told */
+        return;
+    }
+    output->output.kind = HUB_OUTPUT_FRAME;
+    output->room = hub_channel_key(channel);
+    output->frame = frame ? frame_ref(frame) : NULL;
+    output->what = what;
+    output->position = channel->feed.position;
+    output->stream_seq = channel->feed.position_stream_seq;
+    if (sender) {
+        output->but_not_sender = true;
+        output->sender = *sender;
+    }
+    put(outlet, output);
+}
+
 void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame *frame,
                       enum hub_frame_what what, const struct room_key *sender)
 {
     for (unsigned worker = 0; worker < hub->workers_count; worker++) {
-        if (channel->members_of[worker] == 0)
-            continue;
-        struct hub_frame *output = calloc(1, sizeof *output);
-        if (!output) {
-            log_error("out_of_memory", LOG_TEXT("doing", "handing a frame to a worker"));
-            continue;
-        }
-        output->output.kind = HUB_OUTPUT_FRAME;
-        output->room = hub_channel_key(channel);
-        output->frame = frame_ref(frame);
-        output->what = what;
-        output->position = channel->feed.position;
-        output->stream_seq = channel->feed.position_stream_seq;
-        if (sender) {
-            output->but_not_sender = true;
-            output->sender = *sender;
-        }
-        if (!inbox_put(hub->workers[worker], &output->output.item)) {
-            frame_unref(&output->frame);
-            free(output);
-        }
+        if (channel->shares[worker].members > 0)
+            send_to_worker(hub, channel, worker, frame, what, sender);
     }
 }
 

@@ -28,6 +28,12 @@ struct hub_chat {
     bool presence_is_due;      /* signals may have been missed: the others are asked once the bus answers */
 };
 
+/* A room on one worker. */
+struct hub_share {
+    uint32_t members; /* sessions, joins under way included */
+    bool is_left_out; /* it was told that it misses events, and not been answered anything since */
+};
+
 struct hub_channel {
     uint64_t number; /* tells a room that was left and is followed again from its earlier self */
     struct bus_subscription *live;
@@ -47,8 +53,8 @@ struct hub_channel {
     struct wheel_timer timer; /* the earliest of all deadlines above */
     uint32_t members;         /* sessions, of all workers, joins under way included */
     UT_hash_handle hh;
-    char *key;             /* behind `members_of`: hub_channel_key() */
-    uint32_t members_of[]; /* per worker */
+    char *key;                 /* behind `shares`: hub_channel_key() */
+    struct hub_share shares[]; /* per worker */
 };
 
 static inline struct room_key hub_channel_key(const struct hub_channel *channel)
@@ -63,7 +69,7 @@ struct hub {
     struct bus *bus;
     const atomic_uint *bus_changes; /* borrowed; counts the times when messages may have been missed */
     const atomic_uint *deflating;   /* borrowed; sessions that take compressed frames */
-    struct inbox **workers;         /* owned array of borrowed inboxes */
+    struct hub_outlet **workers;    /* owned array, borrowed outlets */
     unsigned workers_count;
     char instance[64 + 1 + 8 + 1]; /* node name and a random part: tells our own presence signals apart */
 

@@ -60,6 +60,7 @@ void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_
     if (request->is_recovered)
         give_replay(hub, channel, request);
     count_resume(request);
+    channel->shares[request->worker].is_left_out = false; /* it goes on from here, and misses what follows */
     bool is_refused = request->status != ERR_OK && !request->keep;
     if (request->kind == HUB_JOIN && is_refused)
         hub_channel_one_fewer(hub, channel, request->worker);

@@ -128,7 +128,7 @@ static enum err fit_descriptors(struct node *node, char *problem)
 
 static enum err start_workers(struct node *node, char *problem)
 {
-    struct inbox *inboxes[WORKERS_MAX];
+    struct hub_outlet *outlets[WORKERS_MAX];
     enum err err;
     for (unsigned i = 0; i < node->workers_count; i++) {
         err = worker_new(&node->shared, i, &node->workers[i]);
@@ -136,14 +136,14 @@ static enum err start_workers(struct node *node, char *problem)
             snprintf(problem, PROBLEM_SIZE, "worker %u cannot be made: %s", i, err_text(err));
             return err;
         }
-        inboxes[i] = worker_inbox(node->workers[i]);
+        outlets[i] = worker_outlet(node->workers[i]);
     }
     struct hub_options options = {
         .config = node->shared.config,
         .bus = node->bus,
         .bus_changes = &node->bus_changes,
         .deflating = &node->shared.deflating,
-        .workers = inboxes,
+        .workers = outlets,
         .workers_count = node->workers_count,
     };
     err = hub_start(&options, &node->hub);

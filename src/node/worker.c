@@ -156,7 +156,7 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
     worker->shared = shared;
     worker->index = index;
     buffer_init(&worker->text, TEXT_MAX);
-    inbox_init(&worker->inbox, wake, worker);
+    inbox_init(&worker->arriving.inbox, wake, worker);
     inbox_init(&worker->verified, wake, worker);
 
     enum err err = ERR_NO_MEMORY;
@@ -187,9 +187,9 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
     return ERR_OK;
 }
 
-struct inbox *worker_inbox(struct worker *worker)
+struct hub_outlet *worker_outlet(struct worker *worker)
 {
-    return &worker->inbox;
+    return &worker->arriving;
 }
 
 static void *run(void *context)
@@ -288,7 +288,7 @@ void worker_free(struct worker **worker)
     if (w->rooms)
         rooms_free(&w->rooms);
     loop_free(&w->loop);
-    inbox_fini(&w->inbox);
+    inbox_fini(&w->arriving.inbox);
     inbox_fini(&w->verified);
     buffer_fini(&w->text);
     frame_unref(&w->ping);

@@ -19,9 +19,9 @@
 
 struct worker;
 
-/* Two steps, because the hub wants the inboxes and the workers want the hub. */
+/* Two steps, because the hub wants the outlets and the workers want the hub. */
 enum err worker_new(struct node_shared *shared, unsigned index, struct worker **ret_worker) MUST_CHECK;
-struct inbox *worker_inbox(struct worker *worker);
+struct hub_outlet *worker_outlet(struct worker *worker);
 /* Listens on `port` of option listen (0: any free one) and starts the thread. ERR_IO with `problem` (256
  * bytes). */
 enum err worker_start(struct worker *worker, const char *host, uint16_t port, uint16_t *ret_port,

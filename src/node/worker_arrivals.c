@@ -47,12 +47,18 @@ static uint32_t members_of(struct worker *worker, const struct hub_output *outpu
     return count;
 }
 
+static void deliver(struct worker *worker, struct hub_frame *output)
+{
+    atomic_fetch_sub_explicit(&worker->arriving.bytes, hub_frame_cost(output), memory_order_relaxed);
+    worker_deliver(worker, output);
+}
+
 static void work_on(struct worker *worker, struct hub_output *output)
 {
     if (output->kind == HUB_OUTPUT_ANSWER)
         client_on_answer(worker, (struct hub_request *)output);
     else
-        worker_deliver(worker, (struct hub_frame *)output);
+        deliver(worker, (struct hub_frame *)output);
 }
 
 static bool has_to_wait(struct worker *worker, const struct hub_output *output)
@@ -65,7 +71,7 @@ static bool has_to_wait(struct worker *worker, const struct hub_output *output)
 void worker_take_arrivals(struct worker *worker)
 {
     struct arrivals *arrivals = worker->arrivals;
-    struct inbox_item *item = inbox_take(&worker->inbox);
+    struct inbox_item *item = inbox_take(&worker->arriving.inbox);
     while (item) {
         struct inbox_item *next = item->next;
         struct hub_output *output = (struct hub_output *)item;
@@ -124,8 +130,8 @@ void worker_drop_arrivals(struct worker *worker)
         forget(output);
     free(worker->arrivals);
     worker->arrivals = NULL;
-    inbox_close(&worker->inbox);
-    struct inbox_item *item = inbox_take(&worker->inbox);
+    inbox_close(&worker->arriving.inbox);
+    struct inbox_item *item = inbox_take(&worker->arriving.inbox);
     while (item) {
         struct inbox_item *next = item->next;
         forget((struct hub_output *)item);

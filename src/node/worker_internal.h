@@ -59,8 +59,8 @@ struct worker {
     struct verifying *verifying; /* NULL: no configured key takes long */
 
     /* any thread */
-    struct inbox inbox;    /* struct hub_output */
-    struct inbox verified; /* struct verify_job */
+    struct hub_outlet arriving; /* from the hub */
+    struct inbox verified;      /* struct verify_job */
     atomic_bool drain_asked, stop_asked;
 
     /* worker thread only */

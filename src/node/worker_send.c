@@ -76,13 +76,15 @@ static void send_event(struct worker *worker, struct client *client, const struc
     if (output->room.route != ROUTE_TO_CHAT)
         client_note_notified(client, before);
     if (client->session.state != SESSION_OPEN ||
-        push(worker, client, output->frame, audience) == OUTQUEUE_QUEUED)
+        (output->frame && push(worker, client, output->frame, audience) == OUTQUEUE_QUEUED))
         return;
     if (!client_fall_behind(worker, client, &output->room, before, output->stream_seq, 0))
         client_close(worker, client, CLOSE_SLOW_CONSUMER);
     else
         metrics_inc(METRIC_LAGGED);
     client_note_stall(worker, client); /* nothing else looks at it before the kernel takes something */
+    if (!output->frame)
+        client_note_queued(worker, client, 0, 0); /* its queue may be empty: nothing would have it ask */
 }
 
 void client_send_text(struct worker *worker, struct client *client)

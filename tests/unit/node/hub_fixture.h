@@ -22,7 +22,7 @@
 #define WORKERS 2
 
 struct fake_worker {
-    struct inbox inbox;
+    struct hub_outlet outlet;
     pthread_mutex_t lock;
     pthread_cond_t came;
     struct hub_output *first; /* taken and not looked at yet */
@@ -70,13 +70,13 @@ static inline int start(void **state)
                                    .resume_cache_bytes = 4 * 1024 * 1024};
     struct bus_memory_options bus_options = {.prefix = "test", .max_bytes = 1024 * 1024};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
-    struct inbox *inboxes[WORKERS];
+    struct hub_outlet *outlets[WORKERS];
     for (int i = 0; i < WORKERS; i++) {
         struct fake_worker *worker = &world.workers[i];
         pthread_mutex_init(&worker->lock, NULL);
         pthread_cond_init(&worker->came, NULL);
-        inbox_init(&worker->inbox, on_wake, worker);
-        inboxes[i] = &worker->inbox;
+        inbox_init(&worker->outlet.inbox, on_wake, worker);
+        outlets[i] = &worker->outlet;
     }
     if (bus_memory_new(&bus_options, &callbacks, &world.bus) != ERR_OK)
         return 1;
@@ -84,7 +84,7 @@ static inline int start(void **state)
                                   .bus = world.bus,
                                   .bus_changes = &world.bus_changes,
                                   .deflating = &world.deflating,
-                                  .workers = inboxes,
+                                  .workers = outlets,
                                   .workers_count = WORKERS};
     return hub_start(&options, &world.hub) == ERR_OK ? 0 : 1;
 }
@@ -109,7 +109,7 @@ static inline int stop(void **state)
     hub_free(&world.hub);
     for (int i = 0; i < WORKERS; i++) {
         struct inbox_item *lists[2] = {world.workers[i].first ? &world.workers[i].first->item : NULL,
-                                       inbox_take(&world.workers[i].inbox)};
+                                       inbox_take(&world.workers[i].outlet.inbox)};
         for (int l = 0; l < 2; l++) {
             while (lists[l]) {
                 struct inbox_item *next = lists[l]->next;
@@ -117,7 +117,7 @@ static inline int stop(void **state)
                 lists[l] = next;
             }
         }
-        inbox_fini(&world.workers[i].inbox);
+        inbox_fini(&world.workers[i].outlet.inbox);
     }
     return 0;
 }
@@ -136,7 +136,7 @@ static inline struct hub_output *next_output(unsigned index, unsigned timeout_ms
     }
     pthread_mutex_lock(&worker->lock);
     int waited = 0;
-    while (!worker->first && !(worker->first = (struct hub_output *)inbox_take(&worker->inbox)) &&
+    while (!worker->first && !(worker->first = (struct hub_output *)inbox_take(&worker->outlet.inbox)) &&
            waited == 0)
         waited = pthread_cond_timedwait(&worker->came, &worker->lock, &deadline);
     pthread_mutex_unlock(&worker->lock);
@@ -255,6 +255,24 @@ static inline bool next_event_is_deflated(unsigned worker)
         free_output(output);
         if (is_event)
             return is_deflated;
+    }
+}
+
+/* The worker's next event, presence left aside. */
+static inline void expect_event(unsigned worker, uint64_t seq, bool has_frame)
+{
+    for (;;) {
+        struct hub_output *output = next_output(worker, 5000);
+        assert_non_null(output);
+        assert_int_equal(output->kind, HUB_OUTPUT_FRAME);
+        struct hub_frame frame = *(struct hub_frame *)output;
+        bool is_event = frame.what == HUB_EVENT, is_there = frame.frame != NULL;
+        free_output(output);
+        if (!is_event)
+            continue;
+        assert_int_equal(frame.position.seq, seq);
+        assert_int_equal(is_there, has_frame);
+        return;
     }
 }
 

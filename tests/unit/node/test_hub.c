@@ -33,6 +33,35 @@ static void an_event_goes_to_every_worker_with_members_and_to_no_other(void **st
     expect_frame(1, "\"seq\":2,");
 }
 
+static void a_worker_that_is_behind_is_told_once_that_events_are_left_out(void **state)
+{
+    (void)state;
+    join(0, 3, "anna");
+    join(1, 3, "bert");
+    int64_t left_out = metrics_get(METRIC_EVENTS_LEFT_OUT);
+    atomic_store(&world.workers[0].outlet.bytes, HUB_OUTLET_BYTES + 1);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        publish(3, seq);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        expect_event(1, seq, true);
+    expect_event(0, 1, false);
+    assert_int_equal(metrics_get(METRIC_EVENTS_LEFT_OUT), left_out + 3);
+
+    /* Who asks goes on from the answer, and has to be told of what is left out after it. */
+    ask(HUB_POSITION, 0, 3, "anna", false);
+    struct hub_request *answer = next_answer(0);
+    assert_int_equal(answer->position.seq, 3);
+    hub_request_free(&answer);
+    publish(3, 4);
+    publish(3, 5);
+    expect_event(0, 4, false);
+
+    atomic_store(&world.workers[0].outlet.bytes, 0);
+    publish(3, 6);
+    expect_event(0, 6, true);
+    assert_true(atomic_load(&world.workers[0].outlet.bytes) > 0);
+}
+
 static void an_event_is_also_compressed_while_somebody_takes_it_so(void **state)
 {
     (void)state;
@@ -181,6 +210,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_empty_room_answers_with_the_empty_position, start, stop),
         cmocka_unit_test_setup_teardown(a_room_with_history_answers_with_its_last_position, start, stop),
         cmocka_unit_test_setup_teardown(an_event_goes_to_every_worker_with_members_and_to_no_other, start,
+                                        stop),
+        cmocka_unit_test_setup_teardown(a_worker_that_is_behind_is_told_once_that_events_are_left_out, start,
                                         stop),
         cmocka_unit_test_setup_teardown(an_answer_comes_before_the_events_after_it, start, stop),
         cmocka_unit_test_setup_teardown(an_event_is_also_compressed_while_somebody_takes_it_so, start, stop),

@@ -8,6 +8,12 @@
 
 enum { HOT = 1, QUIET = 2 };
 
+static void arrive(struct hub_output *output, size_t cost)
+{
+    atomic_fetch_add(&world.worker->arriving.bytes, cost);
+    assert_true(inbox_put(&world.worker->arriving.inbox, &output->item));
+}
+
 static void event_arrives(unsigned char number, uint64_t seq)
 {
     char text[32];
@@ -20,7 +26,7 @@ static void event_arrives(unsigned char number, uint64_t seq)
                                 .what = HUB_EVENT,
                                 .position = {.epoch = "e1", .seq = seq}};
     assert_non_null(frame->frame);
-    assert_true(inbox_put(&world.worker->inbox, &frame->output.item));
+    arrive(&frame->output, hub_frame_cost(frame));
 }
 
 /* The hub's answer to a client that joins: it is at `seq`. */
@@ -37,7 +43,7 @@ static void answer_arrives(struct client *client, unsigned char number, uint64_t
     request->position = (struct position){.epoch = "e1", .seq = seq};
     client->open = request;
     client->session.requests = 1;
-    assert_true(inbox_put(&world.worker->inbox, &request->output.item));
+    arrive(&request->output, 0);
 }
 
 static void assert_queued(const struct client *client, uint32_t index, const char *text)
@@ -112,6 +118,32 @@ static void held_events_take_several_turns(void **state)
     assert_int_equal(turns, 3);
 }
 
+static void who_is_not_given_an_event_falls_behind_at_the_place_before_it(void **state)
+{
+    (void)state;
+    struct client *member = members_of_chat(QUIET, SMALL);
+    struct room_key room = chat(QUIET);
+    event_arrives(QUIET, 41);
+    struct hub_frame *left_out = calloc(1, sizeof *left_out);
+    assert_non_null(left_out);
+    *left_out = (struct hub_frame){.output.kind = HUB_OUTPUT_FRAME,
+                                   .room = room,
+                                   .what = HUB_EVENT,
+                                   .position = {.epoch = "e1", .seq = 42}};
+    arrive(&left_out->output, hub_frame_cost(left_out));
+    event_arrives(QUIET, 45);
+    worker_take_arrivals(world.worker);
+    assert_int_equal(queued(member), 1);
+    assert_queued(member, 0, "event 41");
+    const struct position *cursor = client_cursor(world.worker, member, &room);
+    assert_non_null(cursor);
+    assert_int_equal(cursor->seq, 41);
+    assert_true(member->session.place.waits); /* in its turn it asks */
+    assert_int_equal(world.worker->arriving.bytes, 0);
+    for (struct client *client = world.worker->clients; client; client = client->next)
+        client_end_catch_ups(client);
+}
+
 static void what_is_held_when_the_worker_ends_is_freed(void **state)
 {
     (void)state;
@@ -131,6 +163,7 @@ int main(void)
         TEST(who_joins_a_large_room_gets_no_event_from_before_its_position),
         TEST(what_is_held_stays_ahead_when_the_room_has_become_small),
         TEST(held_events_take_several_turns),
+        TEST(who_is_not_given_an_event_falls_behind_at_the_place_before_it),
         TEST(what_is_held_when_the_worker_ends_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
