@@ -210,9 +210,10 @@ static size_t upgrade(struct limit_client *client, char *bytes, size_t len)
     return (size_t)(end - bytes) + 4;
 }
 
-/* Nothing of it is left: the next run has the descriptors of this one. */
+/* Nothing of it is left, its room may go too: the next run has the descriptors of this one. */
 static void hang_up(struct limit_client *client)
 {
+    flush();
     for (size_t i = 0; i < client->seats_count; i++)
         leave(&client->seats[i]);
     close(client->fd);
@@ -238,7 +239,6 @@ static void read_client(struct limit_client *client)
         used = upgrade(client, buffer, len);
     while (client->is_upgraded && (step = take_frame(client, buffer + used, len - used)) > 0)
         used += step;
-    flush();
     client->input_len = len - used;
     client->input = realloc(client->input, client->input_len ? client->input_len : 1);
     memcpy(client->input, buffer + used, client->input_len);
@@ -271,6 +271,20 @@ static int listen_on(int port)
     return fd;
 }
 
+static void handle(int listener, const struct epoll_event *event)
+{
+    struct limit_client *client = event->data.ptr;
+
+    if (!client)
+        accept_all(listener);
+    else if (event->events & (EPOLLERR | EPOLLHUP))
+        hang_up(client);
+    else if (event->events & EPOLLOUT)
+        write_kept(client);
+    else
+        read_client(client);
+}
+
 int limit_serve(int argc, char **argv)
 {
     struct rlimit files;
@@ -298,16 +312,8 @@ int limit_serve(int argc, char **argv)
     fflush(stdout);
     for (;;) {
         int count = epoll_wait(epoll_fd, events, EVENTS, -1);
-        for (int i = 0; i < count; i++) {
-            struct limit_client *client = events[i].data.ptr;
-            if (!client)
-                accept_all(listener);
-            else if (events[i].events & (EPOLLERR | EPOLLHUP))
-                hang_up(client);
-            else if (events[i].events & EPOLLOUT)
-                write_kept(client);
-            else
-                read_client(client);
-        }
+        for (int i = 0; i < count; i++)
+            handle(listener, &events[i]);
+        flush();
     }
 }

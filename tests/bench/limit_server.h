@@ -34,7 +34,7 @@ struct limit_room {
     char name[64];
     struct limit_member *members; /* owned */
     size_t count, cap;
-    char *frames; /* with --coalesce: what one read brought */
+    char *frames; /* with --coalesce: what one turn of the loop has brought, from all its clients */
     size_t frames_len, frames_cap;
     struct limit_room *next;
 };

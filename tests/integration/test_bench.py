@@ -1,15 +1,18 @@
 """roomcast-bench: every scenario, small, against a real node and the limit programs; all counts are exact."""
 import concurrent.futures
+import contextlib
 import json
 import random
 import subprocess
 import sys
+import signal
 import xml.etree.ElementTree
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from harness import raw
 from harness.bench import NODE_OPTIONS, Bench, LimitServer
 from harness.processes import ROOT, run_program
 from harness.waiting import eventually, seconds
@@ -189,6 +192,40 @@ def test_the_limit_programs_deliver_everything_too(limit_server, executable, fla
     assert_measured(found)
     assert (found["target"], found["via"]) == ("raw-ws", "target")
     assert found["frame_bytes"] == pytest.approx(204, abs=1)
+
+
+def open_raw(server):
+    connection = raw.Connection(server.port)
+    connection.send(raw.upgrade_request("/"))
+    assert connection.read_response().status == 101
+    return connection
+
+
+def say(connection, text):
+    connection.send(raw.frame(raw.TEXT, text.encode()))
+
+
+def hear(connection):
+    head = connection.read_exactly(2)
+    return connection.read_exactly(head[1]).decode()
+
+
+TOGETHER = ("x1 x3 y2", "y2 x1 x3")  # rooms have no order among each other
+
+
+@pytest.mark.parametrize("flags, orders", [([], ("x1 y2 x3",)), (["--coalesce"], TOGETHER)])
+def test_coalescing_writes_together_what_all_clients_of_a_turn_have_sent(limit_server, flags, orders):
+    server = limit_server("limit_send", *flags)
+    with contextlib.ExitStack() as stack:
+        member, *publishers = [stack.enter_context(open_raw(server)) for _ in range(4)]
+        for text in ("sx", "sy", "py\nready"):
+            say(member, text)
+        assert hear(member) == "ready"
+        server.signal(signal.SIGSTOP)
+        for publisher, event in zip(publishers, ("x1", "y2", "x3")):
+            say(publisher, f"p{event[0]}\n{event}")
+        server.signal(signal.SIGCONT)
+        assert " ".join(hear(member) for _ in range(3)) in orders
 
 
 def test_a_limit_program_serves_many_runs_of_many_connections(limit_server):
