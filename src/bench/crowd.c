@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <roomcast/io/deflate.h>
+
 #include "crowd_client.h"
 #include "proc.h"
 #include "progress.h"
@@ -36,6 +38,7 @@ static enum err init_loop(struct crowd *crowd, uint32_t index)
     loop->end = crowd->options.publishers + (uint32_t)(members * (index + 1) / crowd->options.loops);
     loop->next_open = loop->first;
     buffer_init(&loop->output, CROWD_OUTPUT_MAX);
+    buffer_init(&loop->deflated, BUFFER_BYTES);
     loop->buffer = malloc(BUFFER_BYTES);
     loop->opened = calloc(1, sizeof *loop->opened);
     loop->upgraded = calloc(1, sizeof *loop->upgraded);
@@ -142,6 +145,8 @@ static void fini_loop(struct crowd_loop *loop)
     if (loop->epoll >= 0)
         close(loop->epoll);
     buffer_fini(&loop->output);
+    buffer_fini(&loop->deflated);
+    inflater_free(&loop->inflater);
     free(loop->buffer);
     free(loop->opened);
     free(loop->upgraded);
@@ -215,6 +220,8 @@ void crowd_merge(const struct crowd *crowd, enum crowd_phase phase, struct crowd
         into->duplicates += stats->duplicates;
         into->strays += stats->strays;
         into->bytes += stats->bytes;
+        into->deflated_frames += stats->deflated_frames;
+        into->message_bytes += stats->message_bytes;
         into->publisher_frames += stats->publisher_frames;
     }
 }

@@ -29,6 +29,7 @@ enum client_state {
     CLIENT_CLOSED,
     CLIENT_CONNECTING, /* waits for TCP */
     CLIENT_UPGRADING,  /* waits for 101 */
+    CLIENT_GREETING,   /* waits for the answer to its hello */
     CLIENT_JOINING,    /* waits for `replies_missing` replies */
     CLIENT_READY,
 };
@@ -36,10 +37,12 @@ enum client_state {
 struct crowd_client {
     int fd;
     uint32_t replies_missing;
-    uint32_t carry_len; /* bytes of `carry` */
-    uint8_t state;      /* enum client_state */
-    char *carry;        /* owned: the beginning of a frame whose rest has not come */
-    uint64_t opened_ns; /* when connect was called */
+    uint32_t carry_len;        /* bytes of `carry` */
+    uint8_t state;             /* enum client_state */
+    bool is_deflating;         /* the server may compress */
+    char *carry;               /* owned: the beginning of a frame whose rest has not come */
+    struct inflater *inflater; /* owned; NULL unless the server takes its context over */
+    uint64_t opened_ns;        /* when connect was called */
 };
 
 /* Warm-up, what the measurement is compared with, and the measurement, so that nothing has to be reset under
@@ -48,8 +51,9 @@ enum crowd_phase { CROWD_WARMUP, CROWD_COMPARED, CROWD_MEASURED, CROWD_PHASES };
 struct crowd_stats {
     struct histogram latency; /* publication to receipt */
     uint64_t late, duplicates, strays;
-    uint64_t bytes;            /* received, frame heads included */
-    uint64_t publisher_frames; /* what came to publisher clients: the server's work too */
+    uint64_t bytes;                          /* received, frame heads included */
+    uint64_t deflated_frames, message_bytes; /* messages: as they were before they were compressed */
+    uint64_t publisher_frames;               /* what came to publisher clients: the server's work too */
 };
 
 struct crowd_loop {
@@ -57,11 +61,14 @@ struct crowd_loop {
     uint32_t index;
     pthread_t thread;
     int epoll;
-    char *buffer;         /* owned: what recv writes to */
-    struct buffer output; /* scratch */
-    uint32_t first, end;  /* its clients */
-    uint32_t next_open;   /* the first that was never opened */
-    uint32_t opening;     /* how many are between connect and READY */
+    char *buffer;              /* owned: what recv writes to */
+    struct buffer output;      /* scratch */
+    struct inflater *inflater; /* owned; NULL until a client needs it */
+    struct buffer deflated;    /* what `inflater` inflated last, */
+    struct slice inflated;     /* and to what: its own */
+    uint32_t first, end;       /* its clients */
+    uint32_t next_open;        /* the first that was never opened */
+    uint32_t opening;          /* how many are between connect and READY */
     struct marker_hint hint;
     struct histogram *upgraded;              /* owned: connect to 101 */
     struct histogram *opened;                /* owned: connect to READY */
@@ -79,9 +86,9 @@ struct crowd_options {
     const struct layout *layout; /* borrowed */
     uint32_t publishers, loops;
     uint32_t publishers_joining; /* of these, the first so many join: publisher i room i % rooms */
-    bool
-        only_connect; /* nobody joins anything: READY is to be let in, which roomcast says with `connected` */
-    bool stalls;      /* who is READY reads no more, from a socket that holds little */
+    bool only_connect; /* nobody joins anything: READY is to be let in, which roomcast says with `connected`,
+                          others with the answer to the hello */
+    bool stalls;       /* who is READY reads no more, from a socket that holds little */
     struct place *places; /* borrowed, may be NULL: where each membership resumes from when it joins */
     void (*on_turn)(struct crowd_loop *loop, uint64_t now_ns); /* may be NULL; after each turn */
     uint32_t opening;                                          /* at most so many at a time, of each loop */

@@ -11,6 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <roomcast/io/deflate.h>
+
+#include "crowd_inflate.h"
+
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
@@ -29,6 +33,7 @@ void client_close(struct crowd_loop *loop, uint32_t index)
         loop->opening--;
     close(client->fd);
     free(client->carry);
+    inflater_free(&client->inflater);
     client->carry = NULL;
     client->carry_len = 0;
     client->fd = -1;
@@ -132,12 +137,12 @@ static void request_upgrade(struct crowd_loop *loop, uint32_t index)
     say(loop, index, buffer_slice(&loop->output));
 }
 
+/* Sends what is in `output` too. False: the client is closed. */
 static bool join(struct crowd_loop *loop, uint32_t index)
 {
     const struct crowd_options *options = &loop->crowd->options;
     struct crowd_client *client = &loop->crowd->clients[index];
 
-    buffer_clear(&loop->output);
     client->replies_missing = 0;
     if (options->only_connect)
         client->replies_missing = options->target->options.kind == TARGET_ROOMCAST;
@@ -146,11 +151,9 @@ static bool join(struct crowd_loop *loop, uint32_t index)
             target_append_join(options->target, options->layout, crowd_connection(loop->crowd, index),
                                options->places, &loop->output);
     else if (index < options->publishers_joining)
-        client->replies_missing = target_append_join_room(options->target, options->layout,
-                                                          index % options->layout->rooms, 1, &loop->output);
-    else
-        target_append_hello(options->target, &loop->output);
-    histogram_record(loop->upgraded, crowd_now_ns() - client->opened_ns);
+        client->replies_missing =
+            target_append_join_room(options->target, options->layout, index % options->layout->rooms,
+                                    TARGET_HELLO_ID + 1, &loop->output);
     client->state = CLIENT_JOINING;
     if (!say(loop, index, buffer_slice(&loop->output)))
         return false;
@@ -159,15 +162,35 @@ static bool join(struct crowd_loop *loop, uint32_t index)
     return true;
 }
 
+/* The hello, and with it what follows, unless the hello has to be answered first. False: the client is
+ * closed. */
+static bool greet(struct crowd_loop *loop, uint32_t index)
+{
+    const struct target *target = loop->crowd->options.target;
+    struct crowd_client *client = &loop->crowd->clients[index];
+
+    histogram_record(loop->upgraded, crowd_now_ns() - client->opened_ns);
+    buffer_clear(&loop->output);
+    target_append_hello(target, &loop->output);
+    if (!target_awaits_hello_answer(target))
+        return join(loop, index);
+    client->state = CLIENT_GREETING;
+    return say(loop, index, buffer_slice(&loop->output));
+}
+
 /* False: the client is closed. */
 static bool take_message(struct crowd_loop *loop, uint32_t index, const struct ws_frame_view *frame,
                          uint64_t now_ns)
 {
     struct crowd_client *client = &loop->crowd->clients[index];
-    const struct target_options *target = &loop->crowd->options.target->options;
+    const struct target *target = loop->crowd->options.target;
 
+    if (client->state == CLIENT_GREETING && target_is_hello_answer(target, frame->payload)) {
+        buffer_clear(&loop->output);
+        return join(loop, index);
+    }
     if (client->state == CLIENT_JOINING) {
-        enum target_reply reply = target_read_reply(loop->crowd->options.target, frame->payload);
+        enum target_reply reply = target_read_reply(target, frame->payload);
         if (reply == TARGET_REPLY_REFUSED) {
             fail(loop, index, "refused: ", frame->payload);
             return false;
@@ -177,24 +200,37 @@ static bool take_message(struct crowd_loop *loop, uint32_t index, const struct w
         if (is_awaited && --client->replies_missing == 0)
             become_ready(loop, client);
     }
-    if (target->answer_from && frame->payload.len >= strlen(target->answer_from) &&
-        memcmp(frame->payload.data, target->answer_from, strlen(target->answer_from)) == 0) {
-        buffer_clear(&loop->output);
-        ws_append_frame(&loop->output, target_opcode(loop->crowd->options.target),
-                        slice_of(target->answer_to));
-        return say(loop, index, buffer_slice(&loop->output));
-    }
+    struct slice answer = target_answer(target, frame->payload);
+    if (answer.len > 0)
+        return say(loop, index, answer);
     loop->crowd->options.on_text(loop, index, frame->payload, now_ns);
     return true;
 }
 
-static bool take_frame(struct crowd_loop *loop, uint32_t index, const struct ws_frame_view *frame,
-                       uint64_t now_ns)
+/* False: the client is closed. */
+static bool take_data_frame(struct crowd_loop *loop, uint32_t index, struct ws_frame_view *frame,
+                            uint64_t now_ns)
+{
+    struct crowd_stats *stats = crowd_stats(loop);
+
+    if (frame->is_deflated) {
+        enum err err = crowd_inflate(loop, &loop->crowd->clients[index], frame);
+        if (err) {
+            fail(loop, index, "a compressed frame: ", slice_of(err_text(err)));
+            return false;
+        }
+        stats->deflated_frames++;
+    }
+    stats->message_bytes += frame->payload.len;
+    return take_message(loop, index, frame, now_ns);
+}
+
+static bool take_frame(struct crowd_loop *loop, uint32_t index, struct ws_frame_view *frame, uint64_t now_ns)
 {
     switch (frame->opcode) {
     case WS_TEXT:
     case WS_BINARY:
-        return take_message(loop, index, frame, now_ns);
+        return take_data_frame(loop, index, frame, now_ns);
     case WS_PING:
         buffer_clear(&loop->output);
         ws_append_frame(&loop->output, WS_PONG, frame->payload);
@@ -230,11 +266,25 @@ static size_t take_bytes(struct crowd_loop *loop, uint32_t index, struct slice b
     return bytes.len - rest.len;
 }
 
+/* False: the client is closed. */
+static bool agree(struct crowd_loop *loop, uint32_t index, const struct ws_agreed *agreed)
+{
+    bool is_declined = loop->crowd->options.target->options.compression && !agreed->is_deflating;
+    enum err err = crowd_agree(loop, &loop->crowd->clients[index], agreed);
+
+    if (is_declined)
+        fail(loop, index, "the server declines compression", slice_of(""));
+    else if (err)
+        fail(loop, index, "compression: ", slice_of(err_text(err)));
+    return !is_declined && !err;
+}
+
+/* Returns how many bytes were used up. */
 static size_t take_answer(struct crowd_loop *loop, uint32_t index, struct slice bytes)
 {
-    size_t len = 0;
+    struct ws_agreed agreed;
 
-    switch (ws_read_answer(bytes, &len)) {
+    switch (ws_read_answer(bytes, &agreed)) {
     case WS_ANSWER_PARTIAL:
         return 0;
     case WS_ANSWER_REFUSED: {
@@ -244,7 +294,7 @@ static size_t take_answer(struct crowd_loop *loop, uint32_t index, struct slice 
         return bytes.len;
     }
     default:
-        return join(loop, index) ? len : bytes.len;
+        return agree(loop, index, &agreed) && greet(loop, index) ? agreed.len : bytes.len;
     }
 }
 
@@ -274,7 +324,7 @@ static void read_client(struct crowd_loop *loop, uint32_t index, size_t room)
     len += (size_t)got;
     if (client->state == CLIENT_UPGRADING)
         used = take_answer(loop, index, (struct slice){loop->buffer, len});
-    if (client->state >= CLIENT_JOINING)
+    if (client->state >= CLIENT_GREETING)
         used += take_bytes(loop, index, (struct slice){loop->buffer + used, len - used}, room);
     if (client->state != CLIENT_CLOSED && (used < len || client->carry))
         keep(client, loop->buffer + used, len - used);

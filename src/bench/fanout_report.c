@@ -65,6 +65,9 @@ bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct rep
     report_count(report, "connections_lost", crowd_failed(crowd));
     report_real(report, "deliveries_per_s", (double)deliveries * 1e9 / wall_ns);
     report_real(report, "frame_bytes", per((double)stats.bytes, served));
+    report_flag(report, "compression", fanout->options->target.compression);
+    report_count(report, "compressed_frames", stats.deflated_frames);
+    report_real(report, "message_bytes", per((double)stats.message_bytes, served));
     report_latency(report, "latency", &stats.latency);
     if (fanout->hops) {
         hops_settle(fanout->hops);

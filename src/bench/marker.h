@@ -32,7 +32,8 @@ struct marker_hint {
 /* The first marker in `text` at or behind `*offset`, which is moved behind it. False: there is none. */
 bool marker_find(struct slice text, size_t *offset, struct marker_hint *hint, struct marker *ret_marker);
 
-/* Fills `payload` (`len` bytes, at least MARKER_LEN) with the marker and letters. */
+/* Fills `payload` (`len` bytes, at least MARKER_LEN) with the marker and letters, which differ from
+ * event to event. */
 void marker_fill(const struct marker *marker, char *payload, size_t len);
 
 #endif

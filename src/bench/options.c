@@ -31,8 +31,9 @@ static const struct row rows[] = {
     {"--jwt-key", "FILE", KIND_TEXT, AT(target.jwt_key), 0, 0,
      "PEM private key instead: ES256 tokens, for a node with auth.public_key_file"},
     {"--hello", "TEMPLATE", KIND_TEXT, AT(target.hello), 0, 0, "raw-ws: first frame of every connection"},
-    {"--subscribe", "TEMPLATE", KIND_TEXT, AT(target.subscribe), 0, 0,
-     "raw-ws: frame that joins {room}; {id} counts"},
+    {"--hello-answer", "TEXT", KIND_TEXT, AT(target.hello_answer), 0, 0,
+     "raw-ws: say nothing after that until a frame has come that begins with TEXT"},
+    {"--subscribe", "TEMPLATE", KIND_TEXT, AT(target.subscribe), 0, 0, "raw-ws: frame that joins {room}"},
     {"--publish", "TEMPLATE", KIND_TEXT, AT(target.publish), 0, 0,
      "raw-ws: frame that sends {payload} ({length} bytes) to {room}"},
     {"--subprotocol", "NAME", KIND_TEXT, AT(target.subprotocol), 0, 0,
@@ -40,6 +41,8 @@ static const struct row rows[] = {
     {"--binary", NULL, KIND_FLAG, AT(target.binary), 0, 0, "raw-ws: send binary frames"},
     {"--answer", "TEXT=REPLY", KIND_ANSWER, AT(target.answer_from), 0, 0,
      "raw-ws: reply to frames that begin with TEXT, as to pings of the server's own"},
+    {"--compression", NULL, KIND_FLAG, AT(target.compression), 0, 0,
+     "offer permessage-deflate; a server that declines it ends the run"},
     {"--via", via_choices, KIND_CHOICE, AT(via), 0, 0,
      "how events come in; target: by publisher connections (default nats; raw-ws: target)"},
     {"--nats-url", "URL", KIND_TEXT, AT(nats_url), 0, 0, "default nats://127.0.0.1:4222"},
@@ -124,7 +127,10 @@ static void print_help(FILE *output)
     for (size_t i = 0; i < ROW_COUNT; i++)
         fprintf(output, "  %s %s\n        %s\n", rows[i].flag, rows[i].argument ? rows[i].argument : "",
                 rows[i].help);
-    fputs("\nTemplates know {room}, {payload}, {length}, {id} and the escapes \\r \\n \\t \\0 \\\\.\n"
+    fputs("\nTemplates know {room}, {payload}, {length}, {id} (no other frame of a connection has it; from 1 "
+          "on) "
+          "and\n"
+          "the escapes \\r \\n \\t \\0 \\\\; TEXT and REPLY of a raw-ws target know these escapes.\n"
           "Exit status: 0; 1 when something was lost, came twice or out of order; 2 for wrong use or a "
           "server that\n"
           "cannot be reached. What is measured where: README, \"Benchmark\".\n",

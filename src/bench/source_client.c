@@ -7,6 +7,7 @@ struct source_client {
     struct source source;
     struct buffer frames; /* all events of one call leave in one write */
     char *payload;        /* owned */
+    uint64_t last_id;     /* of all publishers together: no frame has the id of another */
 };
 
 static void append_typing(struct source_client *self, const struct marker *event)
@@ -33,7 +34,7 @@ static enum err publish(struct source *source, const struct marker *events, uint
         } else {
             marker_fill(&events[i], self->payload, len);
             target_append_publish(target, source->layout, events[i].room, (struct slice){self->payload, len},
-                                  &self->frames);
+                                  ++self->last_id, &self->frames);
         }
     }
     if (buffer_failed(&self->frames))
@@ -63,6 +64,7 @@ enum err source_client_new(const struct bench_options *options, struct source **
     self->source.publish = publish;
     self->source.free = client_source_free;
     self->payload = payload;
+    self->last_id = TARGET_HELLO_ID;
     buffer_init(&self->frames, 64u * 1024 * 1024);
     *ret_source = &self->source;
     return ERR_OK;

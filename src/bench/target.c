@@ -16,6 +16,7 @@
 #define JOIN_FRAME_MAX   32768 /* bytes of one message to the node; its limit is 65536 */
 #define KEY_MAX          65536
 #define JOIN_CHATS_MAX   128
+#define ANSWER_MAX       65536
 
 static enum err resolve(struct target *target, char *port, char *problem)
 {
@@ -30,6 +31,25 @@ static enum err resolve(struct target *target, char *port, char *problem)
     memcpy(&target->address, found->ai_addr, sizeof target->address);
     freeaddrinfo(found);
     return ERR_OK;
+}
+
+static void expand_answers(struct target *target)
+{
+    const struct target_options *options = &target->options;
+    struct buffer text;
+
+    buffer_init(&target->hello_answer, ANSWER_MAX);
+    buffer_init(&target->answer_from, ANSWER_MAX);
+    buffer_init(&target->answer, 2 * ANSWER_MAX);
+    buffer_init(&text, ANSWER_MAX);
+    if (options->hello_answer)
+        template_expand(options->hello_answer, NULL, &target->hello_answer);
+    if (options->answer_from) {
+        template_expand(options->answer_from, NULL, &target->answer_from);
+        template_expand(options->answer_to, NULL, &text);
+        ws_append_frame(&target->answer, target_opcode(target), buffer_slice(&text));
+    }
+    buffer_fini(&text);
 }
 
 enum err target_init(struct target *target, const struct target_options *options, char *problem)
@@ -55,7 +75,10 @@ enum err target_init(struct target *target, const struct target_options *options
         snprintf(problem, 256, "--url = \"%s\": the port is missing", options->url);
         return ERR_CONFIG;
     }
-    return resolve(target, port, problem);
+    enum err err = resolve(target, port, problem);
+    if (!err)
+        expand_answers(target);
+    return err;
 }
 
 static enum err read_key(const char *path, struct buffer *key, char *problem)
@@ -123,12 +146,21 @@ void target_fini(struct target *target)
     free(target->tokens);
     target->tokens = NULL;
     target->tokens_count = 0;
+    buffer_fini(&target->hello_answer);
+    buffer_fini(&target->answer_from);
+    buffer_fini(&target->answer);
 }
 
 void target_append_request(const struct target *target, uint32_t index, struct buffer *out)
 {
-    ws_append_request(out, slice_of(target->host), slice_of(target->path),
-                      target->tokens ? target->tokens[index] : NULL, target->options.subprotocol);
+    const struct ws_request request = {
+        .host = slice_of(target->host),
+        .path = slice_of(target->path),
+        .token = target->tokens ? target->tokens[index] : NULL,
+        .subprotocol = target->options.subprotocol,
+        .compression = target->options.compression,
+    };
+    ws_append_request(out, &request);
 }
 
 static void append_template(const struct target *target, const char *template,
@@ -144,7 +176,7 @@ static void append_template(const struct target *target, const char *template,
 void target_append_hello(const struct target *target, struct buffer *out)
 {
     if (target->options.hello)
-        append_template(target, target->options.hello, &(struct template_values){.id = 1}, out);
+        append_template(target, target->options.hello, &(struct template_values){.id = TARGET_HELLO_ID}, out);
 }
 
 static uint32_t join_raw(const struct target *target, const struct layout *layout, uint32_t room, uint32_t id,
@@ -212,9 +244,8 @@ uint32_t target_append_join(const struct target *target, const struct layout *la
 {
     uint32_t replies = 0, all = layout_memberships(layout);
 
-    target_append_hello(target, out);
     if (target->options.kind == TARGET_RAW_WS) {
-        uint32_t id = 2;
+        uint32_t id = TARGET_HELLO_ID + 1;
         for (uint32_t m = connection; m < all; m += layout->connections)
             join_raw(target, layout, m / layout->members, id++, out);
         return 0;
@@ -225,19 +256,34 @@ uint32_t target_append_join(const struct target *target, const struct layout *la
 }
 
 void target_append_publish(const struct target *target, const struct layout *layout, uint32_t room,
-                           struct slice payload, struct buffer *out)
+                           struct slice payload, uint64_t id, struct buffer *out)
 {
     char name[UUID_TEXT_SIZE];
 
     layout_room_name(layout, room, name);
-    struct template_values values = {.room = slice_of(name), .payload = payload, .id = room};
+    struct template_values values = {.room = slice_of(name), .payload = payload, .id = id};
     append_template(target, target->options.publish, &values, out);
+}
+
+static bool begins_with_bytes(struct slice text, struct slice prefix)
+{
+    return prefix.len > 0 && text.len >= prefix.len && memcmp(text.data, prefix.data, prefix.len) == 0;
+}
+
+bool target_is_hello_answer(const struct target *target, struct slice text)
+{
+    return begins_with_bytes(text, buffer_slice(&target->hello_answer));
+}
+
+struct slice target_answer(const struct target *target, struct slice text)
+{
+    bool is_asked = begins_with_bytes(text, buffer_slice(&target->answer_from));
+    return is_asked ? buffer_slice(&target->answer) : (struct slice){NULL, 0};
 }
 
 static bool begins_with(struct slice text, const char *prefix)
 {
-    size_t len = strlen(prefix);
-    return text.len >= len && memcmp(text.data, prefix, len) == 0;
+    return begins_with_bytes(text, slice_of(prefix));
 }
 
 enum target_reply target_read_reply(const struct target *target, struct slice text)

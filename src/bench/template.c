@@ -38,7 +38,7 @@ static size_t append_escape(const char *text, struct buffer *out)
 void template_expand(const char *template, const struct template_values *values, struct buffer *out)
 {
     while (*template) {
-        size_t taken = append_placeholder(template, values, out);
+        size_t taken = values ? append_placeholder(template, values, out) : 0;
         if (taken == 0)
             taken = append_escape(template, out);
         if (taken == 0)

@@ -1,36 +1,60 @@
 #include "ws_wire.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* The nonce of RFC 6455 1.3, whose answer is known without SHA-1. */
 #define NONCE  "dGhlIHNhbXBsZSBub25jZQ=="
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-void ws_append_request(struct buffer *out, struct slice host, struct slice path, const char *token,
-                       const char *subprotocol)
+void ws_append_request(struct buffer *out, const struct ws_request *request)
 {
     buffer_appendf(out,
                    "GET %.*s HTTP/1.1\r\nHost: %.*s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                    "Sec-WebSocket-Key: " NONCE "\r\nSec-WebSocket-Version: 13\r\n",
-                   SLICE_FMT(path), SLICE_FMT(host));
-    if (token)
-        buffer_appendf(out, "Sec-WebSocket-Protocol: roomcast.v1, bearer.%s\r\n", token);
-    else if (subprotocol)
-        buffer_appendf(out, "Sec-WebSocket-Protocol: %s\r\n", subprotocol);
+                   SLICE_FMT(request->path), SLICE_FMT(request->host));
+    if (request->token)
+        buffer_appendf(out, "Sec-WebSocket-Protocol: roomcast.v1, bearer.%s\r\n", request->token);
+    else if (request->subprotocol)
+        buffer_appendf(out, "Sec-WebSocket-Protocol: %s\r\n", request->subprotocol);
+    if (request->compression)
+        buffer_append_text(out, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n");
     buffer_append_text(out, "\r\n");
 }
 
-enum ws_answer ws_read_answer(struct slice bytes, size_t *ret_len)
+/* The value of the first header of that name, `"\r\nName:"`; empty when there is none. */
+static struct slice find_header(struct slice head, struct slice name)
+{
+    for (size_t at = 0; at + name.len <= head.len; at++) {
+        if (strncasecmp(head.data + at, name.data, name.len) != 0)
+            continue;
+        const char *value = head.data + at + name.len;
+        const char *end = memchr(value, '\r', head.len - at - name.len);
+        return (struct slice){value, end ? (size_t)(end - value) : 0};
+    }
+    return (struct slice){NULL, 0};
+}
+
+static bool contains(struct slice text, const char *what)
+{
+    return text.len > 0 && memmem(text.data, text.len, what, strlen(what));
+}
+
+enum ws_answer ws_read_answer(struct slice bytes, struct ws_agreed *ret_agreed)
 {
     const char *end = memmem(bytes.data, bytes.len, "\r\n\r\n", 4);
 
     if (!end)
         return WS_ANSWER_PARTIAL;
-    size_t len = (size_t)(end - bytes.data) + 4;
-    if (len < 12 || memcmp(bytes.data, "HTTP/1.1 101", 12) != 0 ||
-        !memmem(bytes.data, len, ACCEPT, sizeof ACCEPT - 1))
+    struct slice head = {bytes.data, (size_t)(end - bytes.data) + 4};
+    if (head.len < 12 || memcmp(head.data, "HTTP/1.1 101", 12) != 0 || !contains(head, ACCEPT))
         return WS_ANSWER_REFUSED;
-    *ret_len = len;
+    struct slice extensions = find_header(head, SLICE_LITERAL("\r\nSec-WebSocket-Extensions:"));
+    *ret_agreed = (struct ws_agreed){
+        .len = head.len,
+        .is_deflating = contains(extensions, "permessage-deflate"),
+        .is_taken_over = !contains(extensions, "server_no_context_takeover"),
+    };
     return WS_ANSWER_UPGRADED;
 }
 
@@ -61,7 +85,7 @@ enum ws_parsed ws_parse_frame(struct slice bytes, struct ws_frame_view *ret_view
     ret_view->len = 0;
     if (bytes.len < 2)
         return WS_PARTIAL;
-    if ((head[0] & 0xf0) != 0x80 || (head[1] & 0x80) != 0 || (head[0] & 0x0f) == WS_CONTINUATION)
+    if ((head[0] & 0xb0) != 0x80 || (head[1] & 0x80) != 0 || (head[0] & 0x0f) == WS_CONTINUATION)
         return WS_FAULT;
     size_t head_len = head[1] < 126 ? 2 : head[1] == 126 ? 4 : 10;
     if (bytes.len < head_len)
@@ -77,6 +101,7 @@ enum ws_parsed ws_parse_frame(struct slice bytes, struct ws_frame_view *ret_view
     ret_view->len = head_len + (size_t)payload_len;
     if (bytes.len < ret_view->len)
         return WS_PARTIAL;
+    ret_view->is_deflated = (head[0] & 0x40) != 0;
     ret_view->opcode = (enum ws_opcode)(head[0] & 0x0f);
     ret_view->payload = (struct slice){bytes.data + head_len, (size_t)payload_len};
     return WS_PARSED;

@@ -82,6 +82,7 @@ bool deflater_run(struct deflater *deflater, struct slice message, struct slice 
 struct inflater {
     z_stream zlib;
     size_t max_bytes;
+    bool takes_over;
     unsigned char scratch[]; /* one byte more than max_bytes: filled, the limit is passed */
 };
 
@@ -92,12 +93,18 @@ enum err inflater_new(size_t max_bytes, struct inflater **ret_inflater)
         return ERR_NO_MEMORY;
     inflater->zlib = (z_stream){.next_in = NULL};
     inflater->max_bytes = max_bytes;
+    inflater->takes_over = false;
     if (inflateInit2(&inflater->zlib, -MAX_WINDOW_BITS) != Z_OK) {
         free(inflater);
         return ERR_NO_MEMORY;
     }
     *ret_inflater = inflater;
     return ERR_OK;
+}
+
+void inflater_take_over(struct inflater *inflater)
+{
+    inflater->takes_over = true;
 }
 
 void inflater_free(struct inflater **inflater)
@@ -133,7 +140,7 @@ enum err inflater_run(struct inflater *inflater, struct slice deflated, struct s
     z_stream *zlib = &inflater->zlib;
     if (deflated.len > UINT32_MAX / 2)
         return ERR_TOO_BIG;
-    if (inflateReset(zlib) != Z_OK)
+    if (!inflater->takes_over && inflateReset(zlib) != Z_OK)
         return ERR_SYNTAX;
     zlib->next_out = inflater->scratch;
     zlib->avail_out = (uInt)inflater->max_bytes + 1;

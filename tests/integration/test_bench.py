@@ -11,11 +11,15 @@ import xml.etree.ElementTree
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from harness import raw
 from harness.bench import NODE_OPTIONS, Bench, LimitServer
 from harness.processes import ROOT, run_program
 from harness.waiting import eventually, seconds
+from harness.peer import Peer
+from harness.processes import run_program
+from harness.waiting import eventually
 
 QUICK = {"duration": 0.5, "warmup": 0.2, "settle": 0.1}
 LATENCIES = ("p50", "p90", "p99", "p999", "max")
@@ -239,6 +243,50 @@ def test_publishers_of_a_limit_program_have_no_order_among_each_other(limit_serv
     found = Bench(limit_server("limit_send")).run("fanout", members=200, in_flight=16, **QUICK)
     assert found["deliveries"] == found["expected"] > 0
     assert (found["lost"], found["duplicates"]) == (0, 0)
+
+
+def assert_compressed(found):
+    assert_exact(found)
+    assert found["compression"] is True and found["compressed_frames"] >= found["deliveries"]
+    assert found["frame_bytes"] < 0.9 * found["message_bytes"] and found["message_bytes"] >= found["payload_bytes"]
+
+
+def test_events_of_a_node_may_come_compressed(stack, extra_node):
+    node = extra_node({**NODE_OPTIONS, "websocket.compression": 6})
+    bench = Bench(node, nats=stack.nats)
+    load = {"rooms": 3, "members": 7, "rate": 100, "payload": 1000, **QUICK}
+    assert_compressed(bench.run("fanout", compression=True, **load))
+    plain = bench.run("fanout", **load)
+    assert (plain["compression"], plain["compressed_frames"]) == (False, 0)
+    assert plain["frame_bytes"] == pytest.approx(plain["message_bytes"] + 4, rel=0.01)
+
+
+def test_a_server_that_declines_compression_ends_the_run(bench):
+    done = bench.start("fanout", compression=True, **QUICK)
+    assert done.returncode == 2 and "declines compression" in done.stderr
+
+
+def test_another_server_is_greeted_joined_and_answered_in_its_own_words():
+    with Peer() as peer:
+        found = Bench(peer).run("fanout", rooms=2, members=3, rate=100, **QUICK)
+        eventually(lambda: peer.pongs == peer.pings == 6, what="every ping is answered")
+    assert_exact(found)
+    assert (found["target"], found["connections"], peer.faults) == ("raw-ws", 6, [])
+
+
+@pytest.mark.parametrize("takes_over", [True, False])
+def test_another_server_may_take_its_compression_context_over(takes_over):
+    factory = ServerPerMessageDeflateFactory(server_no_context_takeover=not takes_over)
+    with Peer([factory]) as peer:
+        found = Bench(peer).run("fanout", rooms=2, members=3, rate=100, payload=1000, compression=True, **QUICK)
+    assert_compressed(found)
+
+
+def test_the_answer_to_the_hello_is_part_of_a_connection():
+    with Peer() as peer:
+        found = Bench(peer).run("connect", connections=5)
+    assert found["handshakes"] == 5
+    assert found["connected_p50_us"] - found["upgraded_p50_us"] > 40_000  # for which the server waits
 
 
 def test_a_run_can_be_drawn_and_appended_to_a_file(bench, tmp_path):

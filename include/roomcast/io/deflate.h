@@ -2,7 +2,7 @@
  * adapter.
  *
  * Nothing is taken over from one message to the next, so one state serves all connections of a thread and a
- * compressed message is the same for everybody.
+ * compressed message is the same for everybody. Only an inflater can be told to do otherwise.
  * Owns: zlib's state, and the scratch in which results are given.   Thread: one. */
 #ifndef ROOMCAST_IO_DEFLATE_H
 #define ROOMCAST_IO_DEFLATE_H
@@ -33,6 +33,9 @@ struct inflater;
 
 /* `max_bytes`: of a message that comes out. ERR_NO_MEMORY. */
 enum err inflater_new(size_t max_bytes, struct inflater **ret_inflater) MUST_CHECK;
+/* From the first message on: each may refer to those before it, as of a sender that takes its context over
+ * (section 7.1.1). Such an inflater serves one connection. */
+void inflater_take_over(struct inflater *inflater);
 /* Accepts NULL, nulls. */
 void inflater_free(struct inflater **inflater);
 /* The message, borrowed until the next call. ERR_TOO_BIG: it is longer than max_bytes, of which no more is

@@ -20,6 +20,8 @@ NODE_OPTIONS = {
 class LimitServer(Process):
     """tests/bench/limit_send or limit_uring. The latter ends with 77 where the kernel refuses io_uring."""
 
+    bench_arguments = ("--target=raw-ws", "--subscribe=s{room}", r"--publish=p{room}\n{payload}")
+
     def __init__(self, executable, directory, *flags):
         super().__init__(executable, directory)
         self.executable = executable
@@ -41,7 +43,7 @@ class LimitServer(Process):
 
 
 class Bench:
-    """`server`: a Node or a LimitServer."""
+    """`server`: a Node, or one of another protocol, which says in `bench_arguments` how to speak it."""
 
     def __init__(self, server, nats=None, redis=None):
         self.server = server
@@ -49,8 +51,8 @@ class Bench:
         self.redis = redis
 
     def target(self):
-        if isinstance(self.server, LimitServer):
-            return ["--target=raw-ws", "--via=target", "--subscribe=s{room}", r"--publish=p{room}\n{payload}"]
+        if hasattr(self.server, "bench_arguments"):
+            return self.server.bench_arguments
         arguments = [f"--jwt-secret={tokens.SECRET}"]
         if self.nats:
             arguments.append(f"--nats-url={self.nats.url}")
@@ -61,7 +63,8 @@ class Bench:
     def command(self, scenario, **options):
         """`options` are flags: in_flight=16 is --in-flight=16, hops=True is --hops."""
         arguments = [binary("roomcast-bench"), scenario, f"--url={self.server.url}", *self.target()]
-        arguments += [f"--server-pid={self.server.process.pid}", "--json=-"]
+        pids = getattr(self.server, "pids", None) or [self.server.process.pid]
+        arguments += [f"--server-pid={','.join(map(str, pids))}", "--json=-"]
         for name, value in options.items():
             flag = f"--{name.replace('_', '-')}"
             arguments.append(flag if value is None or value is True else f"{flag}={value}")

@@ -38,6 +38,17 @@ static void escapes_make_protocols_with_lines_possible(void **state)
     EXPECT("a\\0b\\\\c\\t", "a\0b\\c\t");
 }
 
+static void without_values_only_escapes_are_expanded(void **state)
+{
+    (void)state;
+    struct buffer out;
+
+    buffer_init(&out, 1024);
+    template_expand("PONG {id}\\r\\n", NULL, &out);
+    assert_true(slice_equal(buffer_slice(&out), SLICE_LITERAL("PONG {id}\r\n")));
+    buffer_fini(&out);
+}
+
 static void other_braces_and_backslashes_stand_for_themselves(void **state)
 {
     (void)state;
@@ -50,6 +61,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(placeholders_become_values),
         cmocka_unit_test(escapes_make_protocols_with_lines_possible),
+        cmocka_unit_test(without_values_only_escapes_are_expanded),
         cmocka_unit_test(other_braces_and_backslashes_stand_for_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,24 @@ static void a_message_ends_with_its_flush_and_without_its_tail(void **state)
     expect_message(deflated.data, deflated.len, (struct slice){text, sizeof text});
 }
 
+static void a_sender_may_refer_to_its_messages_before_when_that_was_agreed_on(void **state)
+{
+    (void)state;
+    static const char *const hellos[] = {"\xf2\x48\xcd\xc9\xc9\x07\x00",
+                                         "\xf2\x00\x11\x00\x00"}; /* 7.2.3.2 */
+    static const size_t lens[] = {7, 5};
+    struct inflater *own;
+    struct slice message;
+
+    assert_int_equal(inflater_new(MAX, &own), ERR_OK);
+    inflater_take_over(own);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(inflater_run(own, (struct slice){hellos[i], lens[i]}, &message), ERR_OK);
+        assert_true(slice_equal(message, SLICE_LITERAL("Hello")));
+    }
+    inflater_free(&own);
+}
+
 static void nothing_is_taken_over_from_the_message_before(void **state)
 {
     (void)state;
@@ -171,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_examples_of_rfc_7692_are_read),
         cmocka_unit_test(a_message_ends_with_its_flush_and_without_its_tail),
+        cmocka_unit_test(a_sender_may_refer_to_its_messages_before_when_that_was_agreed_on),
         cmocka_unit_test(nothing_is_taken_over_from_the_message_before),
         cmocka_unit_test(any_message_comes_back_as_it_was),
         cmocka_unit_test(what_would_not_become_smaller_is_left_as_it_is),
