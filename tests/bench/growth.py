@@ -15,7 +15,7 @@ import statistics
 import tempfile
 
 from growth_plot import draw
-from servers import anonymous_bytes, machine, new_node
+from servers import anonymous_bytes, machine, new_node, print_row
 from harness.bench import Bench, LimitServer
 from harness.processes import NatsServer
 from harness.waiting import eventually
@@ -119,10 +119,6 @@ class Lab:
         return {name: statistics.median(found[name] for found in rounds) for name in numbers}
 
 
-def print_row(*cells):
-    print("| " + " | ".join(cells) + " |", flush=True)
-
-
 def print_head(*cells):
     print()
     print_row(*cells)
@@ -222,12 +218,14 @@ def measure_nodes(lab):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=3, help="of which the medians are shown")
-    parser.add_argument("--seconds", type=float, default=5, help="measured in each run")
-    parser.add_argument("--series", default=",".join(CHOICES), help=f"of {', '.join(CHOICES)}")
-    parser.add_argument("--json", help="append one line per run")
-    parser.add_argument("--svg", help="draw the series")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage="%(prog)s [options]"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="of which the medians are shown (default 3)")
+    parser.add_argument("--seconds", type=float, default=5, help="measured in each run (default 5)")
+    parser.add_argument("--series", default=",".join(CHOICES), help=f"of {', '.join(CHOICES)} (default: all)")
+    parser.add_argument("--json", metavar="FILE", help="append one line per run")
+    parser.add_argument("--svg", metavar="FILE", help="draw the series")
     arguments = parser.parse_args()
     arguments.series = arguments.series.split(",")
     wrong = [name for name in arguments.series if name not in CHOICES]

@@ -8,14 +8,12 @@ directory. Redis keeps everything in memory; with --aof it writes each event to 
 ROOMCAST_BIN: the build, as for tests/integration."""
 import argparse
 import pathlib
-import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-
-from harness import tokens  # noqa: E402
-from harness.bench import Bench  # noqa: E402
-from harness.processes import NatsServer, Node, RedisServer, Relay  # noqa: E402
+import servers  # noqa: F401 - makes harness importable
+from harness import tokens
+from harness.bench import Bench
+from harness.processes import NatsServer, Node, RedisServer, Relay
 
 HOPS = ("xadd", "relay", "node", "broker", "fanout_median", "fanout", "total")
 
@@ -27,12 +25,14 @@ class MemoryRedis(RedisServer):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--members", type=int, default=1000)
-    parser.add_argument("--rooms", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=100)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--runs", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage="%(prog)s [options]"
+    )
+    parser.add_argument("--members", type=int, default=1000, help="of each room (default 1000)")
+    parser.add_argument("--rooms", type=int, default=1, help="rooms (default 1)")
+    parser.add_argument("--rate", type=float, default=100, help="events per second over all rooms (default 100)")
+    parser.add_argument("--seconds", type=float, default=10, help="measured in each run (default 10)")
+    parser.add_argument("--runs", type=int, default=3, help="one after the other, each printed (default 3)")
     parser.add_argument("--node", action="append", default=[], metavar="KEY=VALUE", help="an option of the node")
     parser.add_argument("--aof", action="store_true", help="Redis with appendfsync always")
     return parser.parse_args()
@@ -53,17 +53,17 @@ def run(directory, arguments):
     relay = Relay("relay", directory / "relay", {"nats.url": nats.url, "redis.url": redis.url, "log.level": "warn"})
     options = {"nats.url": nats.url, "log.level": "warn", **dict(pair.split("=", 1) for pair in arguments.node)}
     node = Node("node", directory / "node", options, {"ROOMCAST_AUTH_HMAC_SECRET": tokens.SECRET})
-    servers = [nats, redis, relay, node]
+    processes = [nats, redis, relay, node]
     try:
-        for server in servers:
-            server.start()
+        for process in processes:
+            process.start()
         bench = Bench(node, nats=nats, redis=redis)
         for _ in range(arguments.runs):
             load = {"rooms": arguments.rooms, "members": arguments.members, "rate": arguments.rate}
             print_run(bench.run("fanout", via="redis", hops=True, duration=arguments.seconds, warmup=2, **load))
     finally:
-        for server in reversed(servers):
-            server.kill()
+        for process in reversed(processes):
+            process.kill()
 
 
 def main():

@@ -1,37 +1,32 @@
 #!/usr/bin/env python3
-"""The benchmark of the README: server CPU per delivery, as a ratio to a bare loop of send().
+"""The benchmark of the README: what a node costs, as a ratio to a bare loop of send(), and other servers beside it.
 
-    tests/bench/report.py [--runs 5] [--seconds 4] [--cases 1k-200,burst,...] [--variant NAME:KEY=VALUE,...] [--json FILE]
+    tests/bench/report.py [--rounds 5] [--seconds 4] [--cases 1k-200,idle,...] [--variant NAME:KEY=VALUE,...]
+        [--peers FILE] [--json FILE]
 
-Starts nats-server, one node per variant and the limit programs on free ports of loopback, in a temporary directory. The
-runs alternate: each round measures every server once, ratios are taken within a round, and the table shows the median
-round. The limit programs send frames of exactly the size that the node sends. ROOMCAST_BIN: the build, as for
-tests/integration."""
+Starts nats-server, one node per variant, the limit programs and the peers on free ports of loopback, in a temporary
+directory. Each round measures every server once, in an order that moves on from round to round; a ratio is that of
+two figures of one round, and the table shows the median of the rounds and, in brackets, the least and the greatest.
+The other servers are given payloads with which their frames are as long as the node's. ROOMCAST_BIN: the build, as
+for tests/integration. The exit status is 1 when a server has lost, repeated or disordered something."""
 import argparse
 import contextlib
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 
-from servers import machine, new_node
+import peers
+from report_cases import CASES, OPENING, scaled
+from servers import in_turn, machine, new_node, print_row, spread
 from harness.bench import Bench, LimitServer
 from harness.processes import NatsServer
+from harness.tokens import KeyPair
 
-# name: what people read, arguments of roomcast-bench, whether a coalescing yardstick belongs beside it
-CASES = {
-    "1k-200": ("1,000 connections, 200 B", {"members": 1000, "rate": 50, "payload": 200}, False),
-    "1k-1024": ("1,000 connections, 1 KB", {"members": 1000, "rate": 50, "payload": 1024}, False),
-    "10k-200": ("10,000 connections, 200 B", {"members": 10000, "rate": 5, "payload": 200}, False),
-    "10k-1024": ("10,000 connections, 1 KB", {"members": 10000, "rate": 5, "payload": 1024}, False),
-    "burst": ("10 events per tick, 1,000", {"members": 1000, "rate": 200, "burst": 10, "payload": 200}, True),
-    "in-flight": ("16 publishers in flight, 1,000", {"members": 1000, "in-flight": 16, "payload": 200}, True),
-    "small-rooms": ("15,000 in rooms of 10", {"rooms": 1500, "members": 10, "rate": 3000, "payload": 200}, False),
-}
-YARDSTICK = "limit_send"
-HEAD_BYTES = 4  # of a frame with 126 to 65,535 bytes
+YARDSTICK, COALESCING = "limit_send", "limit_send, coalescing"
+PROBE = {"members": 1000, "rate": 50, "duration": 0.5, "warmup": 0.2, "opening": OPENING}
+PAYLOAD_MIN = 46  # of roomcast-bench
 
 
 def parse_variant(text):
@@ -39,113 +34,218 @@ def parse_variant(text):
     return name, dict(pair.split("=", 1) for pair in pairs.split(",") if pair)
 
 
+def parse_peers(path):
+    try:
+        return peers.read_peers(path)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="rounds of which the median is shown")
-    parser.add_argument("--seconds", type=float, default=4, help="measured in each run")
-    parser.add_argument("--warmup", type=float, default=1)
-    parser.add_argument("--cases", default=",".join(CASES), help=f"of {', '.join(CASES)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f"--peers FILE: {peers.__doc__}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s [options]",
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="of which the median is shown (default 5)")
+    parser.add_argument("--seconds", type=float, default=4, help="measured in each run (default 4)")
+    parser.add_argument("--warmup", type=float, default=1, help="seconds of the same load before (default 1)")
+    parser.add_argument("--cases", default=",".join(CASES), help=f"of {', '.join(CASES)} (default: all)")
     parser.add_argument(
         "--variant",
         action="append",
         type=parse_variant,
+        metavar="NAME:KEY=VALUE,...",
         help="a node with options, e.g. plain:write.io_uring=false (default: one node, called roomcast)",
     )
-    parser.add_argument("--via", choices=("nats", "typing"), default="nats", help="how events get to the node")
-    parser.add_argument("--json", help="append one line per run")
+    parser.add_argument("--peers", type=parse_peers, default={}, metavar="FILE", help="other servers: see below")
+    parser.add_argument("--via", choices=("nats", "typing"), default="nats", help="how events get to the node (default nats)")
+    parser.add_argument("--scale", type=float, default=1, help="so many of each case's connections only, for a try")
+    parser.add_argument("--json", metavar="FILE", help="append one line per run")
     arguments = parser.parse_args()
     arguments.variant = arguments.variant or [("roomcast", {})]
-    wrong = [case for case in arguments.cases.split(",") if case not in CASES]
+    arguments.cases = arguments.cases.split(",")
+    wrong = [case for case in arguments.cases if case not in CASES]
     if wrong:
         parser.error(f"no such case: {', '.join(wrong)}; there are {', '.join(CASES)}")
     return arguments
 
 
 class Servers:
-    """Everything that is measured, started once: {name: arguments for a run of a case}."""
+    """Everything that is measured, by name."""
 
     def __init__(self, directory, arguments):
         self.arguments = arguments
+        keys = KeyPair("P-256")
+        self.private_key, public_key = directory / "private.pem", directory / "public.pem"
+        self.private_key.write_text(keys.private_pem)
+        public_key.write_text(keys.public_pem)
         self.nats = NatsServer(directory / "nats")
-        self.nodes = {name: new_node(name, directory, self.nats, options) for name, options in arguments.variant}
-        self.limits = {
-            "limit_send": LimitServer("limit_send", directory / "limit_send"),
-            "limit_uring": LimitServer("limit_uring", directory / "limit_uring"),
-            "limit_send, coalescing": LimitServer("limit_send", directory / "coalescing", "--coalesce"),
+        self.nodes = {
+            name: new_node(name, directory, self.nats, {"auth.public_key_file": public_key, **options})
+            for name, options in arguments.variant
         }
+        self.others = {
+            YARDSTICK: LimitServer("limit_send", directory / "limit_send"),
+            COALESCING: LimitServer("limit_send", directory / "coalescing", "--coalesce"),
+            "limit_uring": LimitServer("limit_uring", directory / "limit_uring"),
+            **{name: peers.Peer(name, spec, directory / name) for name, spec in arguments.peers.items()},
+        }
+        self.overheads = {}
 
     def __enter__(self):
         self.nats.start()
-        for server in [*self.nodes.values(), *self.limits.values()]:
-            with contextlib.suppress(AssertionError) if server is self.limits["limit_uring"] else contextlib.nullcontext():
-                server.start()
-        if not self.limits["limit_uring"].is_running():
+        with contextlib.suppress(AssertionError):
+            self.others["limit_uring"].start()
+        if not self.others["limit_uring"].is_running():
             print("limit_uring: the kernel refuses io_uring here", file=sys.stderr)
-            del self.limits["limit_uring"]
+            del self.others["limit_uring"]
+        for server in self.all.values():
+            if not server.is_running():
+                server.start()
+        # The stream is made by whoever publishes first; nobody can join a room before.
+        self.run(self.first_node, "fanout", {"members": 1, "rate": 10, "duration": 0.1, "warmup": 0}, {})
         return self
 
     def __exit__(self, *_):
-        for server in [*self.nodes.values(), *self.limits.values(), self.nats]:
+        for server in [*self.all.values(), self.nats]:
             server.kill()
 
-    def run(self, name, load):
+    @property
+    def first_node(self):
+        return next(iter(self.nodes))
+
+    @property
+    def all(self):
+        return {**self.others, **self.nodes}
+
+    def of_case(self, case):
+        return [name for name in self.all if name != COALESCING or case.has_coalescing]
+
+    def renew(self, name):
+        """Without the memory that earlier connections have left."""
+        self.all[name].kill()
+        self.all[name].start()
+
+    def run(self, name, scenario, load, node_load):
+        """The figures; `node_load`: options that only a node is to get."""
+        is_node = name in self.nodes
+        bench = Bench(self.all[name], nats=self.nats)
+        done = bench.start(scenario, **load, **(node_load if is_node else {}))
+        if done.returncode not in (0, 1):
+            raise SystemExit(f"report: {name}: {done.stderr}")
+        return {**json.loads(done.stdout), "is_faulty": done.returncode == 1}
+
+    def frame_overhead(self, name, payload):
+        """Bytes that a server's frame has beside a payload of about that size."""
+        if (name, payload) not in self.overheads:
+            found = self.run(name, "fanout", {**PROBE, "payload": payload}, {"via": self.arguments.via})
+            self.overheads[name, payload] = round(found["frame_bytes"]) - payload
+        return self.overheads[name, payload]
+
+    def payload_for(self, name, payload):
+        """With which the frames are as long as the first node's with `payload`."""
         if name in self.nodes:
-            bench = Bench(self.nodes[name], nats=self.nats)
-            return bench.run("fanout", via=self.arguments.via, **load)
-        return Bench(self.limits[name]).run("fanout", **load)
+            return payload
+        wanted = payload + self.frame_overhead(self.first_node, payload) - self.frame_overhead(name, payload)
+        if wanted < PAYLOAD_MIN:
+            raise SystemExit(f"report: {name} cannot send frames as short as a node's")
+        return wanted
 
 
-def measure(servers, case, arguments):
-    """[{server: result} for each round]"""
-    _, load, has_coalescing = CASES[case]
-    load = {**load, "duration": arguments.seconds, "warmup": arguments.warmup}
-    probe = {**load, "duration": 0.5, "warmup": 0.2}
-    frame = round(servers.run(arguments.variant[0][0], probe)["frame_bytes"])
+def load_of(servers, case, name, arguments):
+    load = scaled(case.load, arguments.scale)
+    if case.kind.scenario != "connect":
+        load["opening"] = OPENING
+    if case.kind.scenario in ("fanout", "burst"):
+        load["duration"] = arguments.seconds
+        load["payload"] = servers.payload_for(name, load["payload"])
+    if case.kind.scenario == "fanout":
+        load["warmup"] = arguments.warmup
+    if case.kind.scenario == "idle":
+        load["duration"] = 0.1  # its CPU time is not shown
+    return load
+
+
+def node_load_of(servers, case, arguments):
+    if case.kind.scenario in ("fanout", "burst"):
+        return {"via": arguments.via}
+    return {"jwt-key": servers.private_key} if case.alg == "ES256" else {}
+
+
+def measure(servers, key, arguments):
+    """[{server: figures} for each round]"""
+    case = CASES[key]
+    names = servers.of_case(case)
+    loads = {name: load_of(servers, case, name, arguments) for name in names}
+    node_load = node_load_of(servers, case, arguments)
     rounds = []
-    for _ in range(arguments.runs):
+    for number in range(arguments.rounds):
         found = {}
-        for name in [*servers.limits, *servers.nodes]:
-            if "coalescing" in name and not has_coalescing:
-                continue
-            same_frame = {"payload": frame - HEAD_BYTES} if name in servers.limits else {}
-            found[name] = servers.run(name, {**load, **same_frame})
+        for name in in_turn(names, number):
+            if case.kind.is_fresh:
+                servers.renew(name)
+            found[name] = servers.run(name, case.kind.scenario, loads[name], node_load)
             if arguments.json:
                 with open(arguments.json, "a") as file:
-                    file.write(json.dumps({"case": case, "server": name, **found[name]}) + "\n")
-        rounds.append(found)
+                    file.write(json.dumps({"case": key, "server": name, "round": number, **found[name]}) + "\n")
+        rounds.append({name: found[name] for name in names})
     return rounds
 
 
-def median(rounds, name, value):
-    return statistics.median(value(found[name], found[YARDSTICK]) for found in rounds)
+def print_figures(case, name, rounds):
+    of_server = [found[name] for found in rounds]
+    figure = case.kind.figure
+    ratios = [found[name][figure] / found[YARDSTICK][figure] if found[YARDSTICK][figure] else 0 for found in rounds]
+    further = [
+        format(statistics.median(found[field] for found in of_server) / divisor, style)
+        for field, divisor, style in case.kind.columns.values()
+    ]
+    if any(found.get("generator_saturated") for found in of_server):
+        further[0] += "*"
+    print_row(
+        case.title,
+        name,
+        spread(ratios, ".2f"),
+        spread([found[figure] for found in of_server], ",.0f" if case.kind.scenario == "idle" else ".2f"),
+        *further,
+        str(sum(found["is_faulty"] for found in of_server)),
+    )
 
 
-def row(title, name, rounds):
-    cpu = median(rounds, name, lambda result, _: result["server_us_per_delivery"])
-    ratio = median(rounds, name, lambda result, yard: result["server_us_per_delivery"] / yard["server_us_per_delivery"])
-    rate = median(rounds, name, lambda result, _: result["deliveries_per_s"])
-    p50, p99 = (median(rounds, name, lambda result, _: result[f"latency_{p}_us"] / 1000) for p in ("p50", "p99"))
-    lost = sum(found[name]["expected"] - found[name]["deliveries"] for found in rounds)
-    saturated = "*" if any(found[name]["generator_saturated"] for found in rounds) else ""
-    return f"| {title} | {name} | {ratio:.2f} | {cpu:.2f} | {rate:,.0f}{saturated} | {p50:.2f} | {p99:.2f} | {lost} |"
+def print_head(kind):
+    titles = ["load", "server", "ratio", kind.title, *kind.columns, "faulty runs"]
+    print()
+    print_row(*titles)
+    print_row(*("---" for _ in titles))
+
+
+def report(servers, arguments):
+    """True when something was lost, repeated or disordered."""
+    kind, is_faulty = None, False
+    for key in arguments.cases:
+        case = CASES[key]
+        rounds = measure(servers, key, arguments)
+        if case.kind is not kind:
+            kind = case.kind
+            print_head(kind)
+        for name in rounds[0]:
+            print_figures(case, name, rounds)
+        is_faulty = is_faulty or any(figures["is_faulty"] for found in rounds for figures in found.values())
+    return is_faulty
 
 
 def main():
     arguments = parse_arguments()
-    print(f"{machine()}; medians of {arguments.runs} rounds of {arguments.seconds:g} s\n")
-    print("| load | server | ratio | CPU us per delivery | deliveries/s | p50 ms | p99 ms | lost |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    scale = "" if arguments.scale == 1 else f"; {arguments.scale:g} of the connections that are named"
+    print(f"{machine()}; {arguments.rounds} rounds, {arguments.seconds:g} s of each load{scale}")
     with tempfile.TemporaryDirectory(prefix="roomcast-report.") as directory:
         with Servers(pathlib.Path(directory), arguments) as servers:
-            for case in arguments.cases.split(","):
-                rounds = measure(servers, case, arguments)
-                for name in rounds[0]:
-                    print(row(CASES[case][0], name, rounds), flush=True)
-    print("\n`*`: the generator was saturated in a round.")
+            is_faulty = report(servers, arguments)
+    print("\nRatio: to the figure of limit_send in the same round. `*`: the generator was saturated in a round.")
+    return 1 if is_faulty else 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except subprocess.TimeoutExpired as error:
-        sys.exit(f"report: {error}")
+    sys.exit(main())

@@ -1,9 +1,10 @@
-"""What the reports of this folder share: the nodes under load, what they run on and what they use. Importing it makes
-tests/integration/harness importable."""
+"""What the reports of this folder share: the nodes under load, what they run on and what they use, and how figures are
+shown. Importing it makes tests/integration/harness importable."""
 import os
 import pathlib
 import platform
 import re
+import statistics
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
@@ -23,6 +24,22 @@ def anonymous_bytes(process):
     """Memory of its own: heap and stacks, without files."""
     text = pathlib.Path(f"/proc/{process.process.pid}/smaps_rollup").read_text()
     return int(re.search(r"^Anonymous:\s+(\d+) kB$", text, re.MULTILINE)[1]) * 1024
+
+
+def in_turn(names, number):
+    """In an order that begins with another one each round: who comes first is not always the same."""
+    first = number % len(names)
+    return names[first:] + names[:first]
+
+
+def spread(values, style):
+    """The median, and between what the values lie."""
+    middle = format(statistics.median(values), style)
+    return middle if len(values) < 2 else f"{middle} ({min(values):{style}} to {max(values):{style}})"
+
+
+def print_row(*cells):
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def machine():

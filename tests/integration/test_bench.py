@@ -1,4 +1,5 @@
 """roomcast-bench: every scenario, small, against a real node and the limit programs; all counts are exact."""
+import collections
 import concurrent.futures
 import contextlib
 import json
@@ -6,6 +7,8 @@ import random
 import subprocess
 import sys
 import signal
+import subprocess
+import sys
 import xml.etree.ElementTree
 
 import pytest
@@ -18,8 +21,8 @@ from harness.bench import NODE_OPTIONS, Bench, LimitServer
 from harness.processes import ROOT, run_program
 from harness.waiting import eventually, seconds
 from harness.peer import Peer
-from harness.processes import run_program
-from harness.waiting import eventually
+from harness.processes import ROOT, binary, run_program
+from harness.waiting import eventually, seconds
 
 QUICK = {"duration": 0.5, "warmup": 0.2, "settle": 0.1}
 LATENCIES = ("p50", "p90", "p99", "p999", "max")
@@ -287,6 +290,60 @@ def test_the_answer_to_the_hello_is_part_of_a_connection():
         found = Bench(peer).run("connect", connections=5)
     assert found["handshakes"] == 5
     assert found["connected_p50_us"] - found["upgraded_p50_us"] > 40_000  # for which the server waits
+
+
+PEERS = r"""
+[bare]
+command = {limit_send} --listen {{port}}
+url = ws://127.0.0.1:{{port}}/
+subscribe = s{{room}}
+publish = p{{room}}\n{{payload}}
+"""
+
+
+def run_report(program, *arguments):
+    command = [sys.executable, ROOT / "tests/bench" / program, "--rounds=2", "--seconds=0.3", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds(120), check=False)
+
+
+@pytest.mark.heavy
+def test_the_report_compares_nodes_limits_and_peers_round_by_round(tmp_path):
+    peers, lines = tmp_path / "peers.ini", tmp_path / "lines"
+    peers.write_text(PEERS.format(limit_send=binary("limit_send")))
+    cases = "1k-200,burst-100,idle,connect-es256"
+    arguments = [f"--cases={cases}", "--warmup=0.1", "--scale=0.02", f"--peers={peers}", f"--json={lines}"]
+    done = run_report("report.py", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [json.loads(line) for line in lines.read_text().splitlines()]
+    runs = collections.Counter((figures["case"], figures["server"]) for figures in found)
+    for case in cases.split(","):
+        assert [runs[case, server] for server in ("limit_send", "bare", "roomcast")] == [2, 2, 2]
+        assert runs[case, "limit_send, coalescing"] == (2 if case.startswith("burst") else 0)
+    fanout = [figures for figures in found if figures["case"] == "1k-200"]
+    sizes = [figures["frame_bytes"] for figures in fanout]
+    assert max(sizes) - min(sizes) < 2
+    first, second = ([figures["server"] for figures in fanout if figures["round"] == number] for number in (0, 1))
+    assert second == first[1:] + first[:1]
+    assert "| limit_send | 1.00 (1.00 to 1.00) |" in done.stdout
+
+
+def test_a_peer_of_which_something_is_missing_is_told_so(tmp_path):
+    peers = tmp_path / "peers.ini"
+    peers.write_text("[half]\nurl = ws://127.0.0.1:1/\nsubscribe = s\npublish = p\n")
+    done = run_report("report.py", f"--peers={peers}")
+    assert done.returncode == 2 and "[half]: either command or pids" in done.stderr
+
+
+@pytest.mark.heavy
+def test_write_options_are_compared_with_a_plain_node():
+    arguments = ["--members=20", "--rate=200", "--variant=websocket.compression=6", "--variant=write.delay_ms=5"]
+    done = run_report("write_options.py", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("|")][2:]
+    sizes = {cells[0].strip("| "): int(cells[3].split()[0]) for cells in rows}
+    writes = {cells[0].strip("| "): float(cells[4].split()[0]) for cells in rows}
+    assert sizes["websocket.compression-6"] < 0.9 * sizes["plain"] == pytest.approx(0.9 * sizes["write.delay_ms-5"], rel=0.05)
+    assert writes["write.delay_ms-5"] < writes["plain"]
 
 
 def test_a_run_can_be_drawn_and_appended_to_a_file(bench, tmp_path):

@@ -1,5 +1,6 @@
 """roomcast-bench against a node or a limit program."""
 import json
+import socket
 import subprocess
 
 from . import tokens
@@ -39,7 +40,8 @@ class LimitServer(Process):
         return [binary(self.executable), "--listen", self.port, *self.flags]
 
     def is_ready(self):
-        return "ready" in self.log_text()
+        with socket.socket() as probe:
+            return probe.connect_ex((self.host, self.port)) == 0
 
 
 class Bench:
