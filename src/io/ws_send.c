@@ -3,6 +3,7 @@
  * Straight to the kernel, and past libwebsockets: its own write costs a tenth of a delivery in checks that
  * are known to pass here. Only what the kernel does not take goes to it, to be kept and sent on. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -71,6 +72,7 @@ static size_t send_by_uring(struct ws_server *server, struct ws_send *sends, siz
     if (submitted > 0 && !ws_uring_send(server->uring, submission, submitted)) {
         log_warn("io_uring_failed", LOG_TEXT("consequence", "plain writes from now on"));
         ws_uring_free(&server->uring);
+        snprintf(server->no_uring, sizeof server->no_uring, "it failed while in use");
     }
     for (unsigned i = 0; i < submitted; i++)
         origin[i]->result = settle(origin[i]->connection, origin[i], submission[i].result);

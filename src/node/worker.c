@@ -201,9 +201,10 @@ static void *run(void *context)
     return NULL;
 }
 
-static void tell_writes(const struct worker *worker)
+static void tell_writes(struct worker *worker)
 {
     const char *why_plain = ws_server_plain_writes(worker->server);
+    worker->counts_as_io_uring = !why_plain;
     if (!why_plain)
         metrics_change(METRIC_IO_URING_WORKERS, 1);
     if (worker->index == 0) /* the others have the same kernel and options */

@@ -74,6 +74,7 @@ struct worker {
     struct buffer text;        /* scratch: one client message */
     struct frame *ping;        /* the same for everybody */
     bool draining;
+    bool counts_as_io_uring;                    /* in the metric; set before the thread starts */
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
     int64_t queued_bytes;                       /* likewise: the change of this turn */
 };

@@ -223,6 +223,21 @@ static void release_due(struct worker *worker)
         loop_timer_start(worker->write_delay, left_ms, 0);
 }
 
+/* Once per turn. */
+static void count_turn(struct worker *worker)
+{
+    metrics_add(METRIC_DELIVERIES, worker->deliveries);
+    metrics_add(METRIC_WRITES, worker->writes);
+    metrics_change(METRIC_QUEUED_BYTES, worker->queued_bytes);
+    worker->queued_bytes = 0;
+    metrics_add(METRIC_WRITTEN_BYTES, worker->written_bytes);
+    worker->deliveries = worker->writes = worker->written_bytes = 0;
+    if (worker->counts_as_io_uring && ws_server_plain_writes(worker->server)) { /* it failed meanwhile */
+        metrics_change(METRIC_IO_URING_WORKERS, -1);
+        worker->counts_as_io_uring = false;
+    }
+}
+
 void worker_flush(struct worker *worker)
 {
     struct send_state *send = worker->send;
@@ -232,12 +247,7 @@ void worker_flush(struct worker *worker)
         loop_turn_again(worker->loop);
     else
         forget_run(&send->run);
-    metrics_add(METRIC_DELIVERIES, worker->deliveries);
-    metrics_add(METRIC_WRITES, worker->writes);
-    metrics_change(METRIC_QUEUED_BYTES, worker->queued_bytes);
-    worker->queued_bytes = 0;
-    metrics_add(METRIC_WRITTEN_BYTES, worker->written_bytes);
-    worker->deliveries = worker->writes = worker->written_bytes = 0;
+    count_turn(worker);
 }
 
 void client_unschedule(struct worker *worker, struct client *client)

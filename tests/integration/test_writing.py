@@ -1,8 +1,10 @@
 """How deliveries leave: by io_uring and by plain writes, many to one connection together."""
 import json
+import resource
 
 import pytest
 
+from harness.client import Client
 from harness.crowd import Crowd
 from harness.events import message
 from harness.waiting import eventually
@@ -38,3 +40,27 @@ def test_each_way_of_writing_delivers_everything_in_order_in_fewer_writes(stack,
         assert metrics["roomcast_io_uring_workers"] == ("by=io_uring" in line)
     assert metrics["roomcast_deliveries_total"] >= MEMBERS * EVENTS
     assert metrics["roomcast_writes_total"] < metrics["roomcast_deliveries_total"]
+
+
+def test_io_uring_that_fails_while_in_use_gives_way_to_plain_writes_and_is_counted_no_more(stack, extra_node, chat):
+    node = extra_node({"write.io_uring": True, "workers": 1, "log.level": "info"})
+    if node.metrics()["roomcast_io_uring_workers"] == 0:
+        pytest.skip("the kernel refuses io_uring")
+    members = [Client(node.url) for _ in range(3)]
+    try:
+        # The ring is made with the first write to several, and needs a descriptor: there is none left.
+        limits = resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, (1, limits[1]))
+        for member in members:
+            member.subscribe(chat)
+        events = [message(chat, number) for number in range(20)]
+        stack.xadd_all(events)
+        for member in members:
+            for event in events:
+                member.expect("chat.message.posted", id=event.id)
+        resource.prlimit(node.process.pid, resource.RLIMIT_NOFILE, limits)
+        eventually(lambda: node.metrics()["roomcast_io_uring_workers"] == 0, what="the worker writes one by one")
+        assert "event=io_uring_failed" in node.log_text()
+    finally:
+        for member in members:
+            member.drop()
