@@ -63,11 +63,6 @@ enum outqueue_verdict outqueue_push(struct outqueue *queue, struct frame *frame,
     return OUTQUEUE_QUEUED;
 }
 
-struct frame *outqueue_front(const struct outqueue *queue)
-{
-    return queue->count > 0 ? *slot(queue, 0) : NULL;
-}
-
 void outqueue_pop(struct outqueue *queue)
 {
     assert(queue->count > 0);

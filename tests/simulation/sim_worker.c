@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "outqueue_front.h"
+
 #define WRITE_MAX 16u /* frames in one write */
 #define AGAIN_MS  300u
 

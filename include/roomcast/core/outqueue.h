@@ -39,8 +39,6 @@ void outqueue_fini(struct outqueue *queue);
 /* Append `frame`, taking a reference of its own; the caller keeps the one it had. */
 enum outqueue_verdict outqueue_push(struct outqueue *queue, struct frame *frame,
                                     const struct outqueue_limits *limits);
-/* The oldest, borrowed; NULL when empty. */
-struct frame *outqueue_front(const struct outqueue *queue);
 /* Drops the oldest. */
 void outqueue_pop(struct outqueue *queue);
 /* Borrows the first frames, at most `max`, in order; returns how many. */

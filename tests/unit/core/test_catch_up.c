@@ -10,6 +10,8 @@
 
 #include <roomcast/core/catch_up.h>
 
+#include "outqueue_front.h"
+
 static const struct outqueue_limits wide = {.max_frames = 1000, .max_bytes = 1 << 20};
 static const struct outqueue_limits narrow = {.max_frames = 3, .max_bytes = 1 << 20};
 static const struct position at_10 = {.epoch = "a", .seq = 10};

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include <roomcast/core/outqueue.h>
+#include "outqueue_front.h"
 
 static const struct outqueue_limits limits = {.max_frames = 100, .max_bytes = 1000};
 

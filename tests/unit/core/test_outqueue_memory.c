@@ -11,6 +11,7 @@
 
 #include "failing_alloc.h"
 #include "outqueue.c"
+#include "outqueue_front.h"
 #include "seeded.h"
 
 static const struct outqueue_limits wide = {.max_frames = 100000, .max_bytes = SIZE_MAX};
