@@ -13,8 +13,6 @@
 #include <roomcast/base/clock.h>
 #include <roomcast/base/frame.h>
 
-#include "raw_client.h"
-
 #define NOTES_MAX   4096
 #define FILL_BYTES  8192
 #define PROBLEM     256
@@ -407,6 +405,22 @@ void harness_expect_closed(struct harness *harness, enum ws_end end, unsigned co
     struct note note = harness_wait(harness, NOTED_CLOSED);
     assert_int_equal(note.end, end);
     assert_int_equal(note.code, code);
+}
+
+void harness_finish(struct harness *harness, struct raw_client *client)
+{
+    raw_send_frame(client, 0x88, "\x03\xE8", 2);
+    raw_expect_close(client, 1000);
+    raw_expect_end(client, false);
+    harness_expect_closed(harness, WS_END_CLIENT, 1000);
+}
+
+void harness_expect_fault(struct harness *harness, struct raw_client *client, unsigned code)
+{
+    raw_expect_close(client, code);
+    raw_expect_end(client, false);
+    harness_expect_closed(harness, WS_END_FAULT, code);
+    assert_int_equal(harness_count(harness, NOTED_CLOSED), 0);
 }
 
 void harness_resume(struct harness *harness)

@@ -18,6 +18,8 @@
 
 #include <roomcast/io/ws_server.h>
 
+#include "raw_client.h"
+
 #define HARNESS_BIG         (3 * 1024 * 1024)
 #define HARNESS_MESSAGE_MAX 65536
 #define HARNESS_HEADER_MAX  16384
@@ -62,6 +64,10 @@ struct note harness_wait(struct harness *harness, enum noted kind);
 /* How many of this kind have not been waited for. */
 unsigned harness_count(struct harness *harness, enum noted kind);
 void harness_expect_closed(struct harness *harness, enum ws_end end, unsigned code);
+/* The client says goodbye, and both ends are told so. */
+void harness_finish(struct harness *harness, struct raw_client *client);
+/* The server answers what was sent by a close frame with `code`, says so to its handler, and hangs up. */
+void harness_expect_fault(struct harness *harness, struct raw_client *client, unsigned code);
 void harness_decide(struct harness *harness, bool accept);
 void harness_resume(struct harness *harness);
 void harness_stop_accepting(struct harness *harness);

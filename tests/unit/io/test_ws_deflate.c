@@ -57,21 +57,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void finish(void)
-{
-    raw_send_frame(&client, 0x88, "\x03\xE8", 2);
-    raw_expect_close(&client, 1000);
-    raw_expect_end(&client, false);
-    harness_expect_closed(harness, WS_END_CLIENT, 1000);
-}
-
-static void expect_fault(unsigned code)
-{
-    raw_expect_close(&client, code);
-    raw_expect_end(&client, false);
-    harness_expect_closed(harness, WS_END_FAULT, code);
-}
-
 static struct slice deflate_text(struct slice text)
 {
     struct slice deflated;
@@ -89,7 +74,7 @@ static void the_answer_forbids_taking_over_in_both_directions(void **state)
     assert_non_null(strstr(answer,
                            "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
                            "client_no_context_takeover; server_max_window_bits=12\r\n"));
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void a_bad_offer_opens_without_compression(void **state)
@@ -101,7 +86,7 @@ static void a_bad_offer_opens_without_compression(void **state)
     raw_send_message(&client, "echo:plain");
     raw_expect_message(&client, "plain");
     raw_send_frame(&client, 0xC1, HELLO, HELLO_LEN);
-    expect_fault(1002);
+    harness_expect_fault(harness, &client, 1002);
 }
 
 static void compressed_and_plain_messages_may_alternate(void **state)
@@ -115,7 +100,7 @@ static void compressed_and_plain_messages_may_alternate(void **state)
         raw_expect_message(&client, "plain");
     }
     raw_send_frame(&client, 0xC1, "\x00", 1); /* an empty message */
-    finish();
+    harness_finish(harness, &client);
     for (unsigned round = 0; round < 6; round++)
         harness_wait(harness, NOTED_MESSAGE);
     assert_int_equal(harness_wait(harness, NOTED_MESSAGE).code, 0);
@@ -132,7 +117,7 @@ static void a_compressed_message_in_pieces_is_put_together_around_a_ping(void **
     raw_read_frame(&client, &frame);
     assert_int_equal(frame.first, 0x8A);
     assert_string_equal(harness_wait(harness, NOTED_MESSAGE).text, "Hello");
-    finish();
+    harness_finish(harness, &client);
 }
 
 /* All connections share one state: what one has begun must not be seen by another. */
@@ -147,10 +132,10 @@ static void pieces_of_two_clients_do_not_mix(void **state)
     assert_string_equal(harness_wait(harness, NOTED_MESSAGE).text, "Hello");
     raw_send_frame(&first, 0x80, &HELLO[4], HELLO_LEN - 4);
     assert_string_equal(harness_wait(harness, NOTED_MESSAGE).text, "Hello");
-    finish();
+    harness_finish(harness, &client);
     raw_close(&client);
     client = first;
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void a_bomb_is_too_big_and_the_client_told_so(void **state)
@@ -189,35 +174,35 @@ static void rsv1_stands_on_the_first_frame_of_a_message_only(void **state)
     (void)state;
     raw_send_frame(&client, 0x41, HELLO, 3);
     raw_send_frame(&client, 0xC0, &HELLO[3], HELLO_LEN - 3);
-    expect_fault(1002);
+    harness_expect_fault(harness, &client, 1002);
 }
 
 static void a_control_frame_is_never_compressed(void **state)
 {
     (void)state;
     raw_send_frame(&client, 0xC9, "", 0);
-    expect_fault(1002);
+    harness_expect_fault(harness, &client, 1002);
 }
 
 static void the_other_reserved_bits_stay_forbidden(void **state)
 {
     (void)state;
     raw_send_frame(&client, 0xE1, HELLO, HELLO_LEN);
-    expect_fault(1002);
+    harness_expect_fault(harness, &client, 1002);
 }
 
 static void a_compressed_binary_message_is_unsupported_like_a_plain_one(void **state)
 {
     (void)state;
     raw_send_frame(&client, 0xC2, HELLO, HELLO_LEN);
-    expect_fault(1003);
+    harness_expect_fault(harness, &client, 1003);
 }
 
 static void what_cannot_be_inflated_is_answered_1007(void **state)
 {
     (void)state;
     raw_send_frame(&client, 0xC1, HELLO, HELLO_LEN - 1);
-    expect_fault(1007);
+    harness_expect_fault(harness, &client, 1007);
 }
 
 static void inflated_text_that_is_not_utf8_is_answered_1007(void **state)
@@ -226,7 +211,7 @@ static void inflated_text_that_is_not_utf8_is_answered_1007(void **state)
     struct slice deflated =
         deflate_text(SLICE_LITERAL("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xE2\x82"));
     raw_send_frame(&client, 0xC1, deflated.data, deflated.len);
-    expect_fault(1007);
+    harness_expect_fault(harness, &client, 1007);
     assert_int_equal(harness_count(harness, NOTED_MESSAGE), 0);
 }
 

@@ -32,23 +32,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void finish(void)
-{
-    raw_send_frame(&client, 0x88, "\x03\xE8", 2);
-    raw_expect_close(&client, 1000);
-    raw_expect_end(&client, false);
-    harness_expect_closed(harness, WS_END_CLIENT, 1000);
-}
-
-/* The server answers what was sent by a close frame with `code`, says so to its handler, and hangs up. */
-static void expect_fault(unsigned code)
-{
-    raw_expect_close(&client, code);
-    raw_expect_end(&client, false);
-    harness_expect_closed(harness, WS_END_FAULT, code);
-    assert_int_equal(harness_count(harness, NOTED_CLOSED), 0);
-}
-
 static void a_message_is_delivered_and_answered(void **state)
 {
     (void)state;
@@ -58,7 +41,7 @@ static void a_message_is_delivered_and_answered(void **state)
     struct note note = harness_wait(harness, NOTED_MESSAGE);
     assert_int_equal(note.code, 11);
     assert_int_equal(harness_wait(harness, NOTED_MESSAGE).code, 0);
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void several_frames_of_one_write_arrive_in_order(void **state)
@@ -67,7 +50,7 @@ static void several_frames_of_one_write_arrive_in_order(void **state)
     raw_send_message(&client, "twice:ab");
     raw_expect_message(&client, "ab");
     raw_expect_message(&client, "ab");
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void a_fragmented_message_is_put_together_around_a_ping(void **state)
@@ -82,7 +65,7 @@ static void a_fragmented_message_is_put_together_around_a_ping(void **state)
     raw_read_frame(&client, &frame);
     assert_int_equal(frame.first, 0x8A);
     raw_expect_message(&client, "\xE2\x82\xAC!");
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void a_message_of_exactly_the_limit_is_delivered(void **state)
@@ -96,7 +79,7 @@ static void a_message_of_exactly_the_limit_is_delivered(void **state)
     raw_send_frame(&client, 0x80, text, 1);
     assert_int_equal(harness_wait(harness, NOTED_MESSAGE).code, HARNESS_MESSAGE_MAX);
     free(text);
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void too_big_is_told_once_and_the_rest_is_discarded(void **state)
@@ -125,7 +108,7 @@ static void an_announced_length_over_the_limit_is_too_big_at_once(void **state)
     raw_close(&client);
     harness_expect_closed(harness, WS_END_SERVER, 4009);
     raw_upgrade(&client, harness_port(harness));
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void each_of_several_pings_in_one_segment_is_answered(void **state)
@@ -147,7 +130,7 @@ static void each_of_several_pings_in_one_segment_is_answered(void **state)
         if (frame.len > 0)
             assert_int_equal(frame.payload[frame.len - 1], 'a' + at % 26);
     }
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void a_pong_reaches_the_handler(void **state)
@@ -157,7 +140,7 @@ static void a_pong_reaches_the_handler(void **state)
     raw_send_frame(&client, 0x8A, "abc", 3);
     harness_wait(harness, NOTED_PONG);
     harness_wait(harness, NOTED_PONG);
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void a_ping_before_a_message_that_closes_is_answered_before_the_close(void **state)
@@ -179,7 +162,7 @@ static void a_binary_message_is_answered_1003(void **state)
 {
     (void)state;
     raw_send_frame(&client, 0x82, "x", 1);
-    expect_fault(1003);
+    harness_expect_fault(harness, &client, 1003);
 }
 
 struct bad_bytes {
@@ -247,7 +230,7 @@ static void malformed_frames_are_answered_by_their_code(void **state)
         raw_close(&client);
         raw_upgrade(&client, harness_port(harness));
     }
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void the_peers_close_is_answered_with_its_code(void **state)
@@ -267,7 +250,7 @@ static void the_peers_close_is_answered_with_its_code(void **state)
         raw_close(&client);
         raw_upgrade(&client, harness_port(harness));
     }
-    finish();
+    harness_finish(harness, &client);
 }
 
 static void what_follows_the_peers_close_is_ignored(void **state)
