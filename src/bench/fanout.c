@@ -223,19 +223,6 @@ enum err fanout_publish_round(struct fanout *fanout)
     return err;
 }
 
-void fanout_listen(struct fanout *fanout, double seconds)
-{
-    uint64_t before = crowd_deliveries(&fanout->crowd), end_ns = crowd_now_ns() + (uint64_t)(seconds * 1e9);
-
-    fanout->events += fanout->options->events;
-    fanout->expected += fanout->options->events * fanout->layout.members;
-    while (crowd_deliveries(&fanout->crowd) == before && crowd_now_ns() < end_ns) {
-        crowd_turn(&fanout->crowd, 1000000);
-        progress_show("listening", &fanout->crowd, crowd_now_ns());
-    }
-    fanout_drain(fanout);
-}
-
 void fanout_drain(struct fanout *fanout)
 {
     uint64_t seen = crowd_deliveries(&fanout->crowd), since_ns = crowd_now_ns();
@@ -338,6 +325,21 @@ void fanout_close(struct fanout *fanout)
 
 /* --- the scenario --- */
 
+/* Instead of a load: at most so many seconds for the first of the events that another process sends, and then
+ * until all have come. */
+static void listen_to_others(struct fanout *fanout, double seconds)
+{
+    uint64_t before = crowd_deliveries(&fanout->crowd), end_ns = crowd_now_ns() + (uint64_t)(seconds * 1e9);
+
+    fanout->events += fanout->options->events;
+    fanout->expected += fanout->options->events * fanout->layout.members;
+    while (crowd_deliveries(&fanout->crowd) == before && crowd_now_ns() < end_ns) {
+        crowd_turn(&fanout->crowd, 1000000);
+        progress_show("listening", &fanout->crowd, crowd_now_ns());
+    }
+    fanout_drain(fanout);
+}
+
 static enum err measure(struct fanout *fanout, struct report *report, bool *ret_lost)
 {
     const struct bench_options *options = fanout->options;
@@ -349,7 +351,7 @@ static enum err measure(struct fanout *fanout, struct report *report, bool *ret_
     fanout_drain(fanout);
     fanout_begin(fanout, CROWD_MEASURED, &begin);
     if (options->listen_only)
-        fanout_listen(fanout, options->duration_s);
+        listen_to_others(fanout, options->duration_s);
     else
         err = fanout_load(fanout, options->events > 0 ? FOREVER_S : options->duration_s, "measuring");
     if (err)

@@ -56,9 +56,6 @@ enum err fanout_load(struct fanout *fanout, double seconds, const char *phase) M
 /* options->burst events to room 0; one event to every room. */
 enum err fanout_publish_burst(struct fanout *fanout) MUST_CHECK;
 enum err fanout_publish_round(struct fanout *fanout) MUST_CHECK;
-/* Instead of a load: so many seconds, at most, for the first of options->events that another process sends,
- * and then as fanout_drain. */
-void fanout_listen(struct fanout *fanout, double seconds);
 /* Reads until everything published has come, or nothing has come for long. */
 void fanout_drain(struct fanout *fanout);
 

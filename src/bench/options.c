@@ -8,6 +8,8 @@
 #include "marker.h"
 #include "scenario.h"
 
+#define RAW_IN_FLIGHT_MAX 64 /* tally.h remembers so many numbers */
+
 enum kind { KIND_TEXT, KIND_COUNT, KIND_REAL, KIND_FLAG, KIND_CHOICE, KIND_PIDS, KIND_ANSWER };
 
 struct row {
@@ -266,34 +268,45 @@ static bool parse_all(int argc, char **argv, struct bench_options *options, FILE
 /* What spans several options: NULL or what to change. */
 static const char *check(const struct bench_options *options)
 {
-    bool is_raw = options->target.kind == TARGET_RAW_WS,
-         has_events = options->scenario->has_events || options->busy > 0;
-    if (!options->target.url)
-        return "--url is missing: where does the server listen?";
-    if (!is_raw && !options->target.jwt_secret && !options->target.jwt_key)
-        return "--jwt-secret is missing: the node's auth.hmac_secret, to make tokens with";
-    if (is_raw && options->scenario->is_roomcast_only)
-        return "this scenario speaks roomcast's own protocol: it is not for --target raw-ws";
-    if (is_raw && has_events && (!options->target.subscribe || !options->target.publish))
-        return "--target raw-ws needs --subscribe and --publish: the server's own words";
-    if (is_raw != (options->via == VIA_TARGET))
-        return is_raw ? "--target raw-ws takes its events by --publish: leave out --via"
-                      : "--via target is for --target raw-ws: choose nats, redis or typing";
-    if (options->scenario->has_rooms && options->connections > 0 && options->connections < options->members)
-        return "--connections is below --members: a connection would be in the same room twice";
-    if (options->hops && (options->via != VIA_REDIS || options->scenario->run != fanout_run))
-        return "--hops is for fanout --via redis: only there an event takes all of them";
-    if (is_raw && options->in_flight > 64)
-        return "--in-flight beyond 64 is not for --target raw-ws: a repetition could not be told from a late "
-               "event";
-    if (options->events > 0 && options->in_flight > 0)
-        return "--events is for a schedule: leave out --in-flight";
-    if (options->listen_only && (options->events == 0 || options->run == 0))
-        return "--listen-only needs --events and --run: what to expect, and in which rooms";
-    if (options->listen_only && options->via == VIA_TYPING)
-        return "--listen-only cannot tell whose typing it hears: choose --via nats or redis";
-    if (options->rooms * options->members > INT32_MAX)
-        return "--rooms x --members is too much";
+    const struct scenario *scenario = options->scenario;
+    const struct target_options *target = &options->target;
+    const bool is_raw = target->kind == TARGET_RAW_WS, publishes = scenario->has_events || options->busy > 0,
+               has_words = target->hello || target->hello_answer || target->subscribe || target->publish ||
+                           target->subprotocol || target->binary || target->answer_from;
+    const struct {
+        bool is_wrong;
+        const char *advice;
+    } rules[] = {
+        {!target->url, "--url is missing: where does the server listen?"},
+        {!is_raw && !target->jwt_secret && !target->jwt_key,
+         "--jwt-secret is missing: the node's auth.hmac_secret, to make tokens with"},
+        {!is_raw && has_words,
+         "--hello, --subscribe, --publish and what else is a server's own words is for --target raw-ws"},
+        {is_raw && scenario->is_roomcast_only,
+         "this scenario speaks roomcast's own protocol: it is not for --target raw-ws"},
+        {is_raw && publishes && (!target->subscribe || !target->publish),
+         "--target raw-ws needs --subscribe and --publish: the server's own words"},
+        {is_raw && options->via != VIA_TARGET,
+         "--target raw-ws takes its events by --publish: leave out --via"},
+        {!is_raw && options->via == VIA_TARGET,
+         "--via target is for --target raw-ws: choose nats, redis or typing"},
+        {scenario->has_rooms && options->connections > 0 && options->connections < options->members,
+         "--connections is below --members: a connection would be in the same room twice"},
+        {options->hops && (options->via != VIA_REDIS || scenario->run != fanout_run),
+         "--hops is for fanout --via redis: only there an event takes all of them"},
+        {is_raw && options->in_flight > RAW_IN_FLIGHT_MAX,
+         "--in-flight beyond 64 is not for --target raw-ws: a repetition could not be told from a late "
+         "event"},
+        {options->events > 0 && options->in_flight > 0, "--events is for a schedule: leave out --in-flight"},
+        {options->listen_only && (options->events == 0 || options->run == 0),
+         "--listen-only needs --events and --run: what to expect, and in which rooms"},
+        {options->listen_only && options->via == VIA_TYPING,
+         "--listen-only cannot tell whose typing it hears: choose --via nats or redis"},
+        {options->rooms * options->members > INT32_MAX, "--rooms x --members is too much"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (rules[i].is_wrong)
+            return rules[i].advice;
     return NULL;
 }
 

@@ -81,6 +81,11 @@ static void what_is_wrong_is_told_with_what_to_do(void **state)
                  " --url ws://h:1/ --target raw-ws --via target --subscribe s --publish p",
                  "own protocol");
     expect_wrong("fanout --url ws://h:1/ --target raw-ws --via target", "needs --subscribe and --publish");
+    expect_wrong("fanout --url ws://h:1/ --target raw-ws --via nats --subscribe s --publish p --via redis",
+                 "leave out --via");
+    expect_wrong(RAW "--in-flight 65", "beyond 64");
+    expect_wrong(ROOMCAST "--via target", "choose nats, redis or typing");
+    expect_wrong(ROOMCAST "--hello-answer hi", "is for --target raw-ws");
 }
 
 static void several_processes_can_share_rooms_and_a_number_of_events(void **state)
