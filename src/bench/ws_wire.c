@@ -32,12 +32,12 @@ static struct slice find_header(struct slice head, struct slice name)
         const char *end = memchr(value, '\r', head.len - at - name.len);
         return (struct slice){value, end ? (size_t)(end - value) : 0};
     }
-    return (struct slice){NULL, 0};
+    return SLICE_LITERAL("");
 }
 
 static bool contains(struct slice text, const char *what)
 {
-    return text.len > 0 && memmem(text.data, text.len, what, strlen(what));
+    return memmem(text.data, text.len, what, strlen(what)) != NULL;
 }
 
 enum ws_answer ws_read_answer(struct slice bytes, struct ws_agreed *ret_agreed)

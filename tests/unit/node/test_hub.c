@@ -186,6 +186,25 @@ static void trouble_on_the_bus_makes_rooms_ask_anew_and_lose_nothing(void **stat
     hub_request_free(&answer);
 }
 
+static void trouble_after_trouble_asks_about_each_room_once_and_not_without_end(void **state)
+{
+    (void)state;
+    enum { ROOMS = 8, TROUBLED_MS = 700 /* less than the pause between two comparisons of all rooms */ };
+    for (unsigned room = 0; room < ROOMS; room++)
+        join(0, 20 + room, "anna");
+    int64_t asked = metrics_get(METRIC_READS_HEAD);
+    uint64_t seq = 0, begin_ms = clock_monotonic_ms();
+    while (clock_monotonic_ms() - begin_ms < TROUBLED_MS) {
+        char text[32];
+        atomic_fetch_add(&world.bus_changes, 1);
+        publish(20, ++seq);
+        snprintf(text, sizeof text, "\"seq\":%llu,", (unsigned long long)seq);
+        expect_frame(0, text);
+    }
+    asked = metrics_get(METRIC_READS_HEAD) - asked;
+    assert_in_range(asked, ROOMS, 2 * ROOMS); /* a slow machine may be troubled beyond the pause */
+}
+
 static void garbage_on_the_bus_is_counted_and_harms_nobody(void **state)
 {
     (void)state;
@@ -223,6 +242,8 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(trouble_on_the_bus_makes_rooms_ask_anew_and_lose_nothing, start,
                                         stop),
+        cmocka_unit_test_setup_teardown(trouble_after_trouble_asks_about_each_room_once_and_not_without_end,
+                                        start, stop),
         cmocka_unit_test_setup_teardown(garbage_on_the_bus_is_counted_and_harms_nobody, start, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
