@@ -10,11 +10,14 @@ static enum err run(struct fanout *fanout, struct histogram *completed)
     uint64_t end_ns = crowd_now_ns() + (uint64_t)(fanout->options->duration_s * 1e9);
     enum err err = ERR_OK;
 
-    while (!err && crowd_now_ns() < end_ns) {
+    while (crowd_now_ns() < end_ns) {
         uint64_t begin_ns = crowd_now_ns();
         err = fanout_publish_burst(fanout);
-        if (!err)
-            fanout_drain(fanout);
+        if (err)
+            break;
+        fanout_drain(fanout);
+        if (crowd_deliveries(&fanout->crowd) < fanout->expected)
+            break; /* it will never be complete: the report tells what was lost */
         histogram_record(completed, crowd_now_ns() - begin_ns);
         progress_show("burst", &fanout->crowd, crowd_now_ns());
     }

@@ -90,9 +90,10 @@ enum err connect_run(const struct bench_options *options, struct report *report,
         report_count(report, "opening", options->opening * options->threads);
         report_real(report, "seconds", (double)sum->wall_ns / 1e9);
         report_real(report, "handshakes_per_s", count * 1e9 / (double)sum->wall_ns);
-        report_real(report, "server_us_per_handshake", (double)sum->server_ns / 1e3 / count);
-        report_real(report, "handshakes_per_core_second",
-                    sum->server_ns ? count * 1e9 / (double)sum->server_ns : 0);
+        if (sum->server_ns > 0) {
+            report_real(report, "server_us_per_handshake", (double)sum->server_ns / 1e3 / count);
+            report_real(report, "handshakes_per_core_second", count * 1e9 / (double)sum->server_ns);
+        }
         report_latency(report, "upgraded", &sum->upgraded);
         report_latency(report, "connected", &sum->opened);
         report_real(report, "generator_cpu", generator);

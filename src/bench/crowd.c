@@ -222,6 +222,6 @@ void crowd_merge(const struct crowd *crowd, enum crowd_phase phase, struct crowd
         into->bytes += stats->bytes;
         into->deflated_frames += stats->deflated_frames;
         into->message_bytes += stats->message_bytes;
-        into->publisher_frames += stats->publisher_frames;
+        into->publisher_deliveries += stats->publisher_deliveries;
     }
 }

@@ -51,9 +51,9 @@ enum crowd_phase { CROWD_WARMUP, CROWD_COMPARED, CROWD_MEASURED, CROWD_PHASES };
 struct crowd_stats {
     struct histogram latency; /* publication to receipt */
     uint64_t late, duplicates, strays;
-    uint64_t bytes;                          /* received, frame heads included */
-    uint64_t deflated_frames, message_bytes; /* messages: as they were before they were compressed */
-    uint64_t publisher_frames;               /* what came to publisher clients: the server's work too */
+    /* of all but publishers: received, frame heads included; messages as before they were compressed */
+    uint64_t bytes, message_bytes, deflated_frames;
+    uint64_t publisher_deliveries; /* to publishers that have joined a room: the server's work too */
 };
 
 struct crowd_loop {

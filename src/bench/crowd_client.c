@@ -211,17 +211,17 @@ static bool take_message(struct crowd_loop *loop, uint32_t index, const struct w
 static bool take_data_frame(struct crowd_loop *loop, uint32_t index, struct ws_frame_view *frame,
                             uint64_t now_ns)
 {
-    struct crowd_stats *stats = crowd_stats(loop);
-
     if (frame->is_deflated) {
         enum err err = crowd_inflate(loop, &loop->crowd->clients[index], frame);
         if (err) {
             fail(loop, index, "a compressed frame: ", slice_of(err_text(err)));
             return false;
         }
-        stats->deflated_frames++;
     }
-    stats->message_bytes += frame->payload.len;
+    if (index >= loop->crowd->options.publishers) {
+        crowd_stats(loop)->deflated_frames += frame->is_deflated;
+        crowd_stats(loop)->message_bytes += frame->payload.len;
+    }
     return take_message(loop, index, frame, now_ns);
 }
 
@@ -320,7 +320,8 @@ static void read_client(struct crowd_loop *loop, uint32_t index, size_t room)
         fail(loop, index, "lost: ", slice_of(got < 0 ? strerror(errno) : "closed by the server"));
         return;
     }
-    crowd_stats(loop)->bytes += (size_t)got;
+    if (index >= loop->crowd->options.publishers)
+        crowd_stats(loop)->bytes += (size_t)got;
     len += (size_t)got;
     if (client->state == CLIENT_UPGRADING)
         used = take_answer(loop, index, (struct slice){loop->buffer, len});

@@ -10,8 +10,7 @@
 
 #include "fanout.h"
 
-#define STEP_S 0.05 /* how often it looks whether it shall end */
-
+#define STEP_S         0.05 /* how often it looks whether it shall end */
 #define DISTURBER_NICE 19
 
 struct work {

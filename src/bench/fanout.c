@@ -77,7 +77,7 @@ static void on_text(struct crowd_loop *loop, uint32_t client, struct slice text,
         if (fanout->on_visitor && client >= fanout->first_visitor)
             fanout->on_visitor(fanout, client - fanout->first_visitor, text, now_ns);
         else
-            crowd_stats(loop)->publisher_frames++;
+            crowd_stats(loop)->publisher_deliveries += client < loop->crowd->options.publishers_joining;
         return;
     }
     if (fanout->observe)

@@ -37,6 +37,24 @@ static void report_load(const struct fanout *fanout, struct report *report)
     report_count(report, "burst", options->burst);
 }
 
+static uint64_t missing(uint64_t expected, uint64_t deliveries)
+{
+    return expected > deliveries ? expected - deliveries : 0;
+}
+
+static void report_server(const struct fanout *fanout, double cpu_ns, double wall_ns, double served,
+                          struct report *report)
+{
+    struct proc_memory memory = proc_memory(&fanout->options->server);
+
+    if (!fanout->is_server_shared)
+        report_real(report, "server_us_per_delivery", per(cpu_ns / 1e3, served));
+    report_real(report, "server_cpu", cpu_ns / wall_ns);
+    report_count(report, "server_rss_bytes", memory.rss);
+    report_count(report, "server_pss_bytes", memory.pss);
+    report_count(report, "server_anonymous_bytes", memory.anonymous);
+}
+
 bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct report *report)
 {
     static struct crowd_stats stats;
@@ -49,36 +67,32 @@ bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct rep
     double generator =
         (double)crowd_busiest_ns(crowd, begin->loops_ns) / (double)(crowd_now_ns() - begin->wall_ns);
     uint64_t lag_p99 = histogram_percentile(fanout->lag, 0.99);
-    struct proc_memory memory = proc_memory(&fanout->options->server);
 
     crowd_merge(crowd, CROWD_MEASURED, &stats);
     report_load(fanout, report);
-    double served = (double)(deliveries + stats.publisher_frames);
+    double served = (double)(deliveries + stats.publisher_deliveries);
     report_real(report, "seconds", wall_ns / 1e9);
     report_count(report, "events", fanout->events - begin->events);
     report_count(report, "expected", expected);
     report_count(report, "deliveries", deliveries);
-    report_count(report, "lost", expected > deliveries ? expected - deliveries : 0);
+    report_count(report, "lost", missing(expected, deliveries));
+    report_count(report, "lost_before", missing(begin->expected, begin->deliveries));
     report_count(report, "duplicates", stats.duplicates);
     report_count(report, "out_of_order", stats.late);
     report_count(report, "strays", stats.strays);
     report_count(report, "connections_lost", crowd_failed(crowd));
     report_real(report, "deliveries_per_s", (double)deliveries * 1e9 / wall_ns);
-    report_real(report, "frame_bytes", per((double)stats.bytes, served));
+    report_real(report, "frame_bytes", per((double)stats.bytes, (double)deliveries));
     report_flag(report, "compression", fanout->options->target.compression);
     report_count(report, "compressed_frames", stats.deflated_frames);
-    report_real(report, "message_bytes", per((double)stats.message_bytes, served));
+    report_real(report, "message_bytes", per((double)stats.message_bytes, (double)deliveries));
     report_latency(report, "latency", &stats.latency);
     if (fanout->hops) {
         hops_settle(fanout->hops);
         hops_report(fanout->hops, report);
     }
-    if (!fanout->is_server_shared)
-        report_real(report, "server_us_per_delivery", per((double)server_ns / 1e3, served));
-    report_real(report, "server_cpu", (double)server_ns / wall_ns);
-    report_count(report, "server_rss_bytes", memory.rss);
-    report_count(report, "server_pss_bytes", memory.pss);
-    report_count(report, "server_anonymous_bytes", memory.anonymous);
+    if (fanout->options->server.count > 0)
+        report_server(fanout, (double)server_ns, wall_ns, served, report);
     report_real(report, "schedule_lag_p99_us", (double)lag_p99 / 1e3);
     report_real(report, "generator_cpu", generator);
     report_real(report, "generator_user_us_per_delivery", per((double)user_ns / 1e3, served));
@@ -87,7 +101,7 @@ bool fanout_report(struct fanout *fanout, struct fanout_begin *begin, struct rep
     /* Several publisher connections have no order among each other. */
     bool is_disordered =
         stats.late > 0 && !(fanout->options->via == VIA_TARGET && fanout->options->in_flight > 1);
-    return deliveries != expected || stats.duplicates || is_disordered || stats.strays ||
+    return crowd_deliveries(crowd) != fanout->expected || stats.duplicates || is_disordered || stats.strays ||
            has_lost_connections;
 }
 

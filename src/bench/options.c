@@ -292,6 +292,8 @@ static const char *check(const struct bench_options *options)
          "--via target is for --target raw-ws: choose nats, redis or typing"},
         {scenario->has_rooms && options->connections > 0 && options->connections < options->members,
          "--connections is below --members: a connection would be in the same room twice"},
+        {scenario->run == idle_run && options->server.count == 0,
+         "--server-pid is missing: idle tells the memory of that process"},
         {options->hops && (options->via != VIA_REDIS || scenario->run != fanout_run),
          "--hops is for fanout --via redis: only there an event takes all of them"},
         {is_raw && options->in_flight > RAW_IN_FLIGHT_MAX,

@@ -34,8 +34,11 @@ enum err slow_run(const struct bench_options *options, struct report *report, bo
     err = fanout_open(&fanout, options, true);
     if (!err)
         err = measure_phase(&fanout, CROWD_COMPARED, &alone);
-    if (!err)
+    if (!err) {
         err = disturber_go(&disturber, fanout.layout.run);
+        if (err)
+            snprintf(fanout.problem, sizeof fanout.problem, "the disturbing neighbours could not begin");
+    }
     if (!err)
         err = measure_phase(&fanout, CROWD_MEASURED, &begin);
     progress_end();

@@ -15,13 +15,14 @@
 #define BUFFER_BYTES (1u << 20)
 #define EVENTS       512
 #define BUCKETS      65536
+#define DIRTY_MAX    1024
 #define GUID         "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 static int epoll_fd;
 static bool is_coalescing;
 static char *buffer, *frame;
 static struct limit_room *buckets[BUCKETS];
-static struct limit_room *dirty[1024];
+static struct limit_room *dirty[DIRTY_MAX]; /* with frames that are not written yet */
 static size_t dirty_count;
 
 static void watch(struct limit_client *client, int operation, uint32_t events)
@@ -145,7 +146,7 @@ static void publish(struct limit_room *room, const char *body, size_t len)
         limit_write(room, frame, head + len);
     else
         coalesce(room, head + len);
-    if (dirty_count == sizeof dirty / sizeof dirty[0])
+    if (dirty_count == DIRTY_MAX)
         flush();
 }
 

@@ -63,6 +63,7 @@ static void what_is_wrong_is_told_with_what_to_do(void **state)
     expect_wrong("fanout", "--url is missing");
     expect_wrong("fanout --url ws://h:1/", "--jwt-secret is missing");
     expect_wrong(ROOMCAST "--hops", "--via redis");
+    expect_wrong("idle --url ws://127.0.0.1:1/ws --jwt-secret x", "--server-pid is missing");
     expect_wrong("slow --url ws://127.0.0.1:1/ws --jwt-secret x --via redis --hops", "--via redis");
     expect_wrong(ROOMCAST "--rooms 0", "whole number from 1 to");
     expect_wrong(ROOMCAST "--rooms 1.5", "whole number");
