@@ -4,8 +4,6 @@ import concurrent.futures
 import contextlib
 import json
 import random
-import subprocess
-import sys
 import signal
 import subprocess
 import sys
@@ -18,8 +16,6 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 
 from harness import raw
 from harness.bench import NODE_OPTIONS, Bench, LimitServer
-from harness.processes import ROOT, run_program
-from harness.waiting import eventually, seconds
 from harness.peer import Peer
 from harness.processes import ROOT, binary, run_program
 from harness.waiting import eventually, seconds
