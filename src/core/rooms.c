@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include <roomcast/base/hash.h>
+#include <roomcast/core/room_table.h>
 
 #include "seat_index.h"
 
@@ -11,14 +11,14 @@
 #define SEATS_WITHOUT_INDEX 16
 
 struct room {
+    struct room_entry entry;     /* first */
     struct room_member *members; /* owned */
     uint32_t count, capacity;
-    UT_hash_handle hh;
     char key[]; /* room_key_load() */
 };
 
 struct rooms {
-    struct room *table; /* by key */
+    struct room_table table; /* of struct room */
 };
 
 enum err rooms_new(struct rooms **ret_rooms)
@@ -26,6 +26,10 @@ enum err rooms_new(struct rooms **ret_rooms)
     struct rooms *rooms = calloc(1, sizeof *rooms);
     if (!rooms)
         return ERR_NO_MEMORY;
+    if (room_table_init(&rooms->table) != ERR_OK) {
+        free(rooms);
+        return ERR_NO_MEMORY;
+    }
     *ret_rooms = rooms;
     return ERR_OK;
 }
@@ -34,16 +38,14 @@ void rooms_free(struct rooms **rooms)
 {
     if (!*rooms)
         return;
-    assert(!(*rooms)->table);
+    room_table_fini(&(*rooms)->table, NULL);
     free(*rooms);
     *rooms = NULL;
 }
 
 static struct room *find(struct rooms *rooms, const struct room_key *key)
 {
-    struct room *room;
-    HASH_FIND(hh, rooms->table, key, ROOM_KEY_BYTES(key), room);
-    return room;
+    return (struct room *)room_table_find(&rooms->table, key);
 }
 
 static struct room *find_or_add(struct rooms *rooms, const struct room_key *key)
@@ -55,11 +57,8 @@ static struct room *find_or_add(struct rooms *rooms, const struct room_key *key)
     if (!room)
         return NULL;
     memcpy(room->key, key, ROOM_KEY_STORED(key));
-    HASH_ADD_KEYPTR(hh, rooms->table, room->key, ROOM_KEY_BYTES(key), room);
-    if (!room->hh.tbl) { /* uthash had no memory */
-        free(room);
-        return NULL;
-    }
+    room->entry.key = room->key;
+    room_table_add(&rooms->table, &room->entry);
     return room;
 }
 
@@ -67,7 +66,7 @@ static void free_if_empty(struct rooms *rooms, struct room *room)
 {
     if (room->count > 0)
         return;
-    HASH_DELETE(hh, rooms->table, room);
+    room_table_remove(&rooms->table, &room->entry);
     free(room->members);
     free(room);
 }
