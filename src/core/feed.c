@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <roomcast/core/timer_wheel.h>
+
 void feed_init(struct feed *feed, uint64_t now_ms)
 {
     *feed = (struct feed){.verify_at_ms = now_ms};
@@ -67,7 +69,7 @@ bool feed_is_valid(const struct feed *feed)
         return feed->position.seq == 0 && !(work && work->has_loss);
     return feed->known >= feed->position.seq && feed->held_from <= feed->position.seq + 1 &&
            (work && work->gap_since_ms != 0) == feed_has_gap(feed) &&
-           (feed->epoch[0] == '\0' ? feed->position.seq == 0 : same_epoch(feed->epoch, feed->position.epoch));
+           (feed_has_epoch(feed) || feed->position.seq == 0);
 }
 
 uint32_t feed_new_ask_id(struct feed *feed)
@@ -96,15 +98,16 @@ void feed_note_gap(struct feed *feed, uint64_t now_ms)
 void feed_begin_epoch(struct feed *feed, const char *epoch)
 {
     history_clear(&feed->history);
-    snprintf(feed->epoch, sizeof feed->epoch, "%s", epoch);
-    feed->known = feed->gone = feed->lead_seq = 0;
+    snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", epoch);
+    feed->known = feed->gone = feed->begin_stream_seq = 0;
+    if (feed->lead)
+        feed->lead->seq = 0;
     feed->work->missing_to = feed->work->ahead_to = 0;
     feed->held_from = 1;
     feed->work->next_for = 0;
     feed->work->page_from = feed->work->page_to = 0;
     feed->work->has_conflict = false;
     feed->before = (struct position){.seq = 0};
-    feed->begin = FEED_BEGIN_UNKNOWN;
 }
 
 void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
@@ -114,7 +117,6 @@ void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
     feed_begin_epoch(feed, epoch);
     feed->before = before;
     feed->begins_at = seq;
-    snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", epoch);
     feed->position.seq = seq;
     feed->position_stream_seq = 0;
     feed->known = seq;
@@ -131,7 +133,7 @@ bool feed_follows_on(const struct feed *feed, const struct feed_rules *rules, co
 {
     const struct trail *trail = &event->trail;
     uint64_t seq = event->position.seq, place = feed->position_stream_seq;
-    bool is_empty = feed->epoch[0] == '\0', reaches_back = trail->count >= seq;
+    bool is_empty = !feed_has_epoch(feed), reaches_back = trail->count >= seq;
 
     *ret_before = 0;
     if (feed_has_gap(feed))
@@ -158,6 +160,12 @@ void feed_know(struct feed *feed, uint64_t seq)
     feed->work->missing_to = seq;
 }
 
+/* 0: no event of the epoch was. */
+static uint64_t lowest_seen(const struct feed *feed)
+{
+    return feed->lead ? feed->lead->seq : 0;
+}
+
 /* Where the event of that number is, as far as that is known; 0: it is not. */
 static uint64_t known_place(const struct feed *feed, uint64_t seq)
 {
@@ -165,8 +173,9 @@ static uint64_t known_place(const struct feed *feed, uint64_t seq)
 
     if (slot && slot->stream_seq != 0)
         return slot->stream_seq;
-    bool is_led_to = feed->lead_seq > seq && feed->lead_seq - seq <= feed->lead->count;
-    return is_led_to ? feed->lead->seqs[feed->lead_seq - seq - 1] : 0;
+    uint64_t lead_seq = lowest_seen(feed);
+    bool is_led_to = lead_seq > seq && lead_seq - seq <= feed->lead->trail.count;
+    return is_led_to ? feed->lead->trail.seqs[lead_seq - seq - 1] : 0;
 }
 
 bool feed_contradicts(const struct feed *feed, const struct feed_event *event)
@@ -221,7 +230,8 @@ bool feed_reach(struct feed *feed, uint64_t seq)
 
     if (history_reach(&feed->history, seq) != ERR_OK)
         return false;
-    if (is_lower && feed->lead_seq > 0 && !history_locate(&feed->history, feed->lead_seq, feed->lead))
+    uint64_t lead_seq = lowest_seen(feed);
+    if (is_lower && lead_seq > 0 && !history_locate(&feed->history, lead_seq, &feed->lead->trail))
         feed->work->has_conflict = true;
     return true;
 }
@@ -232,9 +242,8 @@ static void take_lead(struct feed *feed, const struct feed_event *event)
 {
     if (!feed->lead)
         feed->lead = malloc(sizeof *feed->lead);
-    feed->lead_seq = feed->lead ? event->position.seq : 0;
     if (feed->lead)
-        *feed->lead = event->trail;
+        *feed->lead = (struct feed_lead){.seq = event->position.seq, .trail = event->trail};
 }
 
 bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event)
@@ -256,11 +265,10 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
     slot->id_hash = event->id_hash;
     if (!history_locate(&feed->history, seq, &event->trail))
         feed->work->has_conflict = true;
-    if (seq == 1) {
-        feed->begin = event->trail.count == 0 ? FEED_BEGIN_EMPTY : FEED_BEGIN_OTHER;
-        feed->begin_stream_seq = event->stream_seq;
-    }
-    if (feed->lead_seq == 0 || seq < feed->lead_seq || feed->lead_seq < feed->history.first)
+    if (seq == 1)
+        feed->begin_stream_seq = event->trail.count == 0 ? event->stream_seq : 0;
+    uint64_t lead_seq = lowest_seen(feed);
+    if (lead_seq == 0 || seq < lead_seq || lead_seq < feed->history.first)
         take_lead(feed, event);
     if (is_next)
         feed->work->missing_to = missing_to; /* as long as it stood above no hole, it does not now */
@@ -279,7 +287,7 @@ static bool place_epoch(struct feed *feed, const struct feed_rules *rules, const
     const char *epoch = event->position.epoch;
     uint64_t before;
 
-    if (same_epoch(feed->epoch, epoch))
+    if (same_epoch(feed->position.epoch, epoch))
         return true;
     if (!feed->is_settled)
         feed_begin_epoch(feed, epoch); /* what is held of an earlier one is read again if it is wanted */
@@ -430,12 +438,6 @@ struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, 
     return action;
 }
 
-static void sooner(uint64_t *due_ms, uint64_t candidate_ms)
-{
-    if (candidate_ms != 0 && (*due_ms == 0 || candidate_ms < *due_ms))
-        *due_ms = candidate_ms;
-}
-
 uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules)
 {
     const struct feed_work *work = feed->work;
@@ -443,13 +445,13 @@ uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules)
 
     if (!work)
         return due_ms;
-    sooner(&due_ms, work->retry_at_ms);
+    deadline_sooner(&due_ms, work->retry_at_ms);
     if (work->wants_extent && !work->is_extent_asked)
-        sooner(&due_ms, work->extent_at_ms ? work->extent_at_ms : 1);
+        deadline_sooner(&due_ms, work->extent_at_ms ? work->extent_at_ms : 1);
     if (work->waiters)
-        sooner(&due_ms, work->waiters_due_ms);
+        deadline_sooner(&due_ms, work->waiters_due_ms);
     if (work->gap_since_ms)
-        sooner(&due_ms, work->gap_since_ms + rules->repair_timeout_ms);
+        deadline_sooner(&due_ms, work->gap_since_ms + rules->repair_timeout_ms);
     return due_ms;
 }
 

@@ -68,8 +68,7 @@ bool feed_judge_from_empty(struct feed *feed, const struct feed_rules *rules, st
 int feed_judge_beginning(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                          uint64_t now_ms)
 {
-    if (!rules->extent || !feed->is_in_stream || feed->begin != FEED_BEGIN_EMPTY ||
-        feed->begin_stream_seq <= waiter->empty.last_seq)
+    if (!rules->extent || !feed->is_in_stream || feed->begin_stream_seq <= waiter->empty.last_seq)
         return FEED_UNPROVEN;
     if (feed->begin_stream_seq <= rules->extent->last_seq)
         return FEED_RECOVERED;

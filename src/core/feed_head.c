@@ -48,8 +48,8 @@ static bool settle(struct feed *feed, const struct feed_rules *rules, enum feed_
 {
     feed->is_settled = true;
     if (kind == FEED_FOUND) {
-        bool is_other = !same_epoch(feed->epoch, event->position.epoch);
-        bool is_old = is_other && feed->epoch[0] != '\0';
+        bool is_other = !same_epoch(feed->position.epoch, event->position.epoch);
+        bool is_old = is_other && feed_has_epoch(feed);
         is_old = is_old || feed->work->has_conflict;
         if (is_other || feed->work->has_conflict)
             feed_begin_epoch(feed, event->position.epoch);
@@ -58,8 +58,8 @@ static bool settle(struct feed *feed, const struct feed_rules *rules, enum feed_
         stand_at(feed, event);
         return !is_old;
     }
-    const char *epoch = feed->epoch[0] ? feed->epoch : EPOCH_EMPTY;
-    memcpy(feed->position.epoch, epoch, strlen(epoch) + 1);
+    if (!feed_has_epoch(feed))
+        memcpy(feed->position.epoch, EPOCH_EMPTY, sizeof EPOCH_EMPTY);
     if (kind == FEED_UNREADABLE) {
         /* No event for us; the first that came since, or that says that it follows on that, is. */
         feed->position.seq = feed->history.count > 0 ? feed->history.first - 1 : 0;
@@ -96,7 +96,7 @@ static void start_over(struct feed *feed, const struct feed_rules *rules, const 
  * we have delivered. */
 static bool is_behind(const struct feed *feed, const struct feed_event *event)
 {
-    if (same_epoch(feed->epoch, event->position.epoch))
+    if (same_epoch(feed->position.epoch, event->position.epoch))
         return event->position.seq < feed->position.seq && !feed_contradicts(feed, event);
     return event->stream_seq < feed->position_stream_seq;
 }
@@ -106,7 +106,7 @@ static void compare(struct feed *feed, const struct feed_rules *rules, const str
 {
     uint64_t before;
 
-    if (!same_epoch(feed->epoch, event->position.epoch)) {
+    if (!same_epoch(feed->position.epoch, event->position.epoch)) {
         if (!feed_follows_on(feed, rules, event, now_ms, &before)) {
             start_over(feed, rules, event, FEED_LOSS_EPOCH, now_ms);
             return;
@@ -136,7 +136,7 @@ static void note_end(struct feed *feed, const struct feed_rules *rules, enum fee
     if (kind == FEED_FOUND)
         is_end = event->position.seq >= feed->position.seq;
     else if (kind == FEED_NONE)
-        is_end = feed->epoch[0] == '\0' ||
+        is_end = !feed_has_epoch(feed) ||
                  (feed->has_end && feed->work->head.sent_ms <= feed->end_ms + feed_trust_ms(rules));
     if (!is_end)
         return;

@@ -33,6 +33,12 @@ static inline bool same_epoch(const char *a, const char *b)
     return strcmp(a, b) == 0;
 }
 
+/* The room has, or had, an event that we know of. */
+static inline bool feed_has_epoch(const struct feed *feed)
+{
+    return feed->position.epoch[0] != '\0' && strcmp(feed->position.epoch, EPOCH_EMPTY) != 0;
+}
+
 /* Doubles from the first to the longest; the upper half is random, so that rooms do not come back as one. */
 static inline uint64_t retry_delay_ms(unsigned failures, uint32_t jitter)
 {

@@ -340,7 +340,7 @@ static void note_progress(struct feed *feed, const struct feed_rules *rules, enu
 
 static bool is_wanted(const struct feed *feed, uint64_t seq, const struct feed_event *event)
 {
-    return event->position.seq == seq && same_epoch(event->position.epoch, feed->epoch);
+    return event->position.seq == seq && same_epoch(event->position.epoch, feed->position.epoch);
 }
 
 /* The leader has another event than we had under this number. */
@@ -413,7 +413,7 @@ static void on_next_found(struct feed *feed, const struct feed_rules *rules, uin
     uint64_t found = event->position.seq;
 
     feed->work->next_absences = 0;
-    if (!same_epoch(event->position.epoch, feed->epoch) || found < seq) {
+    if (!same_epoch(event->position.epoch, feed->position.epoch) || found < seq) {
         feed->work->next_after = event->stream_seq; /* an older one: on from there */
         return;
     }

@@ -2,8 +2,6 @@
 
 #include <assert.h>
 
-#include <roomcast/base/metrics.h>
-
 /* --- from the history --- */
 
 /* How many events from `from` on are there without a hole, up to `max` and until they are `max_bytes` large;
@@ -30,13 +28,12 @@ struct replay *feed_replay(const struct feed *feed, const struct position *since
     size_t bytes;
 
     first.seq++;
-    struct replay *replay = replay_new(&first, count_held(feed, first.seq, max_events, max_bytes, &bytes));
+    uint32_t count = count_held(feed, first.seq, max_events, max_bytes, &bytes);
+    struct replay *replay = replay_new(&first, count, bytes);
     if (!replay)
         return NULL;
-    replay->bytes = bytes;
     for (uint32_t i = 0; i < replay->count; i++)
         replay->frames[i] = frame_ref(history_slot(&feed->history, first.seq + i)->frame);
-    metrics_change(METRIC_REPLAY_BYTES, (int64_t)replay->bytes);
     return replay;
 }
 

@@ -1,18 +1,36 @@
 #include <roomcast/core/replay.h>
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <roomcast/base/metrics.h>
 
-struct replay *replay_new(const struct position *first, uint32_t count)
+static atomic_size_t total_bytes;
+
+static void change_total(size_t bytes, bool more)
+{
+    if (more)
+        atomic_fetch_add_explicit(&total_bytes, bytes, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(&total_bytes, bytes, memory_order_relaxed);
+    metrics_change(METRIC_REPLAY_BYTES, more ? (int64_t)bytes : -(int64_t)bytes);
+}
+
+size_t replay_total_bytes(void)
+{
+    return atomic_load_explicit(&total_bytes, memory_order_relaxed);
+}
+
+struct replay *replay_new(const struct position *first, uint32_t count, size_t bytes)
 {
     struct replay *replay = malloc(sizeof *replay + count * sizeof replay->frames[0]);
 
     if (!replay)
         return NULL;
-    *replay = (struct replay){.count = count, .first = *first};
+    *replay = (struct replay){.count = count, .first = *first, .bytes = bytes};
     atomic_init(&replay->refs, 1);
+    change_total(bytes, true);
     return replay;
 }
 
@@ -33,7 +51,7 @@ void replay_unref(struct replay **replay)
     assert(before > 0);
     if (before > 1)
         return;
-    metrics_change(METRIC_REPLAY_BYTES, -(int64_t)gone->bytes);
+    change_total(gone->bytes, false);
     for (uint32_t i = 0; i < gone->count; i++)
         frame_unref(&gone->frames[i]);
     free(gone);

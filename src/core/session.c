@@ -160,9 +160,7 @@ uint64_t session_next_due(const struct session *session)
     const uint64_t deadlines[] = {session->ping_at,  session->pong_by,  session->expires_at,
                                   session->close_by, session->stall_by, session->catch_up_at};
     uint64_t next = 0;
-    for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++) {
-        if (deadlines[i] != 0 && (next == 0 || deadlines[i] < next))
-            next = deadlines[i];
-    }
+    for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++)
+        deadline_sooner(&next, deadlines[i]);
     return next;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
@@ -55,9 +56,7 @@ void hub_answer(struct hub *hub, struct hub_request *request, enum err status)
 
 struct hub_channel *hub_find(struct hub *hub, const struct room_key *key)
 {
-    struct hub_channel *channel;
-    HASH_FIND(hh, hub->channels, key, ROOM_KEY_BYTES(key), channel);
-    return channel;
+    return (struct hub_channel *)room_table_find(&hub->channels, key);
 }
 
 /* --- requests of the workers --- */
@@ -169,7 +168,7 @@ static void work(void *context)
         work_on_request(hub, (struct hub_request *)item);
         item = next;
     }
-    hub_feed_on_readings(hub);
+    hub_take_readings(hub);
     trim_scratch(hub);
     pthread_mutex_unlock(&hub->lock);
     if (hub->stopping)
@@ -193,11 +192,9 @@ static void reconcile_all(struct hub *hub)
         return;
     hub->bus_changes_seen = changes;
     hub->reconcile_not_before_ms = hub->now_ms + RECONCILE_PAUSE_MS;
-    struct hub_channel *channel, *next;
-    HASH_ITER(hh, hub->channels, channel, next)
-    {
-        hub_feed_suspect(hub, channel);
-    }
+    struct hub_channel *channel;
+    DL_FOREACH(hub->by_use, channel)
+    hub_feed_suspect(hub, channel);
 }
 
 static void tick(void *context)
@@ -217,17 +214,9 @@ static void *run(void *context)
     return NULL;
 }
 
-enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
+/* What cannot fail. */
+static void init(struct hub *hub, const struct hub_options *options)
 {
-    struct hub *hub = calloc(1, sizeof *hub);
-    if (!hub)
-        return ERR_NO_MEMORY;
-    hub->workers = calloc(options->workers_count, sizeof *hub->workers);
-    if (!hub->workers) {
-        free(hub);
-        return ERR_NO_MEMORY;
-    }
-    memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
     pthread_mutex_init(&hub->lock, NULL);
     hub->config = options->config;
     hub->bus = options->bus;
@@ -252,23 +241,39 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
     buffer_init(&hub->encoded, SIGNAL_MAX_BYTES);
     inbox_init(&hub->requests, wake, hub);
     inbox_init(&hub->readings, wake, hub);
+}
 
-    enum err err = loop_new(&hub->loop);
+static enum err allocate(struct hub *hub, const struct hub_options *options)
+{
+    hub->workers = calloc(options->workers_count, sizeof *hub->workers);
+    if (!hub->workers)
+        return ERR_NO_MEMORY;
+    memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
+    enum err err = room_table_init(&hub->channels);
+    if (err == ERR_OK)
+        err = loop_new(&hub->loop);
     if (err == ERR_OK && hub->config->websocket_compression > 0)
         err = deflater_new((unsigned)hub->config->websocket_compression, &hub->deflater);
     if (err == ERR_OK)
         err = loop_wake_new(hub->loop, work, hub, &hub->wake);
     if (err == ERR_OK)
         err = loop_timer_new(hub->loop, tick, hub, &hub->tick);
+    return err;
+}
+
+enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
+{
+    struct hub *hub = calloc(1, sizeof *hub);
+    if (!hub)
+        return ERR_NO_MEMORY;
+    init(hub, options);
+    enum err err = allocate(hub, options);
     if (err == ERR_OK) {
         loop_timer_start(hub->tick, TICK_MS, TICK_MS);
         err = pthread_create(&hub->thread, NULL, run, hub) == 0 ? ERR_OK : ERR_IO;
     }
     if (err != ERR_OK) {
-        loop_free(&hub->loop);
-        deflater_free(&hub->deflater);
-        free(hub->workers);
-        free(hub);
+        hub_free(&hub);
         return err;
     }
     *ret_hub = hub;
@@ -307,11 +312,8 @@ void hub_stop(struct hub *hub)
     hub->closed = true; /* the bus may still deliver */
     hub->now_ms = clock_monotonic_ms();
     refuse_requests(hub);
-    struct hub_channel *channel, *next;
-    HASH_ITER(hh, hub->channels, channel, next)
-    {
-        hub_channel_close(hub, channel);
-    }
+    while (hub->by_use)
+        hub_channel_close(hub, hub->by_use);
     pthread_mutex_unlock(&hub->lock);
 }
 
@@ -330,6 +332,7 @@ void hub_free(struct hub **hub)
     buffer_fini(&(*hub)->encoded);
     deflater_free(&(*hub)->deflater);
     loop_free(&(*hub)->loop);
+    room_table_fini(&(*hub)->channels, NULL);
     pthread_mutex_destroy(&(*hub)->lock);
     free((*hub)->workers);
     free(*hub);

@@ -13,25 +13,22 @@ struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key
     struct hub_channel *channel = calloc(1, sizeof *channel + shares_size + ROOM_KEY_STORED(key));
     if (!channel)
         return NULL;
-    channel->key = (char *)&channel->shares[hub->workers_count];
-    memcpy(channel->key, key, ROOM_KEY_STORED(key));
+    char *stored = (char *)&channel->shares[hub->workers_count];
+    memcpy(stored, key, ROOM_KEY_STORED(key));
+    channel->entry.key = stored;
 
     /* Subscribe first, ask second: nothing can fall in between (PROTOCOL 1.4). */
     char subject[SUBJECT_SIZE];
     subject_format(hub->config->nats_prefix, SUBJECT_LIVE, key, subject);
     if (bus_subscribe(hub->bus, subject, hub_on_message, hub, &channel->live) != ERR_OK)
         goto fail_free;
-    HASH_ADD_KEYPTR(hh, hub->channels, channel->key, ROOM_KEY_BYTES(key), channel);
-    if (!channel->hh.tbl) /* uthash had no memory */
-        goto fail_unsubscribe;
     if (key->route == ROUTE_TO_CHAT && hub_presence_open(hub, channel, key) != ERR_OK)
-        goto fail_table;
+        goto fail_unsubscribe;
+    room_table_add(&hub->channels, &channel->entry);
     hub_feed_open(hub, channel);
     metrics_change(METRIC_ROOMS, 1);
     return channel;
 
-fail_table:
-    HASH_DELETE(hh, hub->channels, channel);
 fail_unsubscribe:
     bus_unsubscribe(hub->bus, &channel->live, NULL);
 fail_free:
@@ -46,7 +43,7 @@ void hub_channel_close(struct hub *hub, struct hub_channel *channel)
     if (channel->chat)
         hub_presence_close(hub, channel);
     bus_unsubscribe(hub->bus, &channel->live, NULL);
-    HASH_DELETE(hh, hub->channels, channel);
+    room_table_remove(&hub->channels, &channel->entry);
     free(channel);
     metrics_change(METRIC_ROOMS, -1);
 }
@@ -167,17 +164,11 @@ void hub_channel_on_timer(struct hub *hub, struct hub_channel *channel)
     hub_channel_arm(hub, channel);
 }
 
-static void sooner(uint64_t *due_ms, uint64_t candidate_ms)
-{
-    if (candidate_ms != 0 && (*due_ms == 0 || candidate_ms < *due_ms))
-        *due_ms = candidate_ms;
-}
-
 void hub_channel_arm(struct hub *hub, struct hub_channel *channel)
 {
     uint64_t due_ms = hub_feed_due(hub, channel);
-    sooner(&due_ms, channel->chat ? departures_due_ms(&channel->chat->leaving) : 0);
-    sooner(&due_ms, channel->linger_until_ms);
+    deadline_sooner(&due_ms, channel->chat ? departures_due_ms(&channel->chat->leaving) : 0);
+    deadline_sooner(&due_ms, channel->linger_until_ms);
     if (due_ms != 0)
         timer_wheel_set(&hub->wheel, &channel->timer, due_ms);
     else

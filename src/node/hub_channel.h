@@ -7,10 +7,10 @@
 
 #include <stdatomic.h>
 
-#include <roomcast/base/hash.h>
 #include <roomcast/core/departures.h>
 #include <roomcast/core/feed.h>
 #include <roomcast/core/presence.h>
+#include <roomcast/core/room_table.h>
 #include <roomcast/core/timer_wheel.h>
 #include <roomcast/core/typing_limit.h>
 #include <roomcast/io/bus.h>
@@ -35,7 +35,8 @@ struct hub_share {
 };
 
 struct hub_channel {
-    uint64_t number; /* tells a room that was left and is followed again from its earlier self */
+    struct room_entry entry; /* first: in hub->channels; its key stands behind `shares` */
+    uint64_t number;         /* tells a room that was left and is followed again from its earlier self */
     struct bus_subscription *live;
     struct hub_chat *chat; /* owned; NULL: a user's own channel */
 
@@ -45,22 +46,20 @@ struct hub_channel {
     struct hub_channel *prev, *next;     /* in hub->by_use: the one used longest ago first */
     struct hub_channel *prev_w, *next_w; /* in hub->wanting, while is_wanting */
     struct hub_channel *prev_x, *next_x; /* in hub->asking_extent, while wants_extent */
-    bool wants_extent;
-    bool is_wanting; /* wants to read from the stream, which is busy for others */
-    bool has_gap;    /* a gap was counted, and not yet its end */
 
     uint64_t linger_until_ms; /* 0: has members */
     struct wheel_timer timer; /* the earliest of all deadlines above */
-    uint32_t members;         /* sessions, of all workers, joins under way included */
-    UT_hash_handle hh;
-    char *key;                 /* behind `shares`: hub_channel_key() */
+    bool wants_extent;
+    bool is_wanting;           /* wants to read from the stream, which is busy for others */
+    bool has_gap;              /* a gap was counted, and not yet its end */
+    uint32_t members;          /* sessions, of all workers, joins under way included */
     struct hub_share shares[]; /* per worker */
 };
 
 static inline struct room_key hub_channel_key(const struct hub_channel *channel)
 {
     struct room_key key;
-    room_key_load(channel->key, &key);
+    room_key_load(channel->entry.key, &key);
     return key;
 }
 
@@ -85,8 +84,8 @@ struct hub {
      * thread that brings it, which saves every event a change of threads. Each holds the lock meanwhile. */
     pthread_mutex_t lock;
     /* under lock */
-    bool closed;                  /* nothing is worked on any more */
-    struct hub_channel *channels; /* by key */
+    bool closed;                /* nothing is worked on any more */
+    struct room_table channels; /* of struct hub_channel */
     struct timer_wheel wheel;
     struct buffer text;        /* scratch: a client message */
     struct buffer encoded;     /* scratch: a signal */
@@ -137,6 +136,24 @@ void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame
 /* One session of the worker fewer. */
 void hub_channel_one_fewer(struct hub *hub, struct hub_channel *channel, unsigned worker);
 
+/* hub_event.c: from an envelope to what a feed takes. */
+/* Counted and logged when it cannot be read. ERR_NO_MEMORY is told apart: it may be read later.
+ * `ret_event` comes with a frame, the caller's reference. `ret_relayed_at_ms` may be NULL. */
+enum err hub_event_read(struct hub *hub, const struct room_key *room, struct slice data, uint64_t stream_seq,
+                        struct feed_event *ret_event, uint64_t *ret_relayed_at_ms) MUST_CHECK;
+/* Once for all who have agreed on compression, before the feed counts what it keeps. */
+void hub_event_deflate(struct hub *hub, struct frame *frame);
+
+/* hub_reading.c: what the feeds ask of the stream. */
+/* How many reads of single events may begin now. */
+unsigned hub_may_read(const struct hub *hub);
+void hub_ask_stream(struct hub *hub, struct hub_channel *channel, const struct feed_action *action);
+/* Everything that has come from the stream; and what that leaves room for. */
+void hub_take_readings(struct hub *hub);
+/* The channel is closed: it waits for no answer about the stream as a whole. */
+void hub_stop_asking(struct hub *hub, struct hub_channel *channel);
+void hub_reading_free(struct hub_reading *reading);
+
 /* hub_feed.c: the room's events, between the bus and its feed. */
 void hub_feed_open(struct hub *hub, struct hub_channel *channel);
 /* Answers who waits with ERR_TIMEOUT. */
@@ -145,14 +162,18 @@ void hub_feed_close(struct hub *hub, struct hub_channel *channel);
 void hub_feed_ask(struct hub *hub, struct hub_channel *channel, struct hub_request *request);
 /* A message of the live subject. */
 void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct bus_message *message);
-/* Everything that has come from the stream; and what that leaves room for. */
-void hub_feed_on_readings(struct hub *hub);
+/* After anything that has happened to the feed: takes its actions. `bytes_before`: of its history, before
+ * that.
+ */
+void hub_feed_turn(struct hub *hub, struct hub_channel *channel, size_t bytes_before);
+/* The rooms that could not read before, as far as they can now. */
+void hub_feed_run_wanting(struct hub *hub);
+void hub_feed_note_gap(struct hub_channel *channel);
 /* Events may have been missed. */
 void hub_feed_suspect(struct hub *hub, struct hub_channel *channel);
 /* Does what is due; the caller arms the timer. */
 void hub_feed_run(struct hub *hub, struct hub_channel *channel);
 uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel);
-void hub_reading_free(struct hub_reading *reading);
 
 /* hub_resume.c: the feed has judged `request`; it is answered. */
 void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,

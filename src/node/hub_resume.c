@@ -2,6 +2,7 @@
 #include "hub_channel.h"
 
 #include <roomcast/base/metrics.h>
+#include <roomcast/core/replay.h>
 
 #define REPLAY_KEPT_MS 1000 /* for the others of a storm; longer would hold memory for nobody */
 
@@ -24,7 +25,7 @@ static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub
         return;
     }
     request->is_all = false;
-    if (!is_page && (uint64_t)metrics_get(METRIC_REPLAY_BYTES) > hub->config->resume_cache_bytes)
+    if (!is_page && replay_total_bytes() > hub->config->resume_cache_bytes)
         return; /* replays under way hold all that they may: it is served page by page */
     struct replay *replay = is_page ? feed_replay(&channel->feed, since, FEED_PAGE_EVENTS, FEED_PAGE_BYTES)
                                     : feed_replay(&channel->feed, since, UINT32_MAX, SIZE_MAX);

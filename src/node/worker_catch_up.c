@@ -7,7 +7,8 @@
 #include <roomcast/base/log.h>
 #include <roomcast/wire/server_message.h>
 
-#define ASK_AGAIN_MS 500 /* after the hub could not say */
+#define ASK_AGAIN_MS          500  /* after the hub could not say */
+#define NOTIFICATIONS_HELD_MS 1000 /* after `connected`, for a client that resumes them */
 #define RESUMING_HELD_MS                                                                                     \
     30000 /* notifications of a client whose resume is not answered, or was UNAVAILABLE */
 
@@ -16,17 +17,26 @@ static struct client_catch_up *outer(struct catch_up *catch_up)
     return (struct client_catch_up *)catch_up;
 }
 
+/* What a member that is behind has noted in the room: its catch-up; or, while its notifications wait and none
+ * has come, so that they need no catch-up yet, only that. Everybody who connects is held for a moment. */
+static void *held_mark(struct client *client)
+{
+    return client;
+}
+
 static struct client_catch_up *find(struct worker *worker, struct client *client, const struct room_key *room)
 {
-    struct catch_up *catch_up = rooms_lag(worker->rooms, room, &client->session.rooms);
-    return catch_up ? outer(catch_up) : NULL;
+    void *lag = rooms_lag(worker->rooms, room, &client->session.rooms);
+    return lag && lag != held_mark(client) ? outer(lag) : NULL;
 }
 
 const struct position *client_cursor(struct worker *worker, struct client *client,
                                      const struct room_key *room)
 {
-    const struct client_catch_up *behind = find(worker, client, room);
-    return behind ? &behind->catch_up.cursor : NULL;
+    void *lag = rooms_lag(worker->rooms, room, &client->session.rooms);
+    if (!lag)
+        return NULL;
+    return lag == held_mark(client) ? &client->unresumed : &outer(lag)->catch_up.cursor;
 }
 
 static void look_again(struct worker *worker, struct client *client, uint64_t at_ms)
@@ -54,15 +64,12 @@ static struct client_catch_up *begin(struct worker *worker, struct client *clien
 }
 
 bool client_fall_behind(struct worker *worker, struct client *client, const struct room_key *room,
-                        const struct position *cursor, uint64_t next_stream_seq, uint64_t held_until_ms)
+                        const struct position *cursor, uint64_t next_stream_seq)
 {
     struct client_catch_up *behind = begin(worker, client, room, cursor);
     if (!behind)
         return false;
-    behind->held_until_ms = held_until_ms;
     behind->next_stream_seq = next_stream_seq;
-    if (held_until_ms)
-        look_again(worker, client, held_until_ms);
     return true;
 }
 
@@ -91,14 +98,66 @@ void client_end_catch_ups(struct client *client)
         finish(&client->catch_ups);
 }
 
-void client_hold_notifications(struct worker *worker, struct client *client)
+/* --- notifications that wait for a resume --- */
+
+/* A client that resumes its notifications says so first thing: what comes live before that would stand before
+ * what it has missed. */
+void client_hold_notifications(struct worker *worker, struct client *client, const struct position *position)
+{
+    struct room_key user = client_user(client);
+    client->unresumed = *position;
+    client->held_until_ms = worker->now_ms + NOTIFICATIONS_HELD_MS;
+    rooms_set_lag(worker->rooms, &user, &client->session.rooms, held_mark(client));
+    look_again(worker, client, client->held_until_ms);
+}
+
+static void end_hold(struct worker *worker, struct client *client)
+{
+    struct room_key user = client_user(client);
+    client->unresumed = (struct position){.seq = 0};
+    client->held_until_ms = 0;
+    rooms_set_lag(worker->rooms, &user, &client->session.rooms, NULL);
+}
+
+void client_hold_longer(struct worker *worker, struct client *client)
 {
     struct room_key user = client_user(client);
     struct client_catch_up *behind = find(worker, client, &user);
-    if (!behind || behind->held_until_ms == 0 || client->has_resumed)
+    uint64_t *until_ms = behind ? &behind->held_until_ms : &client->held_until_ms;
+    if (*until_ms == 0 || client->has_resumed)
         return;
-    behind->held_until_ms = worker->now_ms + RESUMING_HELD_MS;
-    look_again(worker, client, behind->held_until_ms);
+    *until_ms = worker->now_ms + RESUMING_HELD_MS;
+    look_again(worker, client, *until_ms);
+}
+
+void client_pass_by(struct worker *worker, struct client *client, void *lag)
+{
+    if (lag != held_mark(client)) {
+        catch_up_pass_by(lag);
+        return;
+    }
+    struct room_key user = client_user(client);
+    struct position cursor = client->unresumed;
+    uint64_t until_ms = client->held_until_ms;
+    end_hold(worker, client);
+    struct client_catch_up *behind = begin(worker, client, &user, &cursor);
+    if (!behind) {
+        client_close(worker, client, CLOSE_OVERLOADED);
+        return;
+    }
+    behind->held_until_ms = until_ms;
+    catch_up_pass_by(&behind->catch_up);
+}
+
+/* Nothing has come while they waited. */
+static void look_at_hold(struct worker *worker, struct client *client)
+{
+    if (client->held_until_ms == 0)
+        return;
+    if (client->held_until_ms <= worker->now_ms)
+        end_hold(worker, client);
+    else
+        look_again(worker, client, client->held_until_ms);
 }
 
 void client_note_notified(struct client *client, const struct position *cursor)
@@ -133,11 +192,6 @@ static void ask(struct worker *worker, struct client *client, struct client_catc
     if (queue->count > limits->max_frames / 2 || queue->bytes > limits->max_bytes / 2 ||
         held_bytes(client) > worker->shared->config->resume_max_bytes)
         return; /* looked at again when something has gone out, or an answer has come */
-    if (behind->held_until_ms != 0 && !behind->catch_up.passed_by) { /* nothing has come while it was held */
-        catch_up_asked(&behind->catch_up);
-        catch_up_answer(&behind->catch_up, NULL, 0, true);
-        return;
-    }
     if (behind->held_until_ms != 0)
         client_note_notified(client, &behind->catch_up.cursor);
     behind->held_until_ms = 0;
@@ -163,6 +217,8 @@ size_t client_pump(struct worker *worker, struct client *client, size_t max_byte
 {
     size_t bytes = 0;
     struct catch_up **link = &client->catch_ups;
+    if (client->session.state == SESSION_OPEN)
+        look_at_hold(worker, client);
     while (client->session.state == SESSION_OPEN && *link) {
         struct catch_up *catch_up = *link;
         if (catch_up->state == CATCH_UP_REPLAYING && bytes < max_bytes) {
@@ -192,7 +248,11 @@ void client_resume(struct worker *worker, struct client *client, struct hub_requ
     struct client_catch_up *behind = find(worker, client, &request->room);
     const struct position *cursor = request->is_recovered ? &request->waiter.since : &request->position;
     bool is_live = !request->replay && request->is_all;
-    if (client->session.state != SESSION_OPEN || (!behind && is_live))
+    if (client->session.state != SESSION_OPEN)
+        return;
+    if (rooms_lag(worker->rooms, &request->room, &client->session.rooms) == held_mark(client))
+        end_hold(worker, client);
+    if (!behind && is_live)
         return;
     if (behind) { /* its own idea of its place counts, whatever was under way */
         struct catch_up *next = behind->catch_up.next;

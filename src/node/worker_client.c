@@ -8,8 +8,6 @@
 #include <roomcast/base/random.h>
 #include <roomcast/wire/server_message.h>
 
-#define NOTIFICATIONS_HELD_MS 1000 /* after `connected`, for a client that resumes them */
-
 /* --- questions to the hub --- */
 
 bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
@@ -173,7 +171,7 @@ static void resume_notifications(struct worker *worker, struct client *client,
         request->waiter.since = message->since;
     }
     if (message->has_since)
-        client_hold_notifications(worker, client);
+        client_hold_longer(worker, client);
     if (!client_ask(worker, client, request, FOR_NOTIFICATIONS))
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &message->id);
 }
@@ -387,11 +385,8 @@ static void say_connected(struct worker *worker, struct client *client, const st
                          .notifications = request->status == ERR_OK ? &request->position : NULL,
                      });
     client_send_text(worker, client);
-    /* A client that resumes its notifications says so first thing: what comes live before that would stand
-     * before what it has missed. */
     if (request->status == ERR_OK)
-        (void)client_fall_behind(worker, client, &request->room, &request->position, 0,
-                                 worker->now_ms + NOTIFICATIONS_HELD_MS);
+        client_hold_notifications(worker, client, &request->position);
     client_arm(worker, client);
     ws_connection_pause(session->connection, false);
 }
@@ -423,8 +418,9 @@ static void say_notifications(struct worker *worker, struct client *client, stru
     }
     /* It resumed too late: later notifications have gone out before what it missed, and have moved its
      * cursor. It would take what is replayed for old, so it is told that it has missed something. */
-    if (request->is_recovered && !client->has_resumed && unresumed->epoch[0] != '\0' &&
-        !(strcmp(since->epoch, unresumed->epoch) == 0 && since->seq >= unresumed->seq)) {
+    bool is_late = client->held_until_ms == 0 && unresumed->epoch[0] != '\0' &&
+                   !(strcmp(since->epoch, unresumed->epoch) == 0 && since->seq >= unresumed->seq);
+    if (request->is_recovered && !client->has_resumed && is_late) {
         request->is_recovered = false;
         request->is_all = true;
         replay_unref(&request->replay);

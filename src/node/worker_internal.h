@@ -23,7 +23,7 @@ enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESEN
 struct client_catch_up {
     struct catch_up catch_up;     /* first; linked by its `next` */
     struct hub_request *question; /* under way for it; NULL: none that counts */
-    uint64_t held_until_ms;       /* a client that resumes says so until then; 0: not waited for */
+    uint64_t held_until_ms;       /* as the client's, once something has come; 0: not waited for */
     uint64_t not_before_ms;       /* the hub could not say, and is asked again then */
     uint64_t next_stream_seq;     /* where the first event behind the cursor is stored; 0: not known */
     char room[];                  /* room_key_load() */
@@ -34,8 +34,9 @@ struct client {
     struct hub_request
         *open; /* questions under way, linked by `next`; owned by the hub until they come back */
     struct catch_up *catch_ups; /* owned: struct client_catch_up */
-    struct position unresumed;  /* notifications went out from here on before the client resumed them; epoch
-                                   "": none */
+    struct position unresumed;  /* while it has not resumed its notifications: they wait behind this place, or
+                                   have gone out behind it; epoch "": neither */
+    uint64_t held_until_ms;     /* they wait until then, and none has come yet; 0: they do not wait here */
     bool has_resumed;           /* its notifications, and was answered */
     struct client *previous, *next; /* all clients of the worker */
 };
@@ -145,15 +146,21 @@ struct send_state *send_state_new(void);
 void send_state_free(struct send_state **state);
 
 /* worker_catch_up.c: rooms in which a client is behind. */
-/* From here on the room's events come by the client's cursor. False: out of memory. */
+/* From here on the room's events come by the client's cursor. `next_stream_seq`: where the first behind it is
+ * stored; 0: not known. False: out of memory. */
 bool client_fall_behind(struct worker *worker, struct client *client, const struct room_key *room,
-                        const struct position *cursor, uint64_t next_stream_seq, uint64_t held_until_ms);
+                        const struct position *cursor, uint64_t next_stream_seq);
 /* The answer to a resume, already acknowledged: what was missed goes out, or the cursor jumps to the
  * position. */
 void client_resume(struct worker *worker, struct client *client, struct hub_request *request);
 void client_on_catch_up_answer(struct worker *worker, struct client *client, struct hub_request *request);
-/* A client that was heard to resume its notifications gets none until it is answered, for a while. */
-void client_hold_notifications(struct worker *worker, struct client *client);
+/* It has connected, and its notifications stand at `position`: none goes out for a moment, so that it can
+ * resume them first. */
+void client_hold_notifications(struct worker *worker, struct client *client, const struct position *position);
+/* It was heard to resume them: if they wait, they do until it is answered, or for a while. */
+void client_hold_longer(struct worker *worker, struct client *client);
+/* A live event, or a loss, passes the client by in a room where it is behind by `lag` (core/rooms.h). */
+void client_pass_by(struct worker *worker, struct client *client, void *lag);
 /* Notifications go out behind `cursor`. */
 void client_note_notified(struct client *client, const struct position *cursor);
 /* Where the client stands in the room while it is behind there; NULL: it is live. */

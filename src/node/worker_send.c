@@ -78,7 +78,7 @@ static void send_event(struct worker *worker, struct client *client, const struc
     if (client->session.state != SESSION_OPEN ||
         (output->frame && push(worker, client, output->frame, audience) == OUTQUEUE_QUEUED))
         return;
-    if (!client_fall_behind(worker, client, &output->room, before, output->stream_seq, 0))
+    if (!client_fall_behind(worker, client, &output->room, before, output->stream_seq))
         client_close(worker, client, CLOSE_SLOW_CONSUMER);
     else
         metrics_inc(METRIC_LAGGED);
@@ -136,7 +136,7 @@ void worker_deliver(struct worker *worker, struct hub_frame *output)
         if (output->what == HUB_SIGNAL) {
             send_signal(worker, client, output->frame, count);
         } else if (members[i].lag) {
-            catch_up_pass_by(members[i].lag);
+            client_pass_by(worker, client, members[i].lag);
         } else if (output->what == HUB_EVENT) {
             send_event(worker, client, output, &before, count);
         } else {

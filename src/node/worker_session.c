@@ -21,6 +21,7 @@ struct client *client_new(struct worker *worker, struct token_claims *claims)
     client->open = NULL;
     client->catch_ups = NULL;
     client->unresumed = (struct position){.seq = 0};
+    client->held_until_ms = 0;
     client->has_resumed = false;
     client->previous = NULL;
     client->next = worker->clients;

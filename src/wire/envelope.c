@@ -11,10 +11,16 @@
 _Static_assert((int)ROUTE_TO_CHAT == ROOMCAST__V1__ROUTE__ROUTE_CHAT, "enum route has proto Route's numbers");
 _Static_assert((int)ROUTE_TO_USER == ROOMCAST__V1__ROUTE__ROUTE_USER, "enum route has proto Route's numbers");
 
+/* What begins with '0' tells of a room that holds no event (position.h). */
+static bool is_epoch_of_event(struct slice text)
+{
+    return text_is_epoch(text) && text.data[0] != '0';
+}
+
 /* The rules of envelope.h, the same in both directions. */
 static bool is_valid(const struct envelope *envelope)
 {
-    return envelope->room.len > 0 && text_is_epoch(slice_of(envelope->position.epoch)) &&
+    return envelope->room.len > 0 && is_epoch_of_event(slice_of(envelope->position.epoch)) &&
            envelope->position.seq >= 1 && envelope->position.seq <= SEQ_MAX && envelope->event_id.len > 0 &&
            text_is_graphic(envelope->event_id, EVENT_ID_MAX) && envelope->client_type.len > 0 &&
            text_fits(envelope->client_type, CLIENT_TYPE_MAX) &&
@@ -121,7 +127,7 @@ static enum err to_struct(const Roomcast__V1__Envelope *message, const struct ro
 
     if (message->version > ENVELOPE_VERSION)
         return ERR_VERSION;
-    if (message->version == 0 || !text_is_epoch(epoch))
+    if (message->version == 0 || !is_epoch_of_event(epoch))
         return ERR_RANGE;
     memcpy(envelope.position.epoch, epoch.data, epoch.len);
     if (!is_valid(&envelope) || !unpack_trail(message->trail, message->n_trail, &envelope.trail))

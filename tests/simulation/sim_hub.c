@@ -406,12 +406,13 @@ static void arrive(struct sim *sim, void *object, uint64_t unused)
     if (node->life != live->life || node->link != live->link || !feed || live->record->is_unreadable)
         return;
     char epoch[EPOCH_LEN_MAX + 1];
-    memcpy(epoch, feed->feed.epoch, sizeof epoch);
+    memcpy(epoch, feed->feed.position.epoch, sizeof epoch);
     enum feed_offer offer = feed_on_live(&feed->feed, &node->rules, &live->record->event, sim->now_ms);
     sim->counts->gaps += offer == FEED_GAP;
     sim->counts->live_duplicates += offer == FEED_DUPLICATE;
-    sim->counts->epochs_followed +=
-        feed->feed.is_settled && epoch[0] != '\0' && strcmp(epoch, feed->feed.epoch) != 0;
+    sim->counts->epochs_followed += feed->feed.is_settled && epoch[0] != '\0' &&
+                                    strcmp(epoch, EPOCH_EMPTY) != 0 &&
+                                    strcmp(epoch, feed->feed.position.epoch) != 0;
     drive(sim, feed);
 }
 

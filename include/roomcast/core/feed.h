@@ -150,10 +150,16 @@ struct feed_work {
     struct feed_extent head_extent; /* known when the head was asked for */
 };
 
+/* The lowest event that was seen, and what leads on from it: the window may not reach there yet. */
+struct feed_lead {
+    uint64_t seq; /* 0: none is, of this epoch */
+    struct trail trail;
+};
+
 struct feed {
     /* read by the owner */
-    struct position
-        position; /* of the last event delivered; at first of the room's last when it was asked for */
+    struct position position; /* of the last event delivered; at first of the room's last when it was asked
+                                 for. Its epoch is the history's, EPOCH_EMPTY while that has none */
     uint64_t position_stream_seq; /* where that event is stored; 0: not known */
     bool is_settled;              /* the position is known */
 
@@ -163,21 +169,14 @@ struct feed {
                           itself */
     bool has_end;      /* nothing but what is known, or has come since, was stored before `end_ms` */
     bool is_empty_known;
-    enum {
-        FEED_BEGIN_UNKNOWN,
-        FEED_BEGIN_EMPTY,
-        FEED_BEGIN_OTHER
-    } begin; /* what the room held before event 1 */
     uint32_t last_ask_id;
-    uint32_t behind;               /* how often in a row the leader knew less than we */
-    struct history history;        /* of the position's epoch, or while asking of the first event's */
-    char epoch[EPOCH_LEN_MAX + 1]; /* the history's; "" while it is empty and none is known */
+    uint32_t behind;        /* how often in a row the leader knew less than we */
+    struct history history; /* while asking of the first event's epoch */
     struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
                                not known */
-    uint64_t begin_stream_seq; /* where event 1 is; while `begin` is known */
+    uint64_t begin_stream_seq; /* where event 1 is, with nothing before it; 0: not known, or something was */
     uint64_t begins_at;        /* the leader said that the room holds this number of the epoch and on */
-    uint64_t lead_seq;         /* the lowest event that was seen, ... */
-    struct trail *lead;        /* ... and what leads on from it: the window may not reach there yet. Owned */
+    struct feed_lead *lead;    /* owned; NULL: no event was seen */
     uint64_t known;            /* the highest number that was heard of */
     uint64_t held_from;        /* every event from here to the position is in the history */
     uint64_t gone;             /* numbers up to here cannot be had any more */

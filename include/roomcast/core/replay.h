@@ -22,9 +22,11 @@ struct replay {
     struct frame *frames[];
 };
 
-/* With one reference, the caller's, and room for `count` frames, which the caller fills in (references of
- * their own) and sums up in `bytes` before anybody else sees it. NULL when out of memory. */
-struct replay *replay_new(const struct position *first, uint32_t count);
+/* With one reference, the caller's, and room for `count` frames of `bytes` together, which the caller fills
+ * in (references of their own) before anybody else sees it. NULL when out of memory. */
+struct replay *replay_new(const struct position *first, uint32_t count, size_t bytes);
+/* Bytes of all replays that there are in the process, whoever holds them. Any thread. */
+size_t replay_total_bytes(void);
 struct replay *replay_ref(struct replay *replay);
 /* Gives one reference back and nulls the pointer; accepts NULL. */
 void replay_unref(struct replay **replay);

@@ -13,6 +13,13 @@ struct wheel_timer {
     uint64_t due_ms;
 };
 
+/* `*due_ms` becomes the earlier of the two; 0 is none. */
+static inline void deadline_sooner(uint64_t *due_ms, uint64_t candidate_ms)
+{
+    if (candidate_ms != 0 && (*due_ms == 0 || candidate_ms < *due_ms))
+        *due_ms = candidate_ms;
+}
+
 #define TIMER_WHEEL_SLOTS 512 /* power of two */
 
 struct timer_wheel {

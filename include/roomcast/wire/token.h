@@ -35,9 +35,9 @@ struct token_claims {
     char *user;          /* owned: a ROUTE_TO_USER key as it is stored; token_claims_user() */
     uint64_t expires_at; /* Unix seconds; 0: never */
     char *id;            /* owned: jti; NULL when absent or over 64 bytes */
-    bool all_chats;      /* the chats claim is "*" or holds "*" */
     struct uuid *chats;  /* owned; sorted by memcmp */
-    size_t chats_count;
+    uint32_t chats_count;
+    bool all_chats; /* the chats claim is "*" or holds "*" */
 };
 
 struct token_verifier; /* immutable after new; any thread verifies */

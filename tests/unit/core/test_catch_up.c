@@ -38,15 +38,20 @@ static void end(struct scene *scene)
 static struct replay *events(uint64_t from, uint64_t to)
 {
     struct position first = {.epoch = "a", .seq = from};
-    struct replay *replay = replay_new(&first, (uint32_t)(to + 1 - from));
-    assert_non_null(replay);
-    for (uint32_t i = 0; i < replay->count; i++) {
+    uint32_t count = (uint32_t)(to + 1 - from);
+    struct frame *frames[64];
+    size_t bytes = 0;
+    assert_true(count <= sizeof frames / sizeof frames[0]);
+    for (uint32_t i = 0; i < count; i++) {
         char text[24];
         snprintf(text, sizeof text, "%llu", (unsigned long long)(from + i));
-        replay->frames[i] = frame_new(FRAME_TEXT, slice_of(text));
-        assert_non_null(replay->frames[i]);
-        replay->bytes += replay->frames[i]->len;
+        frames[i] = frame_new(FRAME_TEXT, slice_of(text));
+        assert_non_null(frames[i]);
+        bytes += frames[i]->len;
     }
+    struct replay *replay = replay_new(&first, count, bytes);
+    assert_non_null(replay);
+    memcpy(replay->frames, frames, count * sizeof frames[0]);
     return replay;
 }
 

@@ -1,0 +1,53 @@
+/* From an envelope to what a room's feed takes: decoded, and made the clients' frame, once. */
+#include "hub_channel.h"
+
+#include <roomcast/base/hash.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/wire/envelope.h>
+#include <roomcast/wire/server_message.h>
+
+/* While nobody has agreed on compression nothing is made that nobody takes: who comes later is replayed plain
+ * frames, as everybody can be. */
+void hub_event_deflate(struct hub *hub, struct frame *frame)
+{
+    struct slice message = frame_payload(frame), deflated;
+    if (!hub->deflater || message.len < hub->config->websocket_compress_min_bytes ||
+        atomic_load_explicit(hub->deflating, memory_order_relaxed) == 0)
+        return;
+    if (deflater_run(hub->deflater, message, &deflated))
+        frame_add_deflated(frame, deflated);
+    if (frame->deflated)
+        metrics_inc(METRIC_EVENTS_DEFLATED);
+}
+
+enum err hub_event_read(struct hub *hub, const struct room_key *room, struct slice data, uint64_t stream_seq,
+                        struct feed_event *ret_event, uint64_t *ret_relayed_at_ms)
+{
+    struct envelope_owned owned;
+    enum err err = envelope_decode(data, room, &owned);
+    if (err != ERR_OK) {
+        hub_reject(hub, room, "envelope", err);
+        return err;
+    }
+    buffer_clear(&hub->text);
+    server_event(&hub->text, &owned.envelope);
+    uint64_t hash = hash_bytes_64(owned.envelope.event_id.data, owned.envelope.event_id.len);
+    struct feed_event event = {
+        .position = owned.envelope.position,
+        .stream_seq = stream_seq,
+        .id_hash = hash ? hash : 1,
+        .trail = owned.envelope.trail,
+    };
+    uint64_t relayed_at_ms = owned.envelope.relayed_at_ms;
+    envelope_release(&owned);
+    if (!buffer_failed(&hub->text))
+        event.frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
+    if (!event.frame) {
+        hub_reject(hub, room, "envelope", ERR_NO_MEMORY);
+        return ERR_NO_MEMORY;
+    }
+    *ret_event = event;
+    if (ret_relayed_at_ms)
+        *ret_relayed_at_ms = relayed_at_ms;
+    return ERR_OK;
+}

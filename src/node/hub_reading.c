@@ -1,0 +1,212 @@
+/* The questions of the rooms' feeds to the stream, on their way to a bus thread and back. */
+#include "hub_channel.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include <roomcast/base/log.h>
+#include <roomcast/base/metrics.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/subject.h>
+
+#define ASK_TIMEOUT_MS 2000
+#define READING_MAX                                                                                          \
+    512u /* reads of single events under way, of all rooms; heads are spread in time instead */
+
+unsigned hub_may_read(const struct hub *hub)
+{
+    return hub->reading < READING_MAX ? READING_MAX - hub->reading : 0;
+}
+
+/* --- questions --- */
+
+void hub_reading_free(struct hub_reading *reading)
+{
+    free(reading->data);
+    free(reading);
+}
+
+/* Bus thread: only hands it over. */
+static void on_answer(void *context, const struct bus_last_result *result)
+{
+    struct hub_reading *reading = context;
+    reading->status = result->status;
+    reading->extent = result->extent;
+    if (result->status == BUS_LAST_FOUND) {
+        reading->stream_seq = result->stream_seq;
+        reading->len = result->data.len;
+        reading->data = malloc(result->data.len ? result->data.len : 1);
+        if (reading->data && result->data.len > 0)
+            memcpy(reading->data, result->data.data, result->data.len);
+        if (!reading->data)
+            reading->status = BUS_LAST_UNAVAILABLE;
+    }
+    if (!inbox_put(&reading->hub->readings, &reading->item))
+        hub_reading_free(reading);
+}
+
+/* One question for all rooms. */
+static void ask_extent(struct hub *hub, struct hub_channel *channel)
+{
+    channel->wants_extent = true;
+    DL_APPEND2(hub->asking_extent, channel, prev_x, next_x);
+    struct hub_reading *reading = hub->extent_sent_ms == 0 ? calloc(1, sizeof *reading) : NULL;
+    if (!reading) /* it is under way; or without memory, then who waits times out */
+        return;
+    hub->extent_sent_ms = hub->now_ms;
+    reading->hub = hub;
+    reading->kind = FEED_ASK_EXTENT;
+    metrics_inc(METRIC_READS_EXTENT);
+    bus_ask_extent(hub->bus, ASK_TIMEOUT_MS, on_answer, reading);
+}
+
+void hub_stop_asking(struct hub *hub, struct hub_channel *channel)
+{
+    if (channel->wants_extent)
+        DL_DELETE2(hub->asking_extent, channel, prev_x, next_x);
+    channel->wants_extent = false;
+}
+
+static void tell_feed(struct hub *hub, struct hub_channel *channel, enum feed_action_kind kind,
+                      struct feed_ask ask, enum feed_answer_kind answer, const struct feed_event *event)
+{
+    uint32_t jitter = random_below(UINT32_MAX);
+    switch (kind) {
+    case FEED_ASK_HEAD:
+        feed_on_head(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        return;
+    case FEED_READ:
+        feed_on_read(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        return;
+    case FEED_ASK_NEXT:
+        feed_on_next(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        return;
+    default:
+        return;
+    }
+}
+
+void hub_ask_stream(struct hub *hub, struct hub_channel *channel, const struct feed_action *action)
+{
+    if (action->kind == FEED_ASK_EXTENT) {
+        ask_extent(hub, channel);
+        return;
+    }
+    struct hub_reading *reading = calloc(1, sizeof *reading);
+    if (!reading) {
+        tell_feed(hub, channel, action->kind, action->ask, FEED_UNAVAILABLE, NULL);
+        return;
+    }
+    reading->hub = hub;
+    reading->room = hub_channel_key(channel);
+    reading->channel_number = channel->number;
+    reading->kind = action->kind;
+    reading->ask = action->ask;
+    char subject[SUBJECT_SIZE];
+    subject_format(hub->config->nats_prefix, SUBJECT_EVENT, &reading->room, subject);
+    if (action->kind == FEED_ASK_HEAD) {
+        metrics_inc(METRIC_READS_HEAD);
+        bus_last(hub->bus, subject, ASK_TIMEOUT_MS, on_answer, reading);
+        return;
+    }
+    hub->reading++;
+    if (action->kind == FEED_READ) {
+        metrics_inc(METRIC_READS_EVENT);
+        bus_read(hub->bus, subject, action->stream_seq, action->from_leader ? BUS_LEADER_COPY : BUS_ANY_COPY,
+                 ASK_TIMEOUT_MS, on_answer, reading);
+    } else {
+        metrics_inc(METRIC_READS_NEXT);
+        bus_next(hub->bus, subject, action->stream_seq, ASK_TIMEOUT_MS, on_answer, reading);
+    }
+}
+
+/* --- answers --- */
+
+static void on_reading(struct hub *hub, struct hub_channel *channel, const struct hub_reading *reading)
+{
+    struct feed_event event = {.stream_seq = reading->stream_seq};
+    enum feed_answer_kind kind = FEED_UNAVAILABLE;
+    if (reading->status == BUS_LAST_NONE) {
+        kind = FEED_NONE;
+    } else if (reading->status == BUS_LAST_FOUND) {
+        enum err err = hub_event_read(hub, &reading->room, (struct slice){reading->data, reading->len},
+                                      reading->stream_seq, &event, NULL);
+        kind = err == ERR_OK ? FEED_FOUND : err == ERR_NO_MEMORY ? FEED_UNAVAILABLE : FEED_UNREADABLE;
+    }
+    if (kind == FEED_FOUND && reading->kind != FEED_ASK_HEAD) { /* a head is there already, most times */
+        metrics_inc(METRIC_EVENTS_FETCHED);
+        hub_event_deflate(hub, event.frame);
+    }
+    if (reading->kind == FEED_ASK_HEAD && reading->status != BUS_LAST_UNAVAILABLE && channel->chat &&
+        channel->chat->presence_is_due) {
+        channel->chat->presence_is_due = false;
+        hub_presence_query(hub, channel);
+    }
+    tell_feed(hub, channel, reading->kind, reading->ask, kind, &event);
+    frame_unref(&event.frame);
+}
+
+/* Without an answer nothing can be proven by it, and nobody has to wait for that. */
+static void on_extent(struct hub *hub, const struct hub_reading *reading)
+{
+    hub->extent = (struct feed_extent){
+        .is_known = reading->status == BUS_LAST_FOUND,
+        .asked_ms = hub->extent_sent_ms,
+        .first_seq = reading->extent.first_seq,
+        .last_seq = reading->extent.last_seq,
+        .created_s = reading->extent.created_s,
+        .has_quorum = reading->extent.has_quorum,
+    };
+    hub->extent_sent_ms = 0;
+    static struct log_limit limit = LOG_LIMIT(60000);
+    uint64_t suppressed;
+    if (!hub->extent.is_known && bus_is_up(hub->bus) && log_limit_pass(&limit, hub->now_ms, &suppressed))
+        log_warn("stream_info_unavailable", LOG_TEXT("stream", hub->config->stream_name),
+                 LOG_TEXT("effect",
+                          "clients that saw a room empty cannot resume it until the stream's leader answers; "
+                          "the node's NATS user needs $JS.API.STREAM.INFO of the stream"),
+                 LOG_U64("suppressed", suppressed));
+    struct hub_channel *channel = hub->asking_extent;
+    hub->asking_extent = NULL;
+    while (channel) {
+        struct hub_channel *next = channel->next_x;
+        channel->wants_extent = false;
+        feed_on_extent(&channel->feed, &hub->feed_rules, hub->now_ms);
+        hub_feed_turn(hub, channel,
+                      channel->feed.history.bytes); /* may ask again, for who has come meanwhile */
+        hub_channel_arm(hub, channel);
+        channel = next;
+    }
+}
+
+static void on_room_reading(struct hub *hub, const struct hub_reading *reading)
+{
+    if (reading->kind != FEED_ASK_HEAD)
+        hub->reading--;
+    struct hub_channel *channel = hub_find(hub, &reading->room);
+    if (!channel || channel->number != reading->channel_number)
+        return;
+    bool had_gap = feed_has_gap(&channel->feed);
+    size_t before = channel->feed.history.bytes;
+    on_reading(hub, channel, reading);
+    if (!had_gap && feed_has_gap(&channel->feed) && reading->kind == FEED_ASK_HEAD)
+        hub_feed_note_gap(channel);
+    hub_feed_turn(hub, channel, before);
+    hub_channel_arm(hub, channel);
+}
+
+void hub_take_readings(struct hub *hub)
+{
+    struct inbox_item *item = inbox_take(&hub->readings);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct hub_reading *reading = (struct hub_reading *)item;
+        if (reading->kind == FEED_ASK_EXTENT)
+            on_extent(hub, reading);
+        else
+            on_room_reading(hub, reading);
+        hub_reading_free(reading);
+        item = next;
+    }
+    hub_feed_run_wanting(hub);
+}
