@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "heap.h"
 #include "raw_client.h"
 #include "ws_harness.h"
 
@@ -74,6 +75,44 @@ static void a_slow_reader_blocks_and_is_told_when_it_may_be_written_to(void **st
     raw_expect_message(&client, "still here");
     raw_close(&client);
     harness_expect_closed(harness, WS_END_LOST, 1006);
+}
+
+/* What the kernel did not take, and libwebsockets kept, of each. */
+static void connections_that_were_blocked_give_their_buffers_back(void **state)
+{
+    (void)state;
+    enum {
+        READERS = 12,
+        KEPT_MAX = 64 /* bytes of each: what the allocator holds on to between two sizes */
+    };
+    struct raw_client clients[READERS];
+    struct raw_frame frame;
+    for (int i = 0; i < READERS; i++) {
+        upgrade_slow_reader(&clients[i]);
+        raw_send_message(&clients[i], "echo:before");
+        raw_expect_message(&clients[i], "before");
+    }
+    size_t before = heap_in_use();
+    for (int i = 0; i < READERS; i++) {
+        raw_send_message(&clients[i], "fill");
+        harness_wait(harness, NOTED_BLOCKED);
+    }
+    size_t blocked = heap_in_use();
+    for (int i = 0; i < READERS; i++) {
+        do
+            raw_read_frame(&clients[i], &frame);
+        while (frame.len == 8192);
+        assert_string_equal((const char *)frame.payload, "writable");
+        raw_send_message(&clients[i], "echo:after");
+        raw_expect_message(&clients[i], "after");
+    }
+    size_t after = heap_in_use();
+    assert_true(blocked > before + READERS * KEPT_MAX);
+    assert_true(after <= before + READERS * KEPT_MAX);
+    for (int i = 0; i < READERS; i++) {
+        raw_close(&clients[i]);
+        harness_expect_closed(harness, WS_END_LOST, 1006);
+    }
 }
 
 static void a_write_larger_than_one_packet_arrives_whole(void **state)
@@ -204,6 +243,7 @@ int main(void)
 #define WS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WS_TEST(a_slow_reader_blocks_and_is_told_when_it_may_be_written_to),
+        WS_TEST(connections_that_were_blocked_give_their_buffers_back),
         WS_TEST(a_write_larger_than_one_packet_arrives_whole),
         WS_TEST(what_was_taken_over_is_sent_before_the_close_frame),
         WS_TEST(a_blocked_peer_that_is_closed_and_reads_nothing_is_cut_in_time),
