@@ -17,8 +17,8 @@ struct feed_waiter *feed_fini(struct feed *feed)
     struct feed_waiter *waiters = feed_take_waiters(feed);
 
     history_fini(&feed->history);
-    free(feed->lead);
-    feed->lead = NULL;
+    free(feed->past);
+    feed->past = NULL;
     free(feed->work);
     feed->work = NULL;
     return waiters;
@@ -95,19 +95,35 @@ void feed_note_gap(struct feed *feed, uint64_t now_ms)
 
 /* --- epochs --- */
 
+static struct feed_past *past_of(struct feed *feed)
+{
+    if (!feed->past)
+        feed->past = calloc(1, sizeof *feed->past);
+    return feed->past;
+}
+
+void feed_note_before(struct feed *feed, const struct position *before, uint64_t begins_at)
+{
+    struct feed_past *past = past_of(feed);
+
+    if (!past)
+        return;
+    past->before = *before;
+    past->begins_at = begins_at;
+}
+
 void feed_begin_epoch(struct feed *feed, const char *epoch)
 {
     history_clear(&feed->history);
     snprintf(feed->position.epoch, sizeof feed->position.epoch, "%s", epoch);
-    feed->known = feed->gone = feed->begin_stream_seq = 0;
-    if (feed->lead)
-        feed->lead->seq = 0;
+    feed->known = feed->gone = 0;
+    if (feed->past)
+        *feed->past = (struct feed_past){.lead_seq = 0};
     feed->work->missing_to = feed->work->ahead_to = 0;
     feed->held_from = 1;
     feed->work->next_for = 0;
     feed->work->page_from = feed->work->page_to = 0;
     feed->work->has_conflict = false;
-    feed->before = (struct position){.seq = 0};
 }
 
 void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
@@ -115,8 +131,7 @@ void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq)
     struct position before = feed->position;
 
     feed_begin_epoch(feed, epoch);
-    feed->before = before;
-    feed->begins_at = seq;
+    feed_note_before(feed, &before, seq);
     feed->position.seq = seq;
     feed->position_stream_seq = 0;
     feed->known = seq;
@@ -163,7 +178,7 @@ void feed_know(struct feed *feed, uint64_t seq)
 /* 0: no event of the epoch was. */
 static uint64_t lowest_seen(const struct feed *feed)
 {
-    return feed->lead ? feed->lead->seq : 0;
+    return feed->past ? feed->past->lead_seq : 0;
 }
 
 /* Where the event of that number is, as far as that is known; 0: it is not. */
@@ -174,8 +189,8 @@ static uint64_t known_place(const struct feed *feed, uint64_t seq)
     if (slot && slot->stream_seq != 0)
         return slot->stream_seq;
     uint64_t lead_seq = lowest_seen(feed);
-    bool is_led_to = lead_seq > seq && lead_seq - seq <= feed->lead->trail.count;
-    return is_led_to ? feed->lead->trail.seqs[lead_seq - seq - 1] : 0;
+    bool is_led_to = lead_seq > seq && lead_seq - seq <= feed->past->lead.count;
+    return is_led_to ? feed->past->lead.seqs[lead_seq - seq - 1] : 0;
 }
 
 bool feed_contradicts(const struct feed *feed, const struct feed_event *event)
@@ -231,19 +246,25 @@ bool feed_reach(struct feed *feed, uint64_t seq)
     if (history_reach(&feed->history, seq) != ERR_OK)
         return false;
     uint64_t lead_seq = lowest_seen(feed);
-    if (is_lower && lead_seq > 0 && !history_locate(&feed->history, lead_seq, &feed->lead->trail))
+    if (is_lower && lead_seq > 0 && !history_locate(&feed->history, lead_seq, &feed->past->lead))
         feed->work->has_conflict = true;
     return true;
 }
 
-/* Many rooms never hold an event: the place for it is made with the first one. Without memory nothing leads
- * on, which is slower and not wrong. */
-static void take_lead(struct feed *feed, const struct feed_event *event)
+/* What the event tells of those before it. */
+static void learn_past(struct feed *feed, const struct feed_event *event)
 {
-    if (!feed->lead)
-        feed->lead = malloc(sizeof *feed->lead);
-    if (feed->lead)
-        *feed->lead = (struct feed_lead){.seq = event->position.seq, .trail = event->trail};
+    struct feed_past *past = past_of(feed);
+    uint64_t seq = event->position.seq;
+
+    if (!past)
+        return;
+    if (seq == 1)
+        past->first_stream_seq = event->trail.count == 0 ? event->stream_seq : 0;
+    if (past->lead_seq == 0 || seq < past->lead_seq || past->lead_seq < feed->history.first) {
+        past->lead_seq = seq;
+        past->lead = event->trail;
+    }
 }
 
 bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct feed_event *event)
@@ -265,11 +286,7 @@ bool feed_keep(struct feed *feed, const struct feed_rules *rules, const struct f
     slot->id_hash = event->id_hash;
     if (!history_locate(&feed->history, seq, &event->trail))
         feed->work->has_conflict = true;
-    if (seq == 1)
-        feed->begin_stream_seq = event->trail.count == 0 ? event->stream_seq : 0;
-    uint64_t lead_seq = lowest_seen(feed);
-    if (lead_seq == 0 || seq < lead_seq || lead_seq < feed->history.first)
-        take_lead(feed, event);
+    learn_past(feed, event);
     if (is_next)
         feed->work->missing_to = missing_to; /* as long as it stood above no hole, it does not now */
     if (feed->work->ahead_to < seq)

@@ -68,9 +68,11 @@ bool feed_judge_from_empty(struct feed *feed, const struct feed_rules *rules, st
 int feed_judge_beginning(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,
                          uint64_t now_ms)
 {
-    if (!rules->extent || !feed->is_in_stream || feed->begin_stream_seq <= waiter->empty.last_seq)
+    uint64_t first_stream_seq = feed->past ? feed->past->first_stream_seq : 0;
+
+    if (!rules->extent || !feed->is_in_stream || first_stream_seq <= waiter->empty.last_seq)
         return FEED_UNPROVEN;
-    if (feed->begin_stream_seq <= rules->extent->last_seq)
+    if (first_stream_seq <= rules->extent->last_seq)
         return FEED_RECOVERED;
     /* It came after the stream was asked, or one was asked that does not know yet that it leads no more; or
      * it is of an earlier stream. */

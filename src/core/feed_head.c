@@ -64,9 +64,8 @@ static bool settle(struct feed *feed, const struct feed_rules *rules, enum feed_
         /* No event for us; the first that came since, or that says that it follows on that, is. */
         feed->position.seq = feed->history.count > 0 ? feed->history.first - 1 : 0;
         feed->position_stream_seq = feed->history.count > 0 ? 0 : event->stream_seq;
-    } else { /* empty when it was asked: what has come since begins at 1 */
-        feed->before = (struct position){.epoch = EPOCH_EMPTY};
-        feed->begins_at = 0;
+    } else if (feed_has_epoch(feed)) { /* empty when it was asked: what has come since begins at 1 */
+        feed_note_before(feed, &(struct position){.epoch = EPOCH_EMPTY}, 0);
     }
     feed->held_from = feed->position.seq + 1;
     fit_window(feed, rules, feed->position.seq);

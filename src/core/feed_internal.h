@@ -59,6 +59,8 @@ static inline bool gap_is_far(const struct feed *feed, const struct feed_rules *
 bool feed_wake(struct feed *feed) MUST_CHECK;
 /* Forgets all events; those to come are of `epoch`. */
 void feed_begin_epoch(struct feed *feed, const char *epoch);
+/* The epoch follows on `before`, and holds the number `begins_at` and on. */
+void feed_note_before(struct feed *feed, const struct position *before, uint64_t begins_at);
 /* The room's numbering starts anew, with no loss; it stands at `seq`. */
 void feed_enter_epoch(struct feed *feed, const char *epoch, uint64_t seq);
 /* An event of another epoch than ours is what the room goes on with, and nothing of ours was missed.

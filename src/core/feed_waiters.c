@@ -125,13 +125,14 @@ static void follow_epoch(const struct feed *feed, struct feed_waiter *waiter)
 {
     const struct position *since = &waiter->since;
     bool was_empty = position_is_empty(since);
-    bool is_before = was_empty ? position_is_empty(&feed->before) : position_equal(since, &feed->before);
+    const struct feed_past *past = feed->past;
 
     if (was_empty && position_is_empty(&feed->position)) {
         waiter->since = feed->position;
-    } else if (feed->before.epoch[0] != '\0' && is_before) {
+    } else if (past && past->before.epoch[0] != '\0' &&
+               (was_empty ? position_is_empty(&past->before) : position_equal(since, &past->before))) {
         waiter->since = feed->position;
-        waiter->since.seq = feed->begins_at;
+        waiter->since.seq = past->begins_at;
     }
 }
 

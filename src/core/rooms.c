@@ -89,13 +89,20 @@ static bool grow_room(struct room *room)
 /* Makes place for one more seat. */
 static bool grow_list(struct room_list *list)
 {
-    uint32_t capacity = list->capacity ? list->capacity * 2 : 1;
-
     if (list->count < list->capacity)
         return true;
-    struct room_seat *grown = realloc(list->seats, capacity * sizeof *grown);
+    if (list->capacity == 0) {
+        list->seats = &list->only;
+        list->capacity = 1;
+        return true;
+    }
+    uint32_t capacity = list->capacity * 2;
+    bool is_first = list->seats == &list->only;
+    struct room_seat *grown = realloc(is_first ? NULL : list->seats, capacity * sizeof *grown);
     if (!grown)
         return false;
+    if (is_first)
+        grown[0] = list->only;
     list->seats = grown;
     if (capacity > SEATS_WITHOUT_INDEX && seat_index_rebuild(list, capacity))
         return false;
@@ -116,7 +123,7 @@ static bool seat_of(const struct room *room, const struct room_list *list, uint3
     return false;
 }
 
-enum err rooms_join(struct rooms *rooms, const struct room_key *key, void *session, struct room_list *list)
+enum err rooms_join(struct rooms *rooms, const struct room_key *key, struct room_list *list)
 {
     struct room *room = find_or_add(rooms, key);
     if (!room)
@@ -131,7 +138,7 @@ enum err rooms_join(struct rooms *rooms, const struct room_key *key, void *sessi
     list->seats[list->count] = (struct room_seat){.room = room, .index = room->count};
     if (list->index)
         seat_index_add(list, list->count);
-    room->members[room->count] = (struct room_member){.session = session, .list = list, .seat = list->count};
+    room->members[room->count] = (struct room_member){.list = list, .seat = list->count};
     list->count++;
     room->count++;
     return ERR_OK;
@@ -216,7 +223,8 @@ void room_list_key(const struct room_list *list, uint32_t index, struct room_key
 void room_list_fini(struct room_list *list)
 {
     assert(list->count == 0);
-    free(list->seats);
+    if (list->seats != &list->only)
+        free(list->seats);
     free(list->index);
     *list = (struct room_list){0};
 }

@@ -9,11 +9,11 @@
 
 struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key)
 {
-    size_t shares_size = hub->workers_count * sizeof(struct hub_share);
-    struct hub_channel *channel = calloc(1, sizeof *channel + shares_size + ROOM_KEY_STORED(key));
+    size_t key_at = offsetof(struct hub_channel, shares) + hub->workers_count * sizeof(struct hub_share);
+    struct hub_channel *channel = calloc(1, key_at + ROOM_KEY_STORED(key));
     if (!channel)
         return NULL;
-    char *stored = (char *)&channel->shares[hub->workers_count];
+    char *stored = (char *)channel + key_at;
     memcpy(stored, key, ROOM_KEY_STORED(key));
     channel->entry.key = stored;
 

@@ -30,13 +30,12 @@ struct hub_chat {
 
 /* A room on one worker. */
 struct hub_share {
-    uint32_t members; /* sessions, joins under way included */
-    bool is_left_out; /* it was told that it misses events, and not been answered anything since */
+    uint32_t members : 31;    /* sessions, joins under way included */
+    uint32_t is_left_out : 1; /* it was told that it misses events, and not been answered anything since */
 };
 
 struct hub_channel {
     struct room_entry entry; /* first: in hub->channels; its key stands behind `shares` */
-    uint64_t number;         /* tells a room that was left and is followed again from its earlier self */
     struct bus_subscription *live;
     struct hub_chat *chat; /* owned; NULL: a user's own channel */
 
@@ -52,6 +51,7 @@ struct hub_channel {
     bool wants_extent;
     bool is_wanting;           /* wants to read from the stream, which is busy for others */
     bool has_gap;              /* a gap was counted, and not yet its end */
+    uint32_t number;           /* tells a room that was left and is followed again from its earlier self */
     uint32_t members;          /* sessions, of all workers, joins under way included */
     struct hub_share shares[]; /* per worker */
 };
@@ -100,7 +100,7 @@ struct hub {
     size_t history_bytes;              /* of all feeds */
     struct hub_channel *by_use;        /* all, utlist */
     struct hub_channel *wanting;       /* utlist */
-    uint64_t last_channel_number;
+    uint32_t last_channel_number;
     unsigned reading; /* FEED_READ and FEED_ASK_NEXT under way */
 };
 
@@ -109,7 +109,7 @@ struct hub_reading {
     struct inbox_item item;
     struct hub *hub;
     struct room_key room;
-    uint64_t channel_number;
+    uint32_t channel_number;
     enum feed_action_kind kind; /* FEED_ASK_HEAD, FEED_READ, FEED_ASK_NEXT */
     struct feed_ask ask;
     enum bus_last_status status;

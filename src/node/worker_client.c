@@ -333,7 +333,7 @@ static void ack_position(struct worker *worker, struct client *client, struct hu
 /* Puts the session into the room. False: it could not be; the hub was told. */
 static bool join(struct worker *worker, struct client *client, const struct hub_request *request)
 {
-    enum err err = rooms_join(worker->rooms, &request->room, client, &client->session.rooms);
+    enum err err = rooms_join(worker->rooms, &request->room, &client->session.rooms);
     if (err == ERR_OK) {
         if (request->room.route == ROUTE_TO_CHAT)
             metrics_change(METRIC_SUBSCRIPTIONS, 1);

@@ -128,9 +128,9 @@ void worker_deliver(struct worker *worker, struct hub_frame *output)
     /* Nobody joins or leaves while this runs: who cannot take the event falls behind, or is marked as
      * closing. */
     for (uint32_t i = 0; i < count; i++) {
-        struct client *client = members[i].session;
+        struct client *client = (struct client *)session_of_rooms(members[i].list);
         if (i + PREFETCH_AHEAD < count)
-            session_prefetch(members[i + PREFETCH_AHEAD].session);
+            session_prefetch(session_of_rooms(members[i + PREFETCH_AHEAD].list));
         if (output->but_not_sender && room_key_is_stored(client->session.claims.user, &output->sender))
             continue;
         if (output->what == HUB_SIGNAL) {

@@ -205,8 +205,8 @@ static void join(struct sim *sim, struct sim_session *session, struct sim_reques
                             .had_since = request->waiter.has_since,
                             .replayed = request->replay ? request->replay->count : 0};
 
-    SIM_CHECK(sim, rooms_join(session->node->workers[session->worker].rooms, &key, session,
-                              &session->session.rooms) == ERR_OK);
+    SIM_CHECK(sim, rooms_join(session->node->workers[session->worker].rooms, &key, &session->session.rooms) ==
+                       ERR_OK);
     say(sim, session, &ack);
     if (!request->replay)
         return;
@@ -282,7 +282,7 @@ static void work_on(struct sim *sim, struct sim_node *node, unsigned worker, str
     }
     const struct room_member *members = rooms_members(node->workers[worker].rooms, &key, &count);
     for (uint32_t i = 0; i < count; i++)
-        deliver(sim, members[i].session, output);
+        deliver(sim, (struct sim_session *)session_of_rooms(members[i].list), output);
 }
 
 static struct sim_output *take(struct sim_worker *worker)

@@ -150,10 +150,16 @@ struct feed_work {
     struct feed_extent head_extent; /* known when the head was asked for */
 };
 
-/* The lowest event that was seen, and what leads on from it: the window may not reach there yet. */
-struct feed_lead {
-    uint64_t seq; /* 0: none is, of this epoch */
-    struct trail trail;
+/* What is known of how the room came to where it stands: only once an event was seen, which in many rooms
+ * never happens. Without memory for it nothing is known, which is slower, or told as a loss, and not wrong.
+ */
+struct feed_past {
+    uint64_t lead_seq;      /* the lowest event of the epoch that was seen, ...; 0: none was */
+    struct trail lead;      /* ... and what leads on from it: the window may not reach there yet */
+    struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
+                               not known */
+    uint64_t begins_at;     /* the leader said that the room holds this number of the epoch and on */
+    uint64_t first_stream_seq; /* where event 1 is, with nothing before it; 0: not known, or something was */
 };
 
 struct feed {
@@ -170,18 +176,14 @@ struct feed {
     bool has_end;      /* nothing but what is known, or has come since, was stored before `end_ms` */
     bool is_empty_known;
     uint32_t last_ask_id;
-    uint32_t behind;        /* how often in a row the leader knew less than we */
-    struct history history; /* while asking of the first event's epoch */
-    struct position before; /* where the room stood when the epoch began, if nothing lies between; epoch "":
-                               not known */
-    uint64_t begin_stream_seq; /* where event 1 is, with nothing before it; 0: not known, or something was */
-    uint64_t begins_at;        /* the leader said that the room holds this number of the epoch and on */
-    struct feed_lead *lead;    /* owned; NULL: no event was seen */
-    uint64_t known;            /* the highest number that was heard of */
-    uint64_t held_from;        /* every event from here to the position is in the history */
-    uint64_t gone;             /* numbers up to here cannot be had any more */
-    uint64_t verify_at_ms;     /* the leader is asked again then, if not sooner */
-    uint64_t verified_ms;      /* the leader's word is that young; meaningful while is_verified */
+    uint32_t behind; /* how often in a row the leader knew less than we */
+    struct history history;
+    struct feed_past *past; /* owned; NULL: nothing is known of it */
+    uint64_t known;         /* the highest number that was heard of */
+    uint64_t held_from;     /* every event from here to the position is in the history */
+    uint64_t gone;          /* numbers up to here cannot be had any more */
+    uint64_t verify_at_ms;  /* the leader is asked again then, if not sooner */
+    uint64_t verified_ms;   /* the leader's word is that young; meaningful while is_verified */
     uint64_t end_ms;
     uint64_t moved_ms; /* the position is that young */
     /* What the stream held when the room was last said to be empty, while is_empty_known; 0: not asked. */

@@ -2,7 +2,8 @@
  *
  * A room holds a dense array of its members, a session a dense array of its rooms; each entry knows its
  * counterpart's index, and a session in many rooms has a table of them: joining, leaving and looking up are
- * O(1), and fan-out walks one array. Owns: the rooms.   Thread: the worker's.   Borrows the sessions. */
+ * O(1), and fan-out walks one array. Owns: the rooms.   Thread: the worker's.   A session is known by its
+ * list of rooms, which is borrowed. */
 #ifndef ROOMCAST_CORE_ROOMS_H
 #define ROOMCAST_CORE_ROOMS_H
 
@@ -16,20 +17,20 @@
 struct rooms;
 struct room;
 
-/* A session's side; embedded in the session, zeroed at the start. */
-struct room_list {
-    struct room_seat *seats; /* owned */
-    uint32_t *index;         /* owned: seats by room (core/seat_index.h); NULL while they are few */
-    uint32_t count, capacity;
-};
+/* A session's side; embedded in the session, zeroed at the start, and not moved while it is in a room. */
 struct room_seat {
     struct room *room;
     uint32_t index; /* of the member in the room's array */
 };
+struct room_list {
+    struct room_seat *seats; /* owned, or `only` */
+    uint32_t *index;         /* owned: seats by room (core/seat_index.h); NULL while they are few */
+    uint32_t count, capacity;
+    struct room_seat only; /* most sessions of an idle node are in one room */
+};
 
 /* A room's side. */
 struct room_member {
-    void *session;          /* borrowed, as given to rooms_join */
     struct room_list *list; /* the session's */
     uint32_t seat;          /* index in list->seats */
     void *lag;              /* rooms_set_lag(); NULL: the session is live in the room */
@@ -40,8 +41,7 @@ enum err rooms_new(struct rooms **ret_rooms) MUST_CHECK;
 void rooms_free(struct rooms **rooms);
 
 /* ERR_CONFLICT: the session is in the room already. ERR_NO_MEMORY. */
-enum err rooms_join(struct rooms *rooms, const struct room_key *key, void *session,
-                    struct room_list *list) MUST_CHECK;
+enum err rooms_join(struct rooms *rooms, const struct room_key *key, struct room_list *list) MUST_CHECK;
 /* False when the session is not in the room. A room without members is freed. */
 bool rooms_leave(struct rooms *rooms, const struct room_key *key, struct room_list *list);
 /* Leaves the room joined last; false when there is none. `ret_key` names the room left. */

@@ -15,6 +15,7 @@
 #define ROOMCAST_CORE_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <roomcast/core/close_reason.h>
@@ -69,6 +70,12 @@ struct session {
     uint64_t stall_by;    /* close unless the client takes something in until then */
     uint64_t catch_up_at; /* look again at the rooms in which it is behind */
 };
+
+/* Whose list of rooms it is. */
+static inline struct session *session_of_rooms(struct room_list *list)
+{
+    return (struct session *)((char *)list - offsetof(struct session, rooms));
+}
 
 /* Has the processor fetch what a delivery touches. */
 static inline void session_prefetch(const struct session *session)

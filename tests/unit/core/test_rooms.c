@@ -17,6 +17,11 @@ struct person {
     struct room_list list;
 };
 
+static struct person *person_of(struct room_list *list)
+{
+    return (struct person *)((char *)list - offsetof(struct person, list));
+}
+
 static struct room_key key(unsigned number)
 {
     struct room_key key;
@@ -34,11 +39,11 @@ static void a_session_is_in_the_rooms_it_joined_and_no_others(void **state)
     struct person anna = {.number = 1};
     struct room_key one = key(1), two = key(2), left;
     assert_int_equal(rooms_new(&rooms), ERR_OK);
-    assert_int_equal(rooms_join(rooms, &one, &anna, &anna.list), ERR_OK);
+    assert_int_equal(rooms_join(rooms, &one, &anna.list), ERR_OK);
     assert_true(rooms_has(rooms, &one, &anna.list));
     assert_false(rooms_has(rooms, &two, &anna.list));
     uint32_t count;
-    assert_ptr_equal(rooms_members(rooms, &one, &count)[0].session, &anna);
+    assert_ptr_equal(rooms_members(rooms, &one, &count)[0].list, &anna.list);
     assert_int_equal(count, 1);
     rooms_members(rooms, &two, &count);
     assert_int_equal(count, 0);
@@ -57,8 +62,8 @@ static void joining_twice_is_a_conflict_and_changes_nothing(void **state)
     struct person anna = {.number = 1};
     struct room_key one = key(1);
     assert_int_equal(rooms_new(&rooms), ERR_OK);
-    assert_int_equal(rooms_join(rooms, &one, &anna, &anna.list), ERR_OK);
-    assert_int_equal(rooms_join(rooms, &one, &anna, &anna.list), ERR_CONFLICT);
+    assert_int_equal(rooms_join(rooms, &one, &anna.list), ERR_OK);
+    assert_int_equal(rooms_join(rooms, &one, &anna.list), ERR_CONFLICT);
     uint32_t count;
     rooms_members(rooms, &one, &count);
     assert_int_equal(count, 1);
@@ -82,7 +87,7 @@ static void check(struct rooms *rooms, struct person *people, bool in[SESSIONS][
         }
         assert_int_equal(count, expected);
         for (uint32_t i = 0; i < count; i++) {
-            const struct person *person = members[i].session;
+            const struct person *person = person_of(members[i].list);
             assert_true(in[person->number][r]);
             assert_ptr_equal(members[i].list, &person->list);
             struct room_key key;
@@ -107,8 +112,7 @@ static void random_joins_and_leaves_agree_with_a_plain_table(void **state)
         int s = rand() % SESSIONS, r = rand() % ROOMS;
         struct room_key room = key((unsigned)r);
         if (rand() % 2)
-            assert_int_equal(rooms_join(rooms, &room, &people[s], &people[s].list),
-                             in[s][r] ? ERR_CONFLICT : ERR_OK);
+            assert_int_equal(rooms_join(rooms, &room, &people[s].list), in[s][r] ? ERR_CONFLICT : ERR_OK);
         else
             assert_int_equal(rooms_leave(rooms, &room, &people[s].list), in[s][r]);
         in[s][r] = rooms_has(rooms, &room, &people[s].list);
@@ -138,8 +142,7 @@ static void a_session_may_be_in_a_thousand_rooms(void **state)
         bool is_joining = rand() % 4 < (step < 20000 ? 3 : 1);
         struct room_key room = key((unsigned)r);
         if (is_joining)
-            assert_int_equal(rooms_join(rooms, &room, &people[s], &people[s].list),
-                             in[s][r] ? ERR_CONFLICT : ERR_OK);
+            assert_int_equal(rooms_join(rooms, &room, &people[s].list), in[s][r] ? ERR_CONFLICT : ERR_OK);
         else
             assert_int_equal(rooms_leave(rooms, &room, &people[s].list), in[s][r]);
         in[s][r] = is_joining;
@@ -168,14 +171,14 @@ static void a_lag_stays_with_its_member_when_others_leave(void **state)
     int lag;
     assert_int_equal(rooms_new(&rooms), ERR_OK);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(rooms_join(rooms, &one, &people[i], &people[i].list), ERR_OK);
+        assert_int_equal(rooms_join(rooms, &one, &people[i].list), ERR_OK);
     rooms_set_lag(rooms, &one, &people[2].list, &lag);
     assert_true(rooms_leave(rooms, &one, &people[0].list)); /* the last member moves into the hole */
     assert_ptr_equal(rooms_lag(rooms, &one, &people[2].list), &lag);
     assert_null(rooms_lag(rooms, &one, &people[1].list));
     assert_null(rooms_lag(rooms, &one, &people[0].list));
     assert_true(rooms_leave(rooms, &one, &people[2].list));
-    assert_int_equal(rooms_join(rooms, &one, &people[2], &people[2].list), ERR_OK);
+    assert_int_equal(rooms_join(rooms, &one, &people[2].list), ERR_OK);
     assert_null(rooms_lag(rooms, &one, &people[2].list)); /* who comes again is live */
     for (int i = 1; i < 3; i++)
         assert_true(rooms_leave(rooms, &one, &people[i].list));
