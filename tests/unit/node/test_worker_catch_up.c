@@ -20,7 +20,7 @@ static struct client *member_behind(unsigned char room)
     struct room_key key = chat(room);
     struct client *client = members_of_chat(room, 1);
     world.shared.rules.slow_grace_ms = GRACE_MS;
-    assert_true(client_fall_behind(world.worker, client, &key, &at_10, 0, 0));
+    assert_true(client_fall_behind(world.worker, client, &key, &at_10, 0));
     return client;
 }
 
@@ -55,13 +55,13 @@ static void who_takes_what_comes_or_is_not_behind_is_not_stalled(void **state)
 static struct replay *events(uint32_t count)
 {
     struct position first = {.epoch = "a", .seq = at_10.seq + 1};
-    struct replay *replay = replay_new(&first, count);
+    struct frame *frame = frame_new(FRAME_TEXT, SLICE_LITERAL("an event of twenty-eight by"));
+    assert_non_null(frame);
+    struct replay *replay = replay_new(&first, count, count * frame->len);
     assert_non_null(replay);
-    for (uint32_t i = 0; i < count; i++) {
-        replay->frames[i] = frame_new(FRAME_TEXT, SLICE_LITERAL("an event of twenty-eight by"));
-        assert_non_null(replay->frames[i]);
-        replay->bytes += replay->frames[i]->len;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        replay->frames[i] = frame_ref(frame);
+    frame_unref(&frame);
     return replay;
 }
 
@@ -85,7 +85,7 @@ static void replays_beyond_the_limit_of_a_client_are_not_held_but_asked_for_late
     struct room_key second = chat(2);
     struct client *client = members_of_chat(1, 1);
     struct replay *replay = events(6);
-    assert_int_equal(rooms_join(world.worker->rooms, &second, client, &client->session.rooms), ERR_OK);
+    assert_int_equal(rooms_join(world.worker->rooms, &second, &client->session.rooms), ERR_OK);
     world.shared.rules.queue.max_frames = 2; /* the others are held */
     world.config.resume_max_bytes = replay->bytes - 1;
 
@@ -111,7 +111,7 @@ static void replays_within_the_limit_are_held_for_every_room(void **state)
     struct room_key second = chat(2);
     struct client *client = members_of_chat(1, 1);
     struct replay *replay = events(4);
-    assert_int_equal(rooms_join(world.worker->rooms, &second, client, &client->session.rooms), ERR_OK);
+    assert_int_equal(rooms_join(world.worker->rooms, &second, &client->session.rooms), ERR_OK);
     world.shared.rules.queue.max_frames = 2;
     world.config.resume_max_bytes = replay->bytes;
 

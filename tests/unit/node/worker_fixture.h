@@ -94,7 +94,7 @@ static inline struct client *members_of_chat(unsigned char number, unsigned coun
     struct client *client = NULL;
     for (unsigned i = 0; i < count; i++) {
         client = client_of_nobody();
-        assert_int_equal(rooms_join(world.worker->rooms, &room, client, &client->session.rooms), ERR_OK);
+        assert_int_equal(rooms_join(world.worker->rooms, &room, &client->session.rooms), ERR_OK);
     }
     return client;
 }
