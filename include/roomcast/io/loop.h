@@ -38,8 +38,8 @@ void loop_timer_stop(struct loop_timer *timer);
 void loop_timer_free(struct loop_timer **timer);
 
 /* Wakes the loop from any thread: the callback runs soon, once after any number of sends that came before it.
- * Costs a system call only when the loop waits. The handle must outlive its senders; it goes with loop_free or
- * loop_wake_free, not within a wake's callback. */
+ * Costs a system call only when the loop waits. The handle must outlive its senders; it goes with loop_free
+ * or loop_wake_free, not within a wake's callback. */
 struct loop_wake;
 enum err loop_wake_new(struct loop *loop, loop_callback callback, void *context,
                        struct loop_wake **ret_wake) MUST_CHECK;
