@@ -40,6 +40,10 @@ enum intake_verdict intake_check(const struct intake *intake, struct slice text,
         return skip(reason);
     if (err != ERR_OK)
         return err_category(err) == ERR_CATEGORY_PEER ? INTAKE_BAD : INTAKE_NO_MEMORY;
+    if (!domain.rule) {
+        domain_event_release(&domain);
+        return skip("no client hears of access.revoked");
+    }
     struct slice id = domain.id.len ? domain.id : fallback_id;
     if (id.len == 0) {
         uuid_generate_random(&uuid);

@@ -4,6 +4,8 @@
  *   <prefix>.sig.chat.<id>   signals between nodes, never stored
  *   <prefix>.ev.relay.lease  which relay works (wire/lease_record.h): no room's, so subject_parse() knows it
  * not
+ *   <prefix>.rev.ev.s.<nn>   stored revocations    <prefix>.rev.live.s.<nn>  the same, republished
+ *   <prefix>.rev.sig         the same, told at once
  *
  * A user id may hold anything; bytes other than [A-Za-z0-9_-] travel as =XX (two upper-case hex digits), so
  * that no id can hold a '.', a wildcard or a space (NATS subject rules). */
@@ -27,5 +29,10 @@ enum err subject_parse(const char *prefix, struct slice subject, enum subject_ki
 void subject_format_all(const char *prefix, enum subject_kind kind, char *text);
 /* "<prefix>.ev.relay.lease". `text` has SUBJECT_SIZE bytes. */
 void subject_format_lease(const char *prefix, char *text);
+/* Revocations have a bus of their own, whose prefix is "<prefix>.rev": its subjects by the outer prefix.
+ * `shard` below REVOCATION_SHARDS. `text` has SUBJECT_SIZE bytes. */
+void subject_format_revocations(const char *prefix, char *text);
+void subject_format_revocation_shard(const char *prefix, enum subject_kind kind, unsigned shard, char *text);
+void subject_format_revocation_notice(const char *prefix, char *text);
 
 #endif
