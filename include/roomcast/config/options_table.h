@@ -40,12 +40,14 @@ OPTION(redis_patterns, LIST, "redis.patterns", "events.*,events:*", 0, 256, "", 
 OPTION(redis_dead_stream, TEXT, "redis.dead_stream", "roomcast:dead", 1, 256, "", RELAY, "where events that cannot be used are kept, with the reason")
 OPTION(redis_dead_max, INT, "redis.dead_max", "10000", 1, 10000000, "entries", RELAY, "dead letters kept")
 
-OPTION(relay_listen, ADDRESS, "relay.listen", "127.0.0.1:9091", 0, 0, "", RELAY, "address of POST /v1/events, /livez, /readyz and /metrics")
-OPTION(relay_api_key, SECRET, "relay.api_key", "", 0, 1024, "", RELAY, "bearer key of POST /v1/events; without one that endpoint refuses everybody")
+OPTION(relay_listen, ADDRESS, "relay.listen", "127.0.0.1:9091", 0, 0, "", RELAY, "address of POST /v1/events, POST /v1/revocations, /livez, /readyz and /metrics")
+OPTION(relay_api_key, SECRET, "relay.api_key", "", 0, 1024, "", RELAY, "bearer key of POST /v1/events and POST /v1/revocations; without one they refuse everybody")
 OPTION(relay_max_event_bytes, INT, "relay.max_event_bytes", "524288", 1024, 8388608, "bytes", RELAY, "largest domain event")
 OPTION(relay_max_in_flight, INT, "relay.max_in_flight", "1024", 1, 65536, "events", RELAY, "events taken in and not yet stored; then reading stops")
 OPTION(relay_lease_ms, INT, "relay.lease_ms", "3000", 0, 30000, "ms", RELAY, "how long a relay that fell silent keeps others from taking over, at least 500; 0: this is the only relay, and there must be no other")
 OPTION(relay_store_timeout_ms, INT, "relay.store_timeout_ms", "5000", 100, 60000, "ms", RELAY, "wait for NATS to confirm a stored event before asking again")
+
+OPTION(revocations_max_age_s, INT, "revocations.max_age_s", "86400", 60, 31536000, "s", RELAY, "longest life of a token: so long a revocation is kept")
 
 OPTION(auth_hmac_secret, SECRET, "auth.hmac_secret", "", 0, 4096, "", NODE, "secret of HS256/384/512 tokens, at least 32 bytes")
 OPTION(auth_public_key_file, PATH, "auth.public_key_file", "", 0, 4096, "", NODE, "PEM public key of RS*, ES* or EdDSA tokens")
