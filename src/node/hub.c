@@ -282,6 +282,11 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
 
 void hub_ask(struct hub *hub, struct hub_request *request)
 {
+    if (request->kind == HUB_TYPING && inbox_count(&hub->requests) > HUB_BUSY_REQUESTS) {
+        metrics_inc(METRIC_TYPING_DROPPED);
+        hub_request_free(&request);
+        return;
+    }
     if (!inbox_put(&hub->requests, &request->output.item))
         hub_request_free(&request);
 }

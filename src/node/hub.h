@@ -126,6 +126,9 @@ struct hub_options {
 };
 
 enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST_CHECK;
+/* Requests that wait for the hub: while there are more, HUB_TYPING is dropped. The others are bounded by the
+ * sessions: each has a limit of rooms, and of questions that are not answered yet. */
+#define HUB_BUSY_REQUESTS (64u * 1024)
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */

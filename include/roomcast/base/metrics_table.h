@@ -17,6 +17,7 @@ METRIC_ROW(CLIENT_MESSAGES, COUNTER, NODE, "roomcast_client_messages_total", "re
 METRIC_ROW(CLIENT_MESSAGES_BAD, COUNTER, NODE, "roomcast_client_messages_total", "result=\"bad\"", "")
 METRIC_ROW(CLIENT_MESSAGES_FORBIDDEN, COUNTER, NODE, "roomcast_client_messages_total", "result=\"forbidden\"", "")
 METRIC_ROW(CLIENT_MESSAGES_RATE_LIMITED, COUNTER, NODE, "roomcast_client_messages_total", "result=\"rate_limited\"", "")
+METRIC_ROW(CLIENT_MESSAGES_OVERLOADED, COUNTER, NODE, "roomcast_client_messages_total", "result=\"overloaded\"", "")
 METRIC_ROW(EVENTS_RECEIVED, COUNTER, NODE, "roomcast_events_received_total", "", "Envelopes that arrived from the bus for rooms in use")
 METRIC_ROW(EVENT_AGE_1, COUNTER, NODE, "roomcast_event_age_ms_bucket", "le=\"1\"", "Live events by their age in ms, cumulative as a histogram's buckets: from when the relay sealed one until it goes to the workers, by the wall clocks of both hosts")
 METRIC_ROW(EVENT_AGE_2, COUNTER, NODE, "roomcast_event_age_ms_bucket", "le=\"2\"", "")
