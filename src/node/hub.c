@@ -48,9 +48,12 @@ void hub_request_free(struct hub_request **request)
 
 void hub_answer(struct hub *hub, struct hub_request *request, enum err status)
 {
+    struct hub_outlet *outlet = hub->workers[request->worker];
     request->status = status;
     request->output.kind = HUB_OUTPUT_ANSWER;
-    if (!inbox_put(&hub->workers[request->worker]->inbox, &request->output.item))
+    request->carried += request->text_len;
+    atomic_fetch_add_explicit(&outlet->bytes, request->carried, memory_order_relaxed);
+    if (!inbox_put(&outlet->inbox, &request->output.item))
         hub_request_free(&request);
 }
 

@@ -96,12 +96,6 @@ static void log_behind(struct hub *hub, unsigned worker)
                  LOG_U64("suppressed", suppressed));
 }
 
-/* Losses are told all the same: they are small, and rare. */
-static bool is_full(const struct hub_outlet *outlet, enum hub_frame_what what)
-{
-    return what != HUB_LOSS && atomic_load_explicit(&outlet->bytes, memory_order_relaxed) > HUB_OUTLET_BYTES;
-}
-
 /* True: the worker has to be told. It was otherwise, and nobody of the room is live there until the next
  * answer. */
 static bool leave_out(struct hub *hub, struct hub_channel *channel, unsigned worker, enum hub_frame_what what)
@@ -119,7 +113,8 @@ static void send_to_worker(struct hub *hub, struct hub_channel *channel, unsigne
                            enum hub_frame_what what, const struct room_key *sender)
 {
     struct hub_outlet *outlet = hub->workers[worker];
-    if (is_full(outlet, what)) {
+    /* Losses are told all the same: they are small, and rare. */
+    if (what != HUB_LOSS && hub_outlet_is_full(outlet)) {
         if (!leave_out(hub, channel, worker, what))
             return;
         frame = NULL;

@@ -30,8 +30,9 @@ struct hub_chat {
 
 /* A room on one worker. */
 struct hub_share {
-    uint32_t members : 31;    /* sessions, joins under way included */
+    uint32_t members : 30;    /* sessions, joins under way included */
     uint32_t is_left_out : 1; /* it was told that it misses events, and not been answered anything since */
+    uint32_t has_replay : 1;  /* it was given the channel's `replay`: that counts in its outlet once */
 };
 
 struct hub_channel {
