@@ -334,6 +334,7 @@ void hub_free(struct hub **hub)
         next = item->next;
         hub_reading_free((struct hub_reading *)item);
     }
+    hub_stock_free(*hub);
     inbox_fini(&(*hub)->requests);
     inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);

@@ -77,6 +77,44 @@ void hub_channel_part(struct hub *hub, struct hub_channel *channel, unsigned wor
     hub_channel_arm(hub, channel);
 }
 
+/* --- to the workers --- */
+
+bool hub_stock_up(struct hub *hub)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+    while (hub->stock_count < hub->workers_count) {
+        struct hub_frame *output = calloc(1, sizeof *output);
+        if (!output) {
+            if (log_limit_pass(&limit, hub->now_ms, &suppressed))
+                log_error("out_of_memory", LOG_TEXT("doing", "handing events to the workers: they wait"),
+                          LOG_U64("suppressed", suppressed));
+            return false;
+        }
+        output->output.item.next = hub->stock ? &hub->stock->output.item : NULL;
+        hub->stock = output;
+        hub->stock_count++;
+    }
+    return true;
+}
+
+/* NULL: the stock is used up, and there is no memory. */
+static struct hub_frame *take_output(struct hub *hub)
+{
+    struct hub_frame *output = hub->stock;
+    if (!output)
+        return calloc(1, sizeof *output);
+    hub->stock = (struct hub_frame *)output->output.item.next;
+    hub->stock_count--;
+    return output;
+}
+
+void hub_stock_free(struct hub *hub)
+{
+    while (hub->stock)
+        free(take_output(hub));
+}
+
 static void put(struct hub_outlet *outlet, struct hub_frame *output)
 {
     atomic_fetch_add_explicit(&outlet->bytes, hub_frame_cost(output), memory_order_relaxed);
@@ -119,10 +157,10 @@ static void send_to_worker(struct hub *hub, struct hub_channel *channel, unsigne
             return;
         frame = NULL;
     }
-    struct hub_frame *output = calloc(1, sizeof *output);
+    struct hub_frame *output = take_output(hub);
     if (!output) {
-        log_error("out_of_memory", LOG_TEXT("doing", "handing a frame to a worker"));
-        channel->shares[worker].is_left_out = false; /* it was not told */
+        assert(what == HUB_SIGNAL);
+        metrics_inc(METRIC_SIGNALS_DROPPED);
         return;
     }
     output->output.kind = HUB_OUTPUT_FRAME;

@@ -58,7 +58,7 @@ METRIC_ROW(LAGGING, GAUGE, NODE, "roomcast_lagging", "", "Rooms that clients are
 METRIC_ROW(HISTORY_BYTES, GAUGE, NODE, "roomcast_history_bytes", "", "Recent events kept in memory for replay")
 METRIC_ROW(REPLAY_BYTES, GAUGE, NODE, "roomcast_replay_bytes", "", "Events held for replays under way, also when the history has dropped them")
 METRIC_ROW(DELIVERIES, COUNTER, NODE, "roomcast_deliveries_total", "", "Frames queued to connections")
-METRIC_ROW(SIGNALS_DROPPED, COUNTER, NODE, "roomcast_signals_dropped_total", "", "Typing and presence frames dropped because a client's queue, or the way to its worker, was full")
+METRIC_ROW(SIGNALS_DROPPED, COUNTER, NODE, "roomcast_signals_dropped_total", "", "Typing and presence frames dropped because a client's queue, or the way to its worker, was full, or memory was out")
 METRIC_ROW(EVENTS_LEFT_OUT, COUNTER, NODE, "roomcast_events_left_out_total", "", "Events not handed to a worker because over 64 MiB waited for it: its clients in the room caught up by their place")
 METRIC_ROW(WRITES, COUNTER, NODE, "roomcast_writes_total", "", "Writes made for those frames: one for all that one connection gets in a turn")
 METRIC_ROW(IO_URING_WORKERS, GAUGE, NODE, "roomcast_io_uring_workers", "", "Workers that send by io_uring (option write.io_uring); the others write one by one")
