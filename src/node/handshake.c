@@ -92,7 +92,7 @@ static bool check_request(struct node_shared *shared, const struct ws_request *r
                       "this path speaks WebSocket (RFC 6455): send an upgrade request");
     if (!request->is_upgrade)
         return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST, request->fault);
-    if (atomic_load(&shared->draining))
+    if (node_is_draining(shared))
         return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
     if (!origin_allowed(&shared->config->allowed_origins, request->origin, request->host))
         return refuse(out, METRIC_HANDSHAKES_ORIGIN, 403, ERROR_CODE_ORIGIN_NOT_ALLOWED,
@@ -158,7 +158,7 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
         return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
     if (token->err != ERR_OK)
         return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
-    if (atomic_load(&shared->draining)) /* since it was checked */
+    if (node_is_draining(shared)) /* since it was checked */
         return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
     struct room_key user = token_claims_user(claims);
     return count_connection(shared, &user, out);

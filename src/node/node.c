@@ -237,7 +237,7 @@ uint16_t node_admin_port(const struct node *node)
 
 bool node_ready(struct node *node, struct buffer *missing)
 {
-    if (atomic_load(&node->shared.draining)) {
+    if (node_is_draining(&node->shared)) {
         buffer_append_text(missing, "draining");
         return false;
     }
@@ -260,9 +260,12 @@ static void wait_for_clients(struct node *node, uint64_t timeout_ms)
 void node_stop(struct node *node, uint64_t timeout_ms)
 {
     unsigned clients = atomic_load(&node->shared.connections);
-    atomic_store(&node->shared.draining, true);
-    for (unsigned i = 0; i < node->workers_started; i++)
-        worker_ask_drain(node->workers[i]);
+    atomic_store(&node->shared.state, NODE_DRAINING);
+    const struct worker_order drain = {.kind = ORDER_DRAIN, .reason = CLOSE_DRAINING};
+    for (unsigned i = 0; i < node->workers_started; i++) {
+        if (worker_give_order(node->workers[i], &drain) != ERR_OK)
+            log_error("out_of_memory", LOG_TEXT("doing", "sending clients away"));
+    }
     wait_for_clients(node, timeout_ms);
     unsigned cut = atomic_load(&node->shared.connections);
     for (unsigned i = 0; i < node->workers_started; i++)
