@@ -37,7 +37,7 @@ struct node_shared {
     struct user_quota *quota; /* under quota_lock */
 };
 
-static inline bool node_is_draining(const struct node_shared *shared)
+static inline bool shared_is_draining(const struct node_shared *shared)
 {
     return atomic_load(&shared->state) >= NODE_DRAINING;
 }

@@ -105,12 +105,12 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     client_arm(worker, client);
 }
 
-static uint64_t retry_after_ms(enum close_reason reason)
+static uint64_t retry_after_ms(const struct worker *worker, enum close_reason reason)
 {
     /* Clients that are sent away together come back one after the other. */
     switch (reason) {
     case CLOSE_DRAINING:
-        return random_below(2000);
+        return random_below(worker->drain.spread_ms > 0 ? 1000 : 2000);
     case CLOSE_OVERLOADED:
     case CLOSE_RATE_LIMITED:
     case CLOSE_SLOW_CONSUMER:
@@ -137,7 +137,7 @@ void client_close(struct worker *worker, struct client *client, enum close_reaso
         client_drop_queue(worker, session);
     buffer_clear(&worker->text);
     server_disconnect(&worker->text, row->code, row->text, close_reason_may_reconnect(reason),
-                      retry_after_ms(reason));
+                      retry_after_ms(worker, reason));
     client_send_last(worker, client);
     client_arm(worker, client);
 }
