@@ -87,6 +87,12 @@ void subject_format_lease(const char *prefix, char *text)
     strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_EVENT]), "relay.lease");
 }
 
+void subject_format_nodes(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "nodes");
+}
+
 static bool take(struct slice *text, const char *token)
 {
     size_t len = strlen(token);

@@ -22,6 +22,8 @@ static void subjects_have_the_documented_form(void **state)
     assert_string_equal(text, "roomcast.live.>");
     subject_format_lease("roomcast", text);
     assert_string_equal(text, "roomcast.ev.relay.lease");
+    subject_format_nodes("roomcast", text);
+    assert_string_equal(text, "roomcast.sig.nodes");
 }
 
 static void no_user_id_can_reach_into_another_subject(void **state)
