@@ -5,6 +5,7 @@ METRIC_ROW(CONNECTIONS, GAUGE, NODE, "roomcast_connections", "", "WebSocket conn
 METRIC_ROW(CONNECTIONS_DEFLATING, GAUGE, NODE, "roomcast_connections_deflating", "", "Those of them that take compressed events")
 METRIC_ROW(ROOMS, GAUGE, NODE, "roomcast_rooms", "", "Rooms and user channels followed on NATS now")
 METRIC_ROW(SUBSCRIPTIONS, GAUGE, NODE, "roomcast_subscriptions", "", "Room subscriptions of all connections now")
+METRIC_ROW(DRAINING, GAUGE, NODE, "roomcast_draining", "", "1 while this node sends its clients away and takes no new ones")
 METRIC_ROW(HANDSHAKES_ACCEPTED, COUNTER, NODE, "roomcast_handshakes_total", "result=\"accepted\"", "WebSocket upgrades by result")
 METRIC_ROW(HANDSHAKES_UNAUTHORIZED, COUNTER, NODE, "roomcast_handshakes_total", "result=\"unauthorized\"", "")
 METRIC_ROW(HANDSHAKES_ORIGIN, COUNTER, NODE, "roomcast_handshakes_total", "result=\"origin_not_allowed\"", "")
