@@ -104,7 +104,8 @@ static int serve(const struct config *config, struct bus *bus, struct bus *revoc
         .config = config, .bus = bus, .revocations_bus = revocations_bus, .redis_optional = true};
     struct relay *relay = NULL;
     int status = 0;
-    if (node_start(node, bus, problem) != ERR_OK || relay_start(&options, &relay, problem) != ERR_OK) {
+    if (node_start(node, bus, revocations_bus, problem) != ERR_OK ||
+        relay_start(&options, &relay, problem) != ERR_OK) {
         log_error("start_failed", LOG_TEXT("problem", problem));
         status = 1;
     } else {

@@ -11,6 +11,7 @@
 #include <roomcast/wire/token.h>
 
 #include "hub.h"
+#include "revoked.h"
 
 /* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
 enum node_state {
@@ -26,6 +27,7 @@ struct node_shared {
     unsigned max_connections; /* clients */
     unsigned max_sockets;     /* and those that have not completed their upgrade */
     struct hub *hub;
+    struct revoked *revoked; /* NULL: nothing is ever revoked */
 
     /* any thread */
     atomic_uint connections; /* open, and accepted but not open yet */
