@@ -177,6 +177,8 @@ void client_end_catch_ups(struct client *client);
 void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
                     struct token_claims *claims, const struct request_id *id);
 void client_on_text(struct worker *worker, struct client *client, struct slice text);
+
+/* worker_answers.c: what sessions have asked the hub. */
 /* Sends a question about the client to the hub. False: out of memory; `request` may be NULL for that. */
 bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
                 enum request_purpose purpose);
