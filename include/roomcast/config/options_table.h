@@ -55,8 +55,10 @@ OPTION(auth_user_claim, TEXT, "auth.user_claim", "sub", 1, 64, "", NODE, "claim 
 OPTION(auth_require_expiry, BOOL, "auth.require_expiry", "true", 0, 0, "", NODE, "refuse tokens without `exp`")
 OPTION(auth_leeway_s, INT, "auth.leeway_s", "30", 0, 600, "s", NODE, "clock difference tolerated in `exp` and `nbf`")
 OPTION(auth_expiry_grace_s, INT, "auth.expiry_grace_s", "25", 0, 600, "s", NODE, "time for auth.refresh after a token's expiry before the close with 4201")
-OPTION(authorization_mode, CHOICE, "authorization.mode", "claims", 0, 0, "claims|open", NODE, "claims: the token lists the chats; open: every user may read every chat (development only)")
+OPTION(authorization_mode, CHOICE, "authorization.mode", "claims", 0, 0, "claims|open|request", NODE, "claims: the token lists the chats; request: a domain service is asked over NATS; open: every user may read every chat (development only)")
 OPTION(authorization_claim, TEXT, "authorization.claim", "chats", 1, 64, "", NODE, "claim with the list of chat ids, or \"*\"")
+OPTION(authorization_cache_s, INT, "authorization.cache_s", "60", 0, 86400, "s", NODE, "mode request: how long an answer holds that does not say so itself; 0: every subscribe asks")
+OPTION(authorization_timeout_ms, INT, "authorization.timeout_ms", "2000", 50, 60000, "ms", NODE, "mode request: wait for the service's answer")
 OPTION(allowed_origins, LIST, "allowed_origins", "", 0, 512, "", NODE, "browser origins that may connect, as https://app.example.com or https://*.example.com; * allows all; empty allows the node's own origin")
 
 OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the hard descriptor limit allows, at most 50000")
