@@ -3,10 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
 #include <roomcast/wire/authz_message.h>
 
@@ -202,6 +200,16 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
     return ERR_OK;
 }
 
+static void warn_of_short_drain(const struct node *node)
+{
+    const struct config *config = node->shared.config;
+    uint64_t spread_ms = node_drain_spread_ms(node);
+    if (spread_ms < config->drain_spread_s * 1000)
+        log_warn("drain_shortened", LOG_U64("spread_ms", spread_ms),
+                 LOG_U64("drain_spread_s", config->drain_spread_s),
+                 LOG_U64("drain_timeout_s", config->drain_timeout_s));
+}
+
 enum err node_start(struct node *node, struct bus *bus, char *problem)
 {
     node->bus = bus;
@@ -215,6 +223,7 @@ enum err node_start(struct node *node, struct bus *bus, char *problem)
                  LOG_TEXT("meaning",
                           "every user may read every chat: for development only; set authorization.mode "
                           "to claims in production"));
+    warn_of_short_drain(node);
     log_info("listening", LOG_TEXT("address", node->shared.config->listen), LOG_U64("port", node->port),
              LOG_U64("admin_port", http_server_port(node->admin)), LOG_U64("workers", node->workers_count),
              LOG_U64("max_connections", node->shared.max_connections));
@@ -239,7 +248,7 @@ uint16_t node_admin_port(const struct node *node)
 
 bool node_ready(struct node *node, struct buffer *missing)
 {
-    if (atomic_load(&node->shared.draining)) {
+    if (node_is_draining(node)) {
         buffer_append_text(missing, "draining");
         return false;
     }
@@ -250,23 +259,9 @@ bool node_ready(struct node *node, struct buffer *missing)
     return true;
 }
 
-/* Until every client has gone, or the time is up. */
-static void wait_for_clients(struct node *node, uint64_t timeout_ms)
+void node_stop(struct node *node)
 {
-    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-    uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
-    while (atomic_load(&node->shared.connections) > 0 && clock_monotonic_ms() < deadline_ms)
-        nanosleep(&pause, NULL);
-}
-
-void node_stop(struct node *node, uint64_t timeout_ms)
-{
-    unsigned clients = atomic_load(&node->shared.connections);
-    atomic_store(&node->shared.draining, true);
-    for (unsigned i = 0; i < node->workers_started; i++)
-        worker_ask_drain(node->workers[i]);
-    wait_for_clients(node, timeout_ms);
-    unsigned cut = atomic_load(&node->shared.connections);
+    unsigned clients = atomic_load(&node->drain_clients), cut = node_clients(node);
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_ask_stop(node->workers[i]);
     for (unsigned i = 0; i < node->workers_started; i++)

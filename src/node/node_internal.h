@@ -20,6 +20,11 @@ struct node {
     struct worker *workers[WORKERS_MAX];
     unsigned workers_count, workers_started;
     uint16_t port;
+
+    /* any thread */
+    atomic_bool is_drain_asked;
+    _Atomic uint64_t drain_began_ms; /* before the state says so */
+    atomic_uint drain_clients;       /* that were here then */
 };
 
 #endif

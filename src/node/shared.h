@@ -12,6 +12,12 @@
 
 #include "hub.h"
 
+/* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
+enum node_state {
+    NODE_SERVING,
+    NODE_DRAINING, /* nobody new, and who is there is sent away */
+};
+
 struct node_shared {
     /* immutable after start */
     const struct config *config;
@@ -25,10 +31,15 @@ struct node_shared {
     atomic_uint connections; /* open, and accepted but not open yet */
     atomic_uint deflating;   /* sessions that take compressed frames */
     atomic_uint sockets;     /* of all workers' listeners */
-    atomic_bool draining;
+    _Atomic enum node_state state;
 
     pthread_mutex_t quota_lock;
     struct user_quota *quota; /* under quota_lock */
 };
+
+static inline bool shared_is_draining(const struct node_shared *shared)
+{
+    return atomic_load(&shared->state) >= NODE_DRAINING;
+}
 
 #endif

@@ -1,60 +1,9 @@
-/* The questions that sessions have put to the hub, and what its answers bring. */
+/* What the hub answers, and what the client hears of it. */
 #include "worker_internal.h"
 
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
 #include <roomcast/wire/server_message.h>
-
-/* --- questions to the hub --- */
-
-bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
-                enum request_purpose purpose)
-{
-    if (!request) {
-        log_error("out_of_memory", LOG_TEXT("doing", "asking the hub"));
-        return false;
-    }
-    request->session = client;
-    request->purpose = purpose;
-    request->next = client->open;
-    if (client->open)
-        client->open->previous = request;
-    client->open = request;
-    client->session.requests++;
-    hub_ask(worker->shared->hub, request);
-    return true;
-}
-
-static void take_back(struct client *client, struct hub_request *request)
-{
-    if (request->previous)
-        request->previous->next = request->next;
-    else
-        client->open = request->next;
-    if (request->next)
-        request->next->previous = request->previous;
-    client->session.requests--;
-}
-
-void client_forget_request(struct hub_request *request)
-{
-    take_back(request->session, request);
-    hub_request_free(&request);
-}
-
-void client_tell_part(struct worker *worker, struct client *client, const struct room_key *room)
-{
-    struct room_key user = client_user(client);
-    struct hub_request *request = hub_request_new(HUB_PART, worker->index, room, &user);
-    if (request)
-        hub_ask(worker->shared->hub, request);
-    else /* the room stays subscribed longer than it need be: no event is lost by that */
-        log_error("out_of_memory", LOG_TEXT("doing", "leaving a room"));
-    if (room->route == ROUTE_TO_CHAT)
-        metrics_change(METRIC_SUBSCRIPTIONS, -1);
-}
-
-/* --- answers of the hub --- */
 
 static void ack_position(struct worker *worker, struct client *client, struct hub_request *request,
                          const char *action)
@@ -217,7 +166,7 @@ static void say_answer(struct worker *worker, struct client *client, struct hub_
 void client_on_answer(struct worker *worker, struct hub_request *request)
 {
     struct client *client = request->session;
-    take_back(client, request);
+    client_take_back(request);
     if (client->session.state == SESSION_OPENING || client->session.state == SESSION_OPEN)
         say_answer(worker, client, request);
     else

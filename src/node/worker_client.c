@@ -36,6 +36,20 @@ static void refuse_chat(struct worker *worker, struct client *client, enum error
     client_send_error(worker, client, code, NULL, chat, id);
 }
 
+/* The hub could not be asked; client_ask() said why. `chat` NULL: about the notifications. */
+static void refuse_question(struct worker *worker, struct client *client, enum err err,
+                            const struct room_key *chat, const struct request_id *id)
+{
+    bool is_busy = err == ERR_BUSY;
+    if (is_busy)
+        metrics_inc(METRIC_CLIENT_MESSAGES_OVERLOADED);
+    client_send_error(worker, client, is_busy ? ERROR_CODE_OVERLOADED : ERROR_CODE_UNAVAILABLE,
+                      is_busy ? "too many requests of this connection are not answered yet; wait for an "
+                                "answer, then send it again"
+                              : NULL,
+                      chat, id);
+}
+
 static void subscribe_one(struct worker *worker, struct client *client, const struct chat_request *wanted,
                           const struct request_id *id)
 {
@@ -59,8 +73,9 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
         request->waiter.has_since = wanted->has_since;
         request->waiter.since = wanted->since;
     }
-    if (!client_ask(worker, client, request, FOR_SUBSCRIBE))
-        refuse_chat(worker, client, ERROR_CODE_UNAVAILABLE, &wanted->chat, id);
+    enum err err = client_ask(worker, client, request, FOR_SUBSCRIBE);
+    if (err != ERR_OK)
+        refuse_question(worker, client, err, &wanted->chat, id);
 }
 
 static void subscribe(struct worker *worker, struct client *client, const struct client_message *message)
@@ -85,27 +100,42 @@ static void unsubscribe(struct worker *worker, struct client *client, const stru
     }
 }
 
-static void tell_hub(struct worker *worker, struct client *client, const struct client_message *message,
-                     enum hub_request_kind kind)
+/* False: it is not in the chat that the message is about, and was told so. */
+static bool is_subscribed(struct worker *worker, struct client *client, const struct client_message *message)
 {
     const struct room_key *chat = &message->chats[0].chat;
-    if (!rooms_has(worker->rooms, chat, &client->session.rooms)) {
-        refuse_chat(worker, client, ERROR_CODE_NOT_SUBSCRIBED, chat, &message->id);
+    if (rooms_has(worker->rooms, chat, &client->session.rooms))
+        return true;
+    refuse_chat(worker, client, ERROR_CODE_NOT_SUBSCRIBED, chat, &message->id);
+    return false;
+}
+
+static void tell_typing(struct worker *worker, struct client *client, const struct client_message *message)
+{
+    if (!is_subscribed(worker, client, message))
         return;
-    }
     struct room_key user = client_user(client);
-    struct hub_request *request = hub_request_new(kind, worker->index, chat, &user);
-    if (kind == HUB_TYPING) {
-        if (request) { /* nobody waits for it, and it may be lost */
-            request->flag = message->is_typing;
-            hub_ask(worker->shared->hub, request);
-        }
+    struct hub_request *request = hub_request_new(HUB_TYPING, worker->index, &message->chats[0].chat, &user);
+    if (!request) { /* nobody waits for it, and it may be lost */
+        metrics_inc(METRIC_TYPING_DROPPED);
         return;
     }
+    request->flag = message->is_typing;
+    hub_ask(worker->shared->hub, request);
+}
+
+static void ask_presence(struct worker *worker, struct client *client, const struct client_message *message)
+{
+    if (!is_subscribed(worker, client, message))
+        return;
+    const struct room_key *chat = &message->chats[0].chat;
+    struct room_key user = client_user(client);
+    struct hub_request *request = hub_request_new(HUB_PRESENCE, worker->index, chat, &user);
     if (request)
         request->id = message->id;
-    if (!client_ask(worker, client, request, FOR_PRESENCE))
-        refuse_chat(worker, client, ERROR_CODE_UNAVAILABLE, chat, &message->id);
+    enum err err = client_ask(worker, client, request, FOR_PRESENCE);
+    if (err != ERR_OK)
+        refuse_question(worker, client, err, chat, &message->id);
 }
 
 static void resume_notifications(struct worker *worker, struct client *client,
@@ -120,8 +150,9 @@ static void resume_notifications(struct worker *worker, struct client *client,
     }
     if (message->has_since)
         client_hold_longer(worker, client);
-    if (!client_ask(worker, client, request, FOR_NOTIFICATIONS))
-        client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &message->id);
+    enum err err = client_ask(worker, client, request, FOR_NOTIFICATIONS);
+    if (err != ERR_OK)
+        refuse_question(worker, client, err, NULL, &message->id);
 }
 
 /* A fresh token may allow less than the old one: what it does not allow ends now. */
@@ -195,7 +226,7 @@ static void work_on(struct worker *worker, struct client *client, const struct c
         unsubscribe(worker, client, message);
         return;
     case CLIENT_TYPING:
-        tell_hub(worker, client, message, HUB_TYPING);
+        tell_typing(worker, client, message);
         return;
     case CLIENT_PING:
         buffer_clear(&worker->text);
@@ -203,7 +234,7 @@ static void work_on(struct worker *worker, struct client *client, const struct c
         client_send_text(worker, client);
         return;
     case CLIENT_PRESENCE_GET:
-        tell_hub(worker, client, message, HUB_PRESENCE);
+        ask_presence(worker, client, message);
         return;
     case CLIENT_AUTH_REFRESH:
         refresh(worker, client, message);
