@@ -152,12 +152,19 @@ static int setup_short(void **state)
     return start_with(by_request_in_short_time);
 }
 
-static int teardown(void **state)
+/* Nobody may receive any more. */
+static void free_kept(void)
 {
     for (unsigned i = 0; i < service.kept_count; i++)
         bus_message_free(&service.kept[i]);
     service.kept_count = 0;
-    return stop(state);
+}
+
+static int teardown(void **state)
+{
+    stop(state);
+    free_kept();
+    return 0;
 }
 
 /* --- the answers --- */
@@ -326,9 +333,7 @@ static void with_fresh_claims_the_service_is_asked_anew(void **state)
 static int teardown_stopped(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < service.kept_count; i++)
-        bus_message_free(&service.kept[i]);
-    service.kept_count = 0;
+    free_kept();
     free_workers();
     return 0;
 }
