@@ -14,9 +14,11 @@
 #include <roomcast/wire/authz_message.h>
 #include <roomcast/wire/subject.h>
 
-#define IN_FLIGHT_MAX 256   /* questions under way: what a service sees at once of one node after a restart */
-#define PENDING_MAX   65536 /* pairs of user and chat that are to be asked for */
-#define KNOWN_MAX     100000 /* answers kept */
+#define IN_FLIGHT_MAX  256    /* questions under way: what a service sees at once of one node */
+#define IN_FLIGHT_USER 32     /* of one user */
+#define PENDING_MAX    65536  /* pairs of user and chat that are to be asked for */
+#define KNOWN_MAX      100000 /* answers kept */
+#define KNOWN_USER     4096   /* of one user */
 
 /* A question on its way to a bus thread and back. */
 struct hub_verdict {
@@ -31,8 +33,10 @@ struct hub_verdict {
 enum err hub_authorize_init(struct hub *hub)
 {
     const struct authz_limits limits = {.in_flight = IN_FLIGHT_MAX,
+                                        .in_flight_per_user = IN_FLIGHT_USER,
                                         .pending = PENDING_MAX,
                                         .known = KNOWN_MAX,
+                                        .known_per_user = KNOWN_USER,
                                         .wait_ms = hub->config->rooms_join_timeout_ms};
     if (hub->config->authorization_mode != AUTHORIZATION_REQUEST)
         return ERR_OK;

@@ -85,18 +85,21 @@ static void answer_kept(unsigned first, const char *text)
 
 static void ask_with_claims(enum hub_request_kind kind, unsigned room, const char *name)
 {
-    struct room_key room_key = chat(room & 0xff), user_key = user(name);
-    struct hub_request *request;
-    if (room > 0xff) { /* more chats than the fixture knows */
-        struct uuid uuid = {{0}};
-        uuid.bytes[14] = (unsigned char)(room >> 8);
-        uuid.bytes[15] = (unsigned char)room;
-        room_key_for_chat(&uuid, &room_key);
-    }
-    request = hub_request_new(kind, 0, &room_key, &user_key);
+    struct room_key room_key = chat(room), user_key = user(name);
+    struct hub_request *request = hub_request_new(kind, 0, &room_key, &user_key);
     assert_non_null(request);
     request->claims = shared_text_new(SLICE_LITERAL(CLAIMS));
     hub_ask(world.hub, request);
+}
+
+/* `count` users, each into the same chat. */
+static void ask_for_many(unsigned count)
+{
+    char name[16];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "user-%u", i);
+        ask_with_claims(HUB_JOIN, 1, name);
+    }
 }
 
 static enum err next_status(void)
@@ -268,8 +271,7 @@ static void no_more_than_256_are_asked_at_once(void **state)
     (void)state;
     enum { MANY = 1000, AT_ONCE = 256 };
     open_service(KEEP);
-    for (unsigned i = 0; i < MANY; i++)
-        ask_with_claims(HUB_JOIN, i, "anna");
+    ask_for_many(MANY);
     /* The hub takes requests in order: when this one is answered it has seen all of them. */
     struct room_key anna = user("anna");
     hub_ask(world.hub, hub_request_new(HUB_JOIN, 0, &anna, &anna));
@@ -288,6 +290,23 @@ static void no_more_than_256_are_asked_at_once(void **state)
     assert_int_equal(metrics_get(METRIC_AUTHORIZATIONS_WAITING), 0);
 }
 
+static void one_user_has_no_more_than_32_of_them(void **state)
+{
+    (void)state;
+    open_service(KEEP);
+    for (unsigned room = 1; room <= 100; room++)
+        ask_with_claims(HUB_JOIN, room, "anna");
+    ask_with_claims(HUB_JOIN, 1, "bert"); /* the last to come is not the last to be asked for */
+    await_questions(33);
+    assert_int_equal(asked(), 33);
+    assert_non_null(strstr(service.last, "\"bert\""));
+    answer_kept(0, "{\"allowed\":false}");
+    for (unsigned i = 0; i < 33; i++)
+        assert_int_equal(next_status(), ERR_FORBIDDEN);
+    await_questions(33 + 32);
+    assert_int_equal(asked(), 33 + 32);
+}
+
 static void who_waits_longer_than_a_join_may_is_refused(void **state)
 {
     (void)state;
@@ -302,8 +321,7 @@ static void the_end_answers_who_still_waits(void **state)
 {
     (void)state;
     open_service(KEEP);
-    for (unsigned i = 0; i < 300; i++) /* some asked, some not */
-        ask_with_claims(HUB_JOIN, i, "anna");
+    ask_for_many(300); /* some asked, some not */
     await_questions(256);
     hub_stop(world.hub);
     for (unsigned i = 0; i < 300; i++)
@@ -351,6 +369,7 @@ int main(void)
         TEST(silence_and_garbage_are_no_answers),
         cmocka_unit_test_setup_teardown(a_thousand_joins_of_one_pair_ask_once, setup_patient, teardown),
         cmocka_unit_test_setup_teardown(no_more_than_256_are_asked_at_once, setup_patient, teardown),
+        cmocka_unit_test_setup_teardown(one_user_has_no_more_than_32_of_them, setup_patient, teardown),
         cmocka_unit_test_setup_teardown(who_waits_longer_than_a_join_may_is_refused, setup_short, teardown),
         TEST(with_fresh_claims_the_service_is_asked_anew),
         cmocka_unit_test_setup_teardown(the_end_answers_who_still_waits, setup_patient, teardown_stopped),
