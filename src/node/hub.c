@@ -47,9 +47,12 @@ void hub_request_free(struct hub_request **request)
 
 void hub_answer(struct hub *hub, struct hub_request *request, enum err status)
 {
+    struct hub_outlet *outlet = hub->workers[request->worker];
     request->status = status;
     request->output.kind = HUB_OUTPUT_ANSWER;
-    if (!inbox_put(&hub->workers[request->worker]->inbox, &request->output.item))
+    request->carried += request->text_len;
+    atomic_fetch_add_explicit(&outlet->bytes, request->carried, memory_order_relaxed);
+    if (!inbox_put(&outlet->inbox, &request->output.item))
         hub_request_free(&request);
 }
 
@@ -279,6 +282,11 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
 
 void hub_ask(struct hub *hub, struct hub_request *request)
 {
+    if (request->kind == HUB_TYPING && inbox_count(&hub->requests) > HUB_BUSY_REQUESTS) {
+        metrics_inc(METRIC_TYPING_DROPPED);
+        hub_request_free(&request);
+        return;
+    }
     if (!inbox_put(&hub->requests, &request->output.item))
         hub_request_free(&request);
 }
@@ -323,6 +331,7 @@ void hub_free(struct hub **hub)
         next = item->next;
         hub_reading_free((struct hub_reading *)item);
     }
+    hub_stock_free(*hub);
     inbox_fini(&(*hub)->requests);
     inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);

@@ -34,14 +34,21 @@
 struct hub;
 
 /* The way from the hub to one worker. The hub does not wait for a worker, and what waits for one is bounded:
- * while frames of more than HUB_OUTLET_BYTES do, it is given no more events, but once for each room the word
- * that some were left out (HUB_EVENT without a frame), and no signals. Its clients then read what they miss
- * by their place in the room, like one who was too slow for its own queue. */
+ * while that is more than HUB_OUTLET_BYTES it is given no more events, but once for each room the word that
+ * some were left out (HUB_EVENT without a frame), no signals, and no replay that is to be made for it. Its
+ * clients then read what they miss by their place in the room, like one who was too slow for its own queue.
+ * Answers without a replay are bounded by the questions that its clients may have open. */
 struct hub_outlet {
     struct inbox inbox;  /* of struct hub_output */
-    atomic_size_t bytes; /* hub_frame_cost() of all that is there, or held back by the worker */
+    atomic_size_t bytes; /* of all that is there, or held back by the worker: hub_frame_cost() of frames,
+                            `carried` of answers */
 };
 #define HUB_OUTLET_BYTES (64u * 1024 * 1024)
+
+static inline bool hub_outlet_is_full(const struct hub_outlet *outlet)
+{
+    return atomic_load_explicit(&outlet->bytes, memory_order_relaxed) > HUB_OUTLET_BYTES;
+}
 
 /* What is in it. */
 struct hub_output {
@@ -77,15 +84,17 @@ struct hub_request {
     struct feed_waiter waiter; /* in: has_since and since; the rest is the hub's own */
 
     /* The answer. */
-    enum err status; /* ERR_OK, ERR_TIMEOUT, ERR_NO_MEMORY */
+    enum err status; /* ERR_OK, ERR_TIMEOUT, ERR_NO_MEMORY; HUB_CATCH_UP: ERR_BUSY, the outlet is full */
     struct position
         position;      /* where the room stands: what comes after it follows live, or by further questions */
     bool is_recovered; /* nothing is missing between `since` and `position` */
     struct replay *replay; /* recovered: the missed events, from index `replay_at` on; a reference of its own,
                               NULL when nothing was missed */
     uint32_t replay_at;
-    bool is_all; /* the replay reaches `position` */
-    char *text;  /* HUB_PRESENCE: the message for the client; owned by the request */
+    size_t carried; /* counted in the outlet: bytes of `text` and `replay`; of a replay that several of the
+                       worker's sessions share, once: with the first answer */
+    bool is_all;    /* the replay reaches `position` */
+    char *text;     /* HUB_PRESENCE: the message for the client; owned by the request */
     size_t text_len;
 };
 /* Zeroed; NULL when out of memory. */
@@ -127,6 +136,9 @@ struct hub_options {
 };
 
 enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST_CHECK;
+/* Requests that wait for the hub: while there are more, HUB_TYPING is dropped. The others are bounded by the
+ * sessions: each has a limit of rooms, and of questions that are not answered yet. */
+#define HUB_BUSY_REQUESTS (64u * 1024)
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
 /* Another node of the deployment is there; any thread. */

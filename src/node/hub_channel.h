@@ -30,8 +30,9 @@ struct hub_chat {
 
 /* A room on one worker. */
 struct hub_share {
-    uint32_t members : 31;    /* sessions, joins under way included */
+    uint32_t members : 30;    /* sessions, joins under way included */
     uint32_t is_left_out : 1; /* it was told that it misses events, and not been answered anything since */
+    uint32_t has_replay : 1;  /* it was given the channel's `replay`: that counts in its outlet once */
 };
 
 struct hub_channel {
@@ -51,6 +52,7 @@ struct hub_channel {
     bool wants_extent;
     bool is_wanting;           /* wants to read from the stream, which is busy for others */
     bool has_gap;              /* a gap was counted, and not yet its end */
+    bool is_held_up;           /* its feed has something to say, and there is no memory to hand it on */
     uint32_t number;           /* tells a room that was left and is followed again from its earlier self */
     uint32_t members;          /* sessions, of all workers, joins under way included */
     struct hub_share shares[]; /* per worker */
@@ -87,6 +89,8 @@ struct hub {
     bool closed;                /* nothing is worked on any more */
     struct room_table channels; /* of struct hub_channel */
     struct timer_wheel wheel;
+    struct hub_frame *stock; /* owned; linked by `output.item.next`: what frames are handed on in */
+    unsigned stock_count;
     struct buffer text;        /* scratch: a client message */
     struct buffer encoded;     /* scratch: a signal */
     struct deflater *deflater; /* NULL: websocket.compression is 0 */
@@ -130,8 +134,13 @@ void hub_channel_part(struct hub *hub, struct hub_channel *channel, unsigned wor
 void hub_channel_on_timer(struct hub *hub, struct hub_channel *channel);
 /* Sets the timer to the channel's earliest deadline. */
 void hub_channel_arm(struct hub *hub, struct hub_channel *channel);
-/* Sends `frame` to all members of the room, to each worker once; the caller keeps its reference. `sender`
- * NULL: to everybody. */
+/* From here on one event or loss can be sent, whatever memory there is. False: out of memory. */
+bool hub_stock_up(struct hub *hub);
+void hub_stock_free(struct hub *hub);
+/* Sends `frame` to all members of the room, to each worker once; the caller keeps its reference. An event and
+ * a loss take hub_stock_up() before; a signal is dropped when there is no memory. `sender` NULL: to
+ * everybody.
+ */
 void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame *frame,
                       enum hub_frame_what what, const struct room_key *sender);
 /* One session of the worker fewer. */

@@ -206,13 +206,20 @@ void client_end_catch_ups(struct client *client);
 void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
                     struct token_claims *claims, const struct request_id *id);
 void client_on_text(struct worker *worker, struct client *client, struct slice text);
-/* Sends a question about the client to the hub. False: out of memory; `request` may be NULL for that. */
-bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
-                enum request_purpose purpose);
-void client_on_answer(struct worker *worker, struct hub_request *request);
+
+/* worker_questions.c: what is asked of the hub. */
+/* Sends a question about the client, and takes it over. ERR_NO_MEMORY; `request` may be NULL for that.
+ * ERR_BUSY: as many are under way as one session may have. */
+enum err client_ask(struct worker *worker, struct client *client, struct hub_request *request,
+                    enum request_purpose purpose) MUST_CHECK;
+/* It is answered: no longer under way, and the caller's. */
+void client_take_back(struct hub_request *request);
 /* Takes an answer back without acting on it: the worker is being freed. */
 void client_forget_request(struct hub_request *request);
 /* One session fewer in the room: tells the hub. */
 void client_tell_part(struct worker *worker, struct client *client, const struct room_key *room);
+
+/* worker_answers.c */
+void client_on_answer(struct worker *worker, struct hub_request *request);
 
 #endif

@@ -96,7 +96,7 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     struct hub_request *request = hub_request_new(HUB_JOIN, worker->index, &user, &user);
     if (request)
         request->keep = true; /* a client may connect while the bus is away */
-    if (!client_ask(worker, client, request, FOR_CONNECT)) {
+    if (client_ask(worker, client, request, FOR_CONNECT) != ERR_OK) {
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
     }

@@ -36,6 +36,7 @@ enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN }; /* authorization_mode */
 #define CONFIG_FIELD_PATH    char *
 #define CONFIG_FIELD_ADDRESS char *
 #define CONFIG_FIELD_INT     uint64_t
+#define CONFIG_FIELD_DECIMAL uint64_t /* thousandths */
 #define CONFIG_FIELD_BOOL    bool
 #define CONFIG_FIELD_CHOICE  unsigned
 #define CONFIG_FIELD_LIST    struct config_list

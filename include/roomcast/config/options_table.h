@@ -10,6 +10,7 @@
  *          SECRET   never printed; also <key>_file
  *          ADDRESS  host:port, [v6]:port
  *          INT      min..max
+ *          DECIMAL  "1.25", at most three digits behind the point; field, min and max hold thousandths
  *          BOOL
  *          CHOICE   "a|b|c"; the field holds the index
  *          LIST     comma-separated, or a YAML list
