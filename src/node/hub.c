@@ -8,7 +8,6 @@
 #include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
-#include <roomcast/base/random.h>
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/server_message.h>
 #include <roomcast/wire/signal.h>
@@ -240,9 +239,7 @@ static void init(struct hub *hub, const struct hub_options *options)
     hub->bus_changes_seen = atomic_load(options->bus_changes);
     hub->deflating = options->deflating;
     hub->workers_count = options->workers_count;
-    char random[9];
-    random_text(random, 8);
-    snprintf(hub->instance, sizeof hub->instance, "%s.%s", hub->config->node_name, random);
+    snprintf(hub->instance, sizeof hub->instance, "%s", options->instance);
     hub->now_ms = clock_monotonic_ms();
     hub->feed_rules = (struct feed_rules){
         .extent = &hub->extent,
@@ -363,6 +360,7 @@ void hub_free(struct hub **hub)
     inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);
     buffer_fini(&(*hub)->encoded);
+    hub_nodes_free(*hub);
     deflater_free(&(*hub)->deflater);
     loop_free(&(*hub)->loop);
     room_table_fini(&(*hub)->channels, NULL);

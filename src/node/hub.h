@@ -136,6 +136,7 @@ static inline size_t hub_frame_cost(const struct hub_frame *output)
 
 struct hub_options {
     const struct config *config;       /* borrowed */
+    const char *instance;              /* copied: tells our own presence signals apart */
     struct bus *bus;                   /* borrowed */
     const atomic_uint *bus_changes;    /* borrowed; grows whenever messages of the bus may have been missed */
     const atomic_uint *deflating;      /* borrowed; sessions that take compressed frames. NULL when
@@ -150,6 +151,10 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST
 #define HUB_BUSY_REQUESTS (64u * 1024)
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
+/* Another node of the deployment is there; any thread. */
+void hub_note_node(struct hub *hub, struct slice instance);
+/* It is gone, and its users with it, whether it `died` without a word or said so. Any thread. */
+void hub_forget_node(struct hub *hub, struct slice instance, bool died);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
 void hub_stop(struct hub *hub);
 /* After hub_stop, and after the bus was freed: until then it may still deliver. Accepts NULL, nulls. */

@@ -73,7 +73,7 @@ struct hub {
     const atomic_uint *deflating;   /* borrowed; sessions that take compressed frames */
     struct hub_outlet **workers;    /* owned array, borrowed outlets */
     unsigned workers_count;
-    char instance[64 + 1 + 8 + 1]; /* node name and a random part: tells our own presence signals apart */
+    char instance[64 + 1 + 8 + 1]; /* tells our own presence signals apart */
 
     pthread_t thread;
     struct loop *loop;
@@ -109,6 +109,7 @@ struct hub {
     uint32_t last_channel_number;
     struct authz_cache *authz; /* NULL: authorization.mode is not request */
     unsigned reading;          /* FEED_READ and FEED_ASK_NEXT under way */
+    struct hub_node *nodes;    /* utlist: the other nodes that are there, owned */
 };
 
 /* A question of a feed to the stream, on its way to a bus thread and back. */
@@ -217,6 +218,11 @@ void hub_presence_query(struct hub *hub, struct hub_channel *channel);
 void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hub_request *request);
 void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const struct room_key *user,
                         bool is_typing);
+/* The node has gone, and its users with it. */
+void hub_presence_forget(struct hub *hub, struct hub_channel *channel, struct slice node);
+
+/* hub_nodes.c: the other nodes. */
+void hub_nodes_free(struct hub *hub);
 
 /* hub.c */
 /* Takes the request, a HUB_JOIN, over. */

@@ -18,7 +18,7 @@
  * programs: NODE, RELAY, BOTH. One file serves both programs, so each accepts the other's keys. */
 /* clang-format off */
 OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the WebSocket endpoint (/ws, /api/v1/ws); [::]:8080 listens on IPv6 and IPv4")
-OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz, /metrics and POST /drain; keep it private")
+OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz, /metrics, /cluster and POST /drain; keep it private")
 OPTION(workers, INT, "workers", "0", 0, 64, "threads", NODE, "worker threads; 0 starts one per core")
 OPTION(node_name, TEXT, "node.name", "", 0, 64, "", BOTH, "name of this process in messages and logs; empty takes the host name")
 OPTION(log_level, CHOICE, "log.level", "info", 0, 0, "debug|info|warn|error", BOTH, "least severe lines to write")
@@ -93,6 +93,7 @@ OPTION(resume_max_bytes, INT, "resume.max_bytes", "8388608", 65536, 1073741824, 
 OPTION(resume_cache_bytes, INT, "resume.cache_bytes", "67108864", 65536, 1099511627776, "bytes", NODE, "recent events of all rooms kept in memory for replay; the rooms used longest ago go first, each but for its newest event")
 OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it; at most rooms.linger_ms when nobody else of that node is in it")
 OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "users", NODE, "a chat with more users online tells nobody who comes and goes, and presence.get gives only their number")
+OPTION(cluster_heartbeat_ms, INT, "cluster.heartbeat_ms", "5000", 100, 60000, "ms", NODE, "how often this process tells the others that it is there, and how it is; one that is silent three times counts as dead")
 OPTION(drain_spread_s, INT, "drain.spread_s", "30", 0, 3600, "s", NODE, "time over which a drain sends the clients away, at an even pace; 0 sends all at once; never longer than drain.timeout_s allows, less 5 s or half of it")
 OPTION(drain_timeout_s, INT, "drain.timeout_s", "45", 1, 3600, "s", BOTH, "longest time from SIGTERM, or POST /drain, to the end of the process")
 /* clang-format on */

@@ -83,6 +83,7 @@ static inline int start_with(void (*adjust)(struct config *config))
     if (bus_memory_new(&bus_options, &callbacks, &world.bus) != ERR_OK)
         return 1;
     struct hub_options options = {.config = &world.config,
+                                  .instance = "node-a.itself",
                                   .bus = world.bus,
                                   .bus_changes = &world.bus_changes,
                                   .deflating = &world.deflating,
