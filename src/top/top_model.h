@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <roomcast/top/top.h>
 #include <roomcast/wire/heartbeat.h>
 
 #define TOP_ROWS_MAX     256
@@ -42,8 +43,6 @@ struct top_model {
     size_t count;
     uint64_t refused; /* beats of strangers for whom there was no row */
 };
-
-enum top_order { TOP_BY_NAME, TOP_BY_CONNECTIONS, TOP_BY_CPU };
 
 /* Of all rows that are fresh; connections and what follows of nodes alone. */
 struct top_sum {
