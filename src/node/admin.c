@@ -1,9 +1,11 @@
 #include "admin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <roomcast/wire/server_message.h>
 
+#include "control.h"
 #include "node_internal.h"
 
 #define TEXT_MAX (1024u * 1024)
@@ -60,6 +62,23 @@ static void answer_drain(struct node *node, struct http_exchange *exchange)
     http_answer(exchange, 202, "application/json", (struct slice){text, (size_t)len}, NULL, NULL);
 }
 
+static void answer_cluster(struct node *node, struct http_exchange *exchange)
+{
+    struct heartbeat self;
+    struct cluster_member *members;
+    size_t count;
+    if (control_see(atomic_load(&node->control), &self, &members, &count) != ERR_OK) {
+        answer_error(exchange, 503, ERROR_CODE_OVERLOADED, NULL);
+        return;
+    }
+    struct buffer text;
+    buffer_init(&text, TEXT_MAX);
+    cluster_json_write(&text, &self, members, count);
+    http_answer(exchange, 200, "application/json", buffer_slice(&text), NULL, NULL);
+    buffer_fini(&text);
+    free(members);
+}
+
 static void on_drain(struct node *node, struct http_exchange *exchange)
 {
     if (!slice_equal(http_method(exchange), SLICE_LITERAL("POST")))
@@ -84,9 +103,11 @@ static void on_exchange(void *context, struct http_exchange *exchange)
         answer_ready(node, exchange);
     else if (slice_equal(path, SLICE_LITERAL("/metrics")))
         answer_metrics(node, exchange);
+    else if (slice_equal(path, SLICE_LITERAL("/cluster")))
+        answer_cluster(node, exchange);
     else
         answer_error(exchange, 404, ERROR_CODE_NOT_FOUND,
-                     "there are /livez, /readyz, /metrics and POST /drain");
+                     "there are /livez, /readyz, /metrics, /cluster and POST /drain");
 }
 
 enum err admin_start(struct node *node, struct http_server **ret_server, char *problem)

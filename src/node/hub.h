@@ -24,7 +24,9 @@
 #include <roomcast/base/err.h>
 #include <roomcast/base/frame.h>
 #include <roomcast/base/inbox.h>
+#include <roomcast/base/shared_text.h>
 #include <roomcast/config/config.h>
+#include <roomcast/core/authz_cache.h>
 #include <roomcast/core/feed.h>
 #include <roomcast/io/bus.h>
 #include <roomcast/wire/position.h>
@@ -61,17 +63,23 @@ struct hub_request {
     struct hub_output output; /* first: the same memory travels both ways */
     enum hub_request_kind {
         HUB_JOIN, /* follow `room` for one more session; answered with its position and, when `waiter` has a
-                     `since`, with what was missed. Each success needs a HUB_PART */
+                     `since`, with what was missed. Each success needs a HUB_PART. With authorization.mode
+                     request a service is asked first: ERR_FORBIDDEN, or ERR_UNAVAILABLE without an answer */
         HUB_POSITION, /* the same of a room that the session is in */
         HUB_CATCH_UP, /* what comes after `waiter.since`, for a session that fell behind in the room? answered
                        */
         HUB_PART,     /* one session fewer; not answered, freed by the hub */
         HUB_TYPING,   /* tell the room; not answered, freed by the hub */
         HUB_PRESENCE, /* who is in `room`? answered in `text` */
+        HUB_MAY_READ, /* authorization.mode request: as the question before a HUB_JOIN, without joining */
+        HUB_NEW_CLAIMS, /* the user has a fresh token: what is known of his chats no longer counts; not
+                           answered, freed by the hub */
     } kind;
     unsigned worker; /* index of the asking worker */
     struct room_key room, user;
-    bool flag; /* HUB_TYPING: is typing */
+    bool flag;                  /* HUB_TYPING: is typing */
+    struct shared_text *claims; /* HUB_JOIN of a chat, HUB_MAY_READ, with authorization.mode request: the
+                                   token's; owned reference */
     bool keep; /* HUB_JOIN: stay in the room even when its position cannot be had in time (ERR_TIMEOUT) */
 
     /* The worker's own; carried along untouched. */
@@ -82,9 +90,11 @@ struct hub_request {
     bool cancelled;
 
     struct feed_waiter waiter; /* in: has_since and since; the rest is the hub's own */
+    struct authz_waiter authz; /* the hub's own */
 
     /* The answer. */
-    enum err status; /* ERR_OK, ERR_TIMEOUT, ERR_NO_MEMORY; HUB_CATCH_UP: ERR_BUSY, the outlet is full */
+    enum err status; /* ERR_OK, ERR_FORBIDDEN, ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_BUSY (HUB_CATCH_UP: the
+                        outlet is full), ERR_NO_MEMORY */
     struct position
         position;      /* where the room stands: what comes after it follows live, or by further questions */
     bool is_recovered; /* nothing is missing between `since` and `position` */
@@ -126,6 +136,7 @@ static inline size_t hub_frame_cost(const struct hub_frame *output)
 
 struct hub_options {
     const struct config *config;       /* borrowed */
+    const char *instance;              /* copied: tells our own presence signals apart */
     struct bus *bus;                   /* borrowed */
     const atomic_uint *bus_changes;    /* borrowed; grows whenever messages of the bus may have been missed */
     const atomic_uint *deflating;      /* borrowed; sessions that take compressed frames. NULL when
@@ -140,6 +151,10 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST
 #define HUB_BUSY_REQUESTS (64u * 1024)
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
+/* Another node of the deployment is there; any thread. */
+void hub_note_node(struct hub *hub, struct slice instance);
+/* It is gone, and its users with it, whether it `died` without a word or said so. Any thread. */
+void hub_forget_node(struct hub *hub, struct slice instance, bool died);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
 void hub_stop(struct hub *hub);
 /* After hub_stop, and after the bus was freed: until then it may still deliver. Accepts NULL, nulls. */

@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/authz_message.h>
 
 #include "admin.h"
+#include "control.h"
 #include "node_internal.h"
 
 #define CLOSE_TIMEOUT_MS       5000
@@ -59,6 +62,7 @@ static enum err make_verifier(struct node_shared *shared, char *problem)
             .chats_claim = config->authorization_claim,
             .leeway_s = config->auth_leeway_s,
             .require_expiry = config->auth_require_expiry,
+            .keep_claims_max = config->authorization_mode == AUTHORIZATION_REQUEST ? AUTHZ_CLAIMS_MAX : 0,
         };
         err = token_verifier_new(&options, &shared->verifier, fault);
         if (err != ERR_OK)
@@ -81,7 +85,7 @@ static struct session_rules make_rules(const struct config *config)
         .expiry_grace_ms = config->auth_expiry_grace_s * 1000,
         .close_timeout_ms = CLOSE_TIMEOUT_MS,
         .slow_grace_ms = config->limits_slow_grace_s * 1000,
-        .open_authorization = config->authorization_mode == AUTHORIZATION_OPEN,
+        .open_authorization = config->authorization_mode != AUTHORIZATION_CLAIMS,
     };
 }
 
@@ -124,6 +128,17 @@ static enum err fit_descriptors(struct node *node, char *problem)
     return ERR_OK;
 }
 
+/* Before there are clients: the others hear that this node is there before they hear of its users. */
+static enum err start_control(struct node *node, char *problem)
+{
+    struct control *control = NULL;
+    enum err err = control_start(node, &control);
+    atomic_store(&node->control, control);
+    if (err != ERR_OK)
+        snprintf(problem, PROBLEM_SIZE, "the control thread cannot be started: %s", err_text(err));
+    return err;
+}
+
 static enum err start_workers(struct node *node, char *problem)
 {
     struct hub_outlet *outlets[WORKERS_MAX];
@@ -138,6 +153,7 @@ static enum err start_workers(struct node *node, char *problem)
     }
     struct hub_options options = {
         .config = node->shared.config,
+        .instance = node->shared.instance,
         .bus = node->bus,
         .bus_changes = &node->bus_changes,
         .deflating = &node->shared.deflating,
@@ -150,6 +166,9 @@ static enum err start_workers(struct node *node, char *problem)
         return err;
     }
     node->shared.hub = node->hub;
+    err = start_control(node, problem);
+    if (err != ERR_OK)
+        return err;
 
     char host[256];
     if (config_split_address(node->shared.config->listen, host, &node->port) != ERR_OK) {
@@ -173,6 +192,13 @@ static unsigned count_workers(const struct config *config)
     return cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
 }
 
+static void name_instance(struct node_shared *shared)
+{
+    char random[9];
+    random_text(random, 8);
+    snprintf(shared->instance, sizeof shared->instance, "%s.%s", shared->config->node_name, random);
+}
+
 enum err node_new(const struct node_options *options, struct node **ret_node, char *problem)
 {
     struct node *node = calloc(1, sizeof *node);
@@ -184,6 +210,7 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
     node->shared.config = options->config;
     node->shared.rules = make_rules(options->config);
     pthread_mutex_init(&node->shared.quota_lock, NULL);
+    name_instance(&node->shared);
 
     enum err err = make_verifier(&node->shared, problem);
     if (err == ERR_OK)
@@ -241,7 +268,8 @@ enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_
         err = admin_start(node, &node->admin, problem);
     if (err != ERR_OK)
         return err;
-    if (node->shared.rules.open_authorization)
+    atomic_store(&node->admin_port, http_server_port(node->admin));
+    if (node->shared.config->authorization_mode == AUTHORIZATION_OPEN)
         log_warn("authorization_open",
                  LOG_TEXT("meaning",
                           "every user may read every chat: for development only; set authorization.mode "
@@ -257,6 +285,9 @@ void node_on_bus_event(struct node *node, enum bus_event event)
 {
     (void)event; /* down, up again, dropped messages, an election: each time some may have been missed */
     atomic_fetch_add(&node->bus_changes, 1);
+    struct control *control = atomic_load(&node->control);
+    if (control)
+        control_wake(control);
 }
 
 void node_on_revocations_bus_event(struct node *node, enum bus_event event)
@@ -303,6 +334,9 @@ void node_stop(struct node *node)
         worker_join(node->workers[i]);
     if (node->hub)
         hub_stop(node->hub);
+    struct control *control = atomic_load(&node->control);
+    if (control) /* after the hub: the others hear that its users have gone, and then that it has */
+        control_stop(control);
     if (node->admin)
         http_server_free(&node->admin);
     log_info("drained", LOG_U64("clients", clients), LOG_U64("cut", cut));
@@ -315,6 +349,8 @@ void node_free(struct node **node)
         return;
     for (unsigned i = 0; i < n->workers_count; i++)
         worker_free(&n->workers[i]);
+    struct control *control = atomic_load(&n->control);
+    control_free(&control);
     hub_free(&n->hub);
     revoked_free(&n->shared.revoked);
     user_quota_free(&n->shared.quota);

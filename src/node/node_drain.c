@@ -3,6 +3,7 @@
 #include <roomcast/base/log.h>
 #include <roomcast/core/drain_plan.h>
 
+#include "control.h"
 #include "node_internal.h"
 
 bool node_is_draining(const struct node *node)
@@ -54,5 +55,8 @@ void node_drain(struct node *node, const char *cause)
     log_info("drain_started", LOG_TEXT("cause", cause), LOG_U64("clients", clients),
              LOG_U64("spread_ms", node_drain_spread_ms(node)),
              LOG_U64("timeout_s", node->shared.config->drain_timeout_s));
+    struct control *control = atomic_load(&node->control);
+    if (control)
+        control_wake(control);
     order_drain(node);
 }

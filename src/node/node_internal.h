@@ -18,6 +18,8 @@ struct node {
     atomic_uint bus_changes; /* any thread: times when messages of the bus may have been missed */
     struct http_server *admin;
     struct hub *hub;
+    _Atomic(struct control *) control; /* NULL before the start */
+    atomic_uint admin_port;            /* 0: does not listen yet */
     struct worker *workers[WORKERS_MAX];
     unsigned workers_count, workers_started;
     uint16_t port;

@@ -16,8 +16,12 @@
 /* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
 enum node_state {
     NODE_SERVING,
+    NODE_CUT_OFF,  /* without the bus: who is there stays, and who comes may */
     NODE_DRAINING, /* nobody new, and who is there is sent away */
+    NODE_LEAVING,  /* nobody is left */
 };
+
+#define NODE_INSTANCE_SIZE (64 + 1 + 8 + 1)
 
 struct node_shared {
     /* immutable after start */
@@ -27,7 +31,8 @@ struct node_shared {
     unsigned max_connections; /* clients */
     unsigned max_sockets;     /* and those that have not completed their upgrade */
     struct hub *hub;
-    struct revoked *revoked; /* NULL: nothing is ever revoked */
+    struct revoked *revoked;           /* NULL: nothing is ever revoked */
+    char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 
     /* any thread */
     atomic_uint connections; /* open, and accepted but not open yet */

@@ -3,8 +3,9 @@
  * Records of one key are merged: the larger value of each field counts, so that they may come in any order
  * and any number of times, from the store and ahead of it. A record is forgotten at its `until_s`.
  *
- * Owns: its records, of each shard at most REVOCATIONS_SHARD_BYTES encoded, about 5,000 with UUIDs.   Thread:
- * its owner's; the functions on a const set may run in several at once.   Pure: the time is an argument. */
+ * Owns: its records, of each shard at most REVOCATIONS_SHARD_BYTES encoded, 4,000 to 5,000 with UUIDs.
+ * Thread: its owner's; the functions on a const set may run in several at once.   Pure: the time is an
+ * argument. */
 #ifndef ROOMCAST_CORE_REVOCATIONS_H
 #define ROOMCAST_CORE_REVOCATIONS_H
 
