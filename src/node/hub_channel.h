@@ -108,6 +108,7 @@ struct hub {
     struct hub_channel *wanting;       /* utlist */
     uint32_t last_channel_number;
     struct authz_cache *authz; /* NULL: authorization.mode is not request */
+    uint64_t cut_since_ms;     /* while feed_rules.is_cut_off */
     unsigned reading;          /* FEED_READ and FEED_ASK_NEXT under way */
     struct hub_node *nodes;    /* utlist: the other nodes that are there, owned */
 };

@@ -99,6 +99,7 @@ METRIC_ROW(CLOSED_RATE_LIMITED, COUNTER, NODE, "roomcast_closes_total", "code=\"
 METRIC_ROW(CLOSED_DRAINING, COUNTER, NODE, "roomcast_closes_total", "code=\"4200\"", "")
 METRIC_ROW(CLOSED_TOKEN_EXPIRED, COUNTER, NODE, "roomcast_closes_total", "code=\"4201\"", "")
 METRIC_ROW(CLOSED_NO_PONG, COUNTER, NODE, "roomcast_closes_total", "code=\"4202\"", "")
+METRIC_ROW(CLOSED_ISOLATED, COUNTER, NODE, "roomcast_closes_total", "code=\"4204\"", "")
 METRIC_ROW(RELAY_READ_STREAM, COUNTER, RELAY, "roomcast_relay_events_read_total", "source=\"stream\"", "Domain events read, by source")
 METRIC_ROW(RELAY_READ_PUBSUB, COUNTER, RELAY, "roomcast_relay_events_read_total", "source=\"pubsub\"", "")
 METRIC_ROW(RELAY_READ_HTTP, COUNTER, RELAY, "roomcast_relay_events_read_total", "source=\"http\"", "")

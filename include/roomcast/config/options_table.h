@@ -26,6 +26,7 @@ OPTION(log_format, CHOICE, "log.format", "logfmt", 0, 0, "logfmt|json", BOTH, "f
 
 OPTION(nats_url, LIST, "nats.url", "nats://127.0.0.1:4222", 1, 1024, "", BOTH, "NATS servers, comma-separated; user and password may stand in the URL")
 OPTION(nats_prefix, TEXT, "nats.prefix", "roomcast", 1, 64, "", BOTH, "first token of every NATS subject")
+OPTION(nats_grace_s, INT, "nats.grace_s", "30", 0, 86400, "s", NODE, "how long the clients stay with a node that is cut off from NATS, before it sends them to others; 0: for ever")
 OPTION(stream_name, TEXT, "stream.name", "roomcast_events_1", 1, 64, "", BOTH, "JetStream stream; choose a new name, never a used one, to start over")
 OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "copies of the stream; 3 survives the loss of a server")
 OPTION(stream_storage, CHOICE, "stream.storage", "file", 0, 0, "file|memory", RELAY, "where NATS keeps the stream; memory dies with the servers, and is slow beyond some 10000 events")
