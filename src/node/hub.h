@@ -128,6 +128,11 @@ struct hub_options {
 enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST_CHECK;
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
+/* Another node's heart beats; any thread. Until the first note, whoever says something is taken for alive. */
+void hub_note_node(struct hub *hub, struct slice instance);
+/* It is gone, and is not heard any more until it is noted again. Its users, unless other nodes have them too,
+ * are offline at once when it `died` without a word; else they are leaving. Any thread. */
+void hub_forget_node(struct hub *hub, struct slice instance, bool died);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
 void hub_stop(struct hub *hub);
 /* After hub_stop, and after the bus was freed: until then it may still deliver. Accepts NULL, nulls. */

@@ -7,26 +7,15 @@
 
 #include <stdatomic.h>
 
-#include <roomcast/core/departures.h>
 #include <roomcast/core/feed.h>
-#include <roomcast/core/presence.h>
 #include <roomcast/core/room_table.h>
 #include <roomcast/core/timer_wheel.h>
-#include <roomcast/core/typing_limit.h>
 #include <roomcast/io/bus.h>
 #include <roomcast/io/deflate.h>
 #include <roomcast/io/loop.h>
 
 #include "hub.h"
-
-/* What a room has when it is a chat: who is there and who types. */
-struct hub_chat {
-    struct bus_subscription *signals;
-    struct presence *presence;
-    struct typing_limit typing;
-    struct departures leaving; /* users whose last connection has left the chat a moment ago */
-    bool presence_is_due;      /* signals may have been missed: the others are asked once the bus answers */
-};
+#include "hub_presence.h"
 
 /* A room on one worker. */
 struct hub_share {
@@ -100,6 +89,7 @@ struct hub {
     size_t history_bytes;              /* of all feeds */
     struct hub_channel *by_use;        /* all, utlist */
     struct hub_channel *wanting;       /* utlist */
+    struct hub_presence presence;      /* of all chats */
     uint32_t last_channel_number;
     unsigned reading; /* FEED_READ and FEED_ASK_NEXT under way */
 };
@@ -178,19 +168,6 @@ uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel);
 /* hub_resume.c: the feed has judged `request`; it is answered. */
 void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,
                        enum feed_verdict verdict);
-
-/* hub_presence.c: who is in the chat. */
-enum err hub_presence_open(struct hub *hub, struct hub_channel *channel,
-                           const struct room_key *key) MUST_CHECK;
-void hub_presence_close(struct hub *hub, struct hub_channel *channel);
-void hub_presence_join(struct hub *hub, struct hub_channel *channel, const struct room_key *user);
-void hub_presence_part(struct hub *hub, struct hub_channel *channel, const struct room_key *user);
-void hub_presence_on_timer(struct hub *hub, struct hub_channel *channel);
-void hub_presence_on_signal(struct hub *hub, struct hub_channel *channel, struct slice data);
-void hub_presence_query(struct hub *hub, struct hub_channel *channel);
-void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hub_request *request);
-void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const struct room_key *user,
-                        bool is_typing);
 
 /* hub.c */
 struct hub_channel *hub_find(struct hub *hub, const struct room_key *key);

@@ -88,7 +88,7 @@ OPTION(rooms_repair_s, INT, "rooms.repair_s", "30", 1, 3600, "s", NODE, "how lon
 OPTION(resume_max_events, INT, "resume.max_events", "1000", 1, 100000, "events", NODE, "longest stretch of a room that is replayed; a client that missed more reloads")
 OPTION(resume_max_bytes, INT, "resume.max_bytes", "8388608", 65536, 1073741824, "bytes", NODE, "the same in bytes; also what one room keeps in memory at most")
 OPTION(resume_cache_bytes, INT, "resume.cache_bytes", "67108864", 65536, 1099511627776, "bytes", NODE, "recent events of all rooms kept in memory for replay; the rooms used longest ago go first, each but for its newest event")
-OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it; at most rooms.linger_ms when nobody else of that node is in it")
+OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection on any node left it; the same on all nodes")
 OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "users", NODE, "a chat with more users online tells nobody who comes and goes, and presence.get gives only their number")
 OPTION(drain_timeout_s, INT, "drain.timeout_s", "30", 1, 3600, "s", BOTH, "longest time from SIGTERM to the end of the process")
 /* clang-format on */
