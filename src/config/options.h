@@ -15,6 +15,7 @@ enum option_type {
     OPTION_PATH,
     OPTION_ADDRESS,
     OPTION_INT,
+    OPTION_DECIMAL,
     OPTION_BOOL,
     OPTION_CHOICE,
     OPTION_LIST
@@ -31,8 +32,8 @@ struct option {
     const char *key; /* "nats.url" */
     enum option_type type;
     const char *fallback; /* the default, as text */
-    uint64_t min, max;    /* of the value or of its length in bytes, by type */
-    const char *unit;     /* of an INT; the choices of a CHOICE: "a|b|c" */
+    uint64_t min, max;    /* of the value (DECIMAL: in thousandths) or of its length in bytes, by type */
+    const char *unit;     /* of an INT or DECIMAL; the choices of a CHOICE: "a|b|c" */
     enum config_program programs;
     const char *help;
     size_t offset; /* of the field in struct config */

@@ -29,6 +29,25 @@ static void rule_of_length(const struct option *option, struct buffer *out)
         buffer_append_text(out, " without control characters");
 }
 
+static void append_thousandths(uint64_t value, struct buffer *out)
+{
+    unsigned fraction = (unsigned)(value % 1000), places = 3;
+
+    buffer_appendf(out, "%" PRIu64, value / 1000);
+    if (fraction == 0)
+        return;
+    for (; fraction % 10 == 0; fraction /= 10)
+        places--;
+    buffer_appendf(out, ".%0*u", (int)places, fraction);
+}
+
+static void append_decimal_range(const struct option *option, struct buffer *out)
+{
+    append_thousandths(option->min, out);
+    buffer_append_text(out, " to ");
+    append_thousandths(option->max, out);
+}
+
 void rule_text(const struct option *option, struct buffer *out)
 {
     switch (option->type) {
@@ -44,6 +63,11 @@ void rule_text(const struct option *option, struct buffer *out)
     case OPTION_INT:
         buffer_appendf(out, "must be a whole number from %" PRIu64 " to %" PRIu64 " (%s)", option->min,
                        option->max, option->unit);
+        break;
+    case OPTION_DECIMAL:
+        buffer_append_text(out, "must be a number from ");
+        append_decimal_range(option, out);
+        buffer_append_text(out, " with at most three digits behind the point");
         break;
     case OPTION_BOOL:
         buffer_append_text(out, "must be true or false");
@@ -82,6 +106,9 @@ void rule_range(const struct option *option, struct buffer *out)
         break;
     case OPTION_INT:
         buffer_appendf(out, "%" PRIu64 " to %" PRIu64 " %s", option->min, option->max, option->unit);
+        break;
+    case OPTION_DECIMAL:
+        append_decimal_range(option, out);
         break;
     case OPTION_BOOL:
         buffer_append_text(out, "true, false");

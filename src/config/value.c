@@ -1,5 +1,6 @@
 #include "value.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <roomcast/base/random.h>
@@ -29,6 +30,20 @@ static bool parse_int(const struct option *option, const char *text, uint64_t *f
         return false;
     *field = value;
     return true;
+}
+
+/* Digits, and up to three more behind a point. */
+static bool parse_decimal(const struct option *option, const char *text, uint64_t *field)
+{
+    const char *point = strchrnul(text, '.');
+    size_t places = *point ? strlen(point + 1) : 0;
+    char digits[32];
+
+    if (point == text || places > 3 || (*point && places == 0) || strlen(text) >= sizeof digits - 3)
+        return false;
+    snprintf(digits, sizeof digits, "%.*s%s%.*s", (int)(point - text), text, *point ? point + 1 : "",
+             (int)(3 - places), "000");
+    return parse_int(option, digits, field);
 }
 
 static bool parse_bool(const char *text, bool *field)
@@ -158,6 +173,8 @@ bool value_parse(const struct option *option, const char *text, struct config *c
         return parse_address(text, field);
     case OPTION_INT:
         return parse_int(option, text, field);
+    case OPTION_DECIMAL:
+        return parse_decimal(option, text, field);
     case OPTION_BOOL:
         return parse_bool(text, field);
     case OPTION_CHOICE:
@@ -191,6 +208,7 @@ void value_free(const struct option *option, struct config *config)
         free_list(field);
         break;
     case OPTION_INT:
+    case OPTION_DECIMAL:
     case OPTION_BOOL:
     case OPTION_CHOICE:
         break;

@@ -41,7 +41,8 @@ static void write_key(struct writer *writer, const struct option *option, bool c
 
 static void write_value(struct writer *writer, const struct option *option, const char *text)
 {
-    bool plain = option->type == OPTION_INT || option->type == OPTION_BOOL || option->type == OPTION_CHOICE;
+    bool plain = option->type == OPTION_INT || option->type == OPTION_DECIMAL ||
+                 option->type == OPTION_BOOL || option->type == OPTION_CHOICE;
 
     if (plain)
         buffer_append_text(writer->out, text);

@@ -11,7 +11,6 @@
 
 #include "hub_channel.h"
 
-#define DIGEST_MS          5000u
 #define DIGEST_ROOMS       512u /* of a digest, and up to one bucket more */
 #define QUERIES_PER_DIGEST 64u
 #define CHATS_PER_DIGEST   4096u /* that are looked at for not being named */
@@ -80,7 +79,8 @@ void hub_digest_tick(struct hub *hub)
 {
     if (hub->now_ms < hub->presence.digest_due_ms || !bus_is_up(hub->bus))
         return;
-    hub->presence.digest_due_ms = hub->now_ms + DIGEST_MS * 95 / 100 + random_below(DIGEST_MS / 10);
+    uint64_t beat_ms = hub->config->cluster_heartbeat_ms;
+    hub->presence.digest_due_ms = hub->now_ms + beat_ms * 95 / 100 + random_below(beat_ms / 10);
     publish(hub);
 }
 
@@ -172,7 +172,7 @@ enum err hub_digest_start(struct hub *hub)
     hub->presence.rooms = calloc(PRESENCE_DIGEST_ROOMS_MAX, sizeof *hub->presence.rooms);
     if (!hub->presence.buckets || !hub->presence.rooms)
         return ERR_NO_MEMORY;
-    hub->presence.digest_due_ms = hub->now_ms + random_below(DIGEST_MS);
+    hub->presence.digest_due_ms = hub->now_ms + random_below(hub->config->cluster_heartbeat_ms);
     char subject[SUBJECT_SIZE];
     subject_format_presence(hub->config->nats_prefix, subject);
     return bus_subscribe(hub->bus, subject, on_message, hub, &hub->presence.digests);

@@ -28,14 +28,15 @@ struct config_event {
     bool to_user; /* false: the chat, true: the user */
 };
 
-enum { STORAGE_FILE, STORAGE_MEMORY };             /* stream_storage */
-enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN }; /* authorization_mode */
+enum { STORAGE_FILE, STORAGE_MEMORY };                                    /* stream_storage */
+enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN, AUTHORIZATION_REQUEST }; /* authorization_mode */
 
 #define CONFIG_FIELD_TEXT    char *
 #define CONFIG_FIELD_SECRET  char *
 #define CONFIG_FIELD_PATH    char *
 #define CONFIG_FIELD_ADDRESS char *
 #define CONFIG_FIELD_INT     uint64_t
+#define CONFIG_FIELD_DECIMAL uint64_t /* thousandths */
 #define CONFIG_FIELD_BOOL    bool
 #define CONFIG_FIELD_CHOICE  unsigned
 #define CONFIG_FIELD_LIST    struct config_list

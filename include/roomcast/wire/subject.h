@@ -2,9 +2,11 @@
  *   <prefix>.ev.chat.<id>    stored events     <prefix>.live.chat.<id>  the same, republished by JetStream
  *   <prefix>.ev.user.<id>                      <prefix>.live.user.<id>
  *   <prefix>.sig.chat.<id>   signals between nodes, never stored
- *   <prefix>.sig.presence    what nodes have in all chats (wire/presence_digest.h)
- *   <prefix>.ev.relay.lease  which relay works (wire/lease_record.h): no room's; subject_parse() knows
- *                            neither of these two
+ * and, being no room's, unknown to subject_parse():
+ *   <prefix>.sig.nodes        what each process says of itself (wire/heartbeat.h), never stored
+ *   <prefix>.sig.presence     what nodes have in all chats (wire/presence_digest.h), never stored
+ *   <prefix>.ev.relay.lease   which relay works (wire/lease_record.h)
+ *   <prefix>.authz.subscribe  may a user read a chat? (wire/authz_message.h)
  *
  * A user id may hold anything; bytes other than [A-Za-z0-9_-] travel as =XX (two upper-case hex digits), so
  * that no id can hold a '.', a wildcard or a space (NATS subject rules). */
@@ -28,6 +30,10 @@ enum err subject_parse(const char *prefix, struct slice subject, enum subject_ki
 void subject_format_all(const char *prefix, enum subject_kind kind, char *text);
 /* "<prefix>.ev.relay.lease". `text` has SUBJECT_SIZE bytes. */
 void subject_format_lease(const char *prefix, char *text);
+/* "<prefix>.sig.nodes". `text` has SUBJECT_SIZE bytes. */
+void subject_format_nodes(const char *prefix, char *text);
+/* "<prefix>.authz.subscribe". `text` has SUBJECT_SIZE bytes. */
+void subject_format_authorize(const char *prefix, char *text);
 /* "<prefix>.sig.presence". `text` has SUBJECT_SIZE bytes. */
 void subject_format_presence(const char *prefix, char *text);
 

@@ -65,6 +65,65 @@ static void largest_number_is_exact(void **state)
     assert_true(config.workers == UINT64_MAX);
 }
 
+static void decimals_are_taken_as_thousandths_within_their_range(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t value;
+    } right[] = {{"1.05", 1050}, {"1.2", 1200},   {"2", 2000},
+                 {"10", 10000},  {"9.999", 9999}, {"01.100", 1100}};
+    static const char *const wrong[] = {"",
+                                        "1",
+                                        "1.049",
+                                        "10.001",
+                                        ".",
+                                        "2.",
+                                        "1.",
+                                        ".5",
+                                        "1.2345",
+                                        "1.2.3",
+                                        "-1.2",
+                                        "+1.2",
+                                        " 1.2",
+                                        "1,2",
+                                        "1.2x",
+                                        "1e1",
+                                        "x",
+                                        "1. 2",
+                                        "18446744073709551.617",
+                                        "000000000000000000000000000000001.2"};
+    const struct option *option = ROW(OPTION_DECIMAL, workers, 1050, 10000, "");
+
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        assert_true(parse(option, right[i].text));
+        assert_int_equal(config.workers, right[i].value);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        if (parse(option, wrong[i]))
+            fail_msg("%s was taken", wrong[i]);
+    }
+    assert_int_equal(config.workers, 1100);
+}
+
+static void check_range(const struct option *option, const char *expected)
+{
+    struct buffer out;
+
+    buffer_init(&out, 1000);
+    rule_range(option, &out);
+    assert_string_equal(buffer_text(&out), expected);
+    buffer_fini(&out);
+}
+
+static void the_range_of_a_decimal_reads_as_it_is_written(void **state)
+{
+    (void)state;
+    check_range(ROW(OPTION_DECIMAL, workers, 1050, 10000, ""), "1.05 to 10");
+    check_range(ROW(OPTION_DECIMAL, workers, 1, 2100, ""), "0.001 to 2.1");
+    check_range(ROW(OPTION_DECIMAL, workers, 0, 1234, ""), "0 to 1.234");
+}
+
 static void text_is_bounded_in_bytes_and_has_no_controls(void **state)
 {
     (void)state;
@@ -202,6 +261,8 @@ static void rules_say_what_is_allowed(void **state)
 {
     (void)state;
     check_rule(ROW(OPTION_INT, workers, 1, 9, "rooms"), "must be a whole number from 1 to 9 (rooms)");
+    check_rule(ROW(OPTION_DECIMAL, workers, 1050, 10000, ""),
+               "must be a number from 1.05 to 10 with at most three digits behind the point");
     check_rule(ROW(OPTION_CHOICE, workers, 0, 0, "a|b|c"), "must be one of a, b, c");
     check_rule(ROW(OPTION_BOOL, workers, 0, 0, ""), "must be true or false");
     check_rule(ROW(OPTION_TEXT, redis_url, 2, 9, ""), "must be 2 to 9 bytes without control characters");
@@ -218,6 +279,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers_are_taken_within_their_range),
         cmocka_unit_test(largest_number_is_exact),
+        cmocka_unit_test(decimals_are_taken_as_thousandths_within_their_range),
+        cmocka_unit_test(the_range_of_a_decimal_reads_as_it_is_written),
         cmocka_unit_test(text_is_bounded_in_bytes_and_has_no_controls),
         cmocka_unit_test(secrets_may_hold_any_bytes_but_are_bounded),
         cmocka_unit_test(choices_give_their_index),

@@ -22,6 +22,10 @@ static void subjects_have_the_documented_form(void **state)
     assert_string_equal(text, "roomcast.live.>");
     subject_format_lease("roomcast", text);
     assert_string_equal(text, "roomcast.ev.relay.lease");
+    subject_format_nodes("roomcast", text);
+    assert_string_equal(text, "roomcast.sig.nodes");
+    subject_format_authorize("roomcast", text);
+    assert_string_equal(text, "roomcast.authz.subscribe");
     subject_format_presence("roomcast", text);
     assert_string_equal(text, "roomcast.sig.presence");
 }
