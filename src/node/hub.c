@@ -212,11 +212,31 @@ static void reconcile_all(struct hub *hub)
     hub_presence_heal(hub);
 }
 
+/* While nobody can be asked, no gap is given up: that is no loss, and the time does not count afterwards. */
+static void watch_cut(struct hub *hub)
+{
+    bool is_cut_off = !bus_is_up(hub->bus);
+    if (is_cut_off == hub->feed_rules.is_cut_off)
+        return;
+    hub->feed_rules.is_cut_off = is_cut_off;
+    if (is_cut_off) {
+        hub->cut_since_ms = hub->now_ms;
+        return;
+    }
+    struct hub_channel *channel;
+    DL_FOREACH(hub->by_use, channel)
+    {
+        feed_shift_gap(&channel->feed, hub->now_ms - hub->cut_since_ms, hub->now_ms);
+        hub_channel_arm(hub, channel);
+    }
+}
+
 static void tick(void *context)
 {
     struct hub *hub = context;
     pthread_mutex_lock(&hub->lock);
     hub->now_ms = clock_monotonic_ms();
+    watch_cut(hub);
     reconcile_all(hub);
     hub_presence_sync_tick(hub);
     hub_presence_nodes_tick(hub);

@@ -98,6 +98,7 @@ struct hub {
     struct hub_presence presence;      /* of all chats */
     uint32_t last_channel_number;
     struct authz_cache *authz; /* NULL: authorization.mode is not request */
+    uint64_t cut_since_ms;     /* while feed_rules.is_cut_off */
     unsigned reading;          /* FEED_READ and FEED_ASK_NEXT under way */
 };
 

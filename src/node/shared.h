@@ -16,6 +16,7 @@
 enum node_state {
     NODE_SERVING,
     NODE_CUT_OFF,  /* without the bus: who is there stays, and who comes may */
+    NODE_ISOLATED, /* for so long that nobody new may, and who is there is sent away; not for ever */
     NODE_DRAINING, /* nobody new, and who is there is sent away */
     NODE_LEAVING,  /* nobody is left */
 };

@@ -33,6 +33,7 @@ struct worker_order {
     struct inbox_item item; /* first */
     enum worker_order_kind {
         ORDER_DRAIN, /* send everybody away for `reason`, evenly over `spread_ms`, and whoever still opens */
+        ORDER_STOP_DRAIN, /* no more of it, unless the node ends */
     } kind;
     enum close_reason reason;
     uint64_t spread_ms;

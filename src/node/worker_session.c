@@ -110,6 +110,7 @@ static uint64_t retry_after_ms(const struct worker *worker, enum close_reason re
     /* Clients that are sent away together come back one after the other. */
     switch (reason) {
     case CLOSE_DRAINING:
+    case CLOSE_ISOLATED:
         return random_below(worker->drain.spread_ms > 0 ? 1000 : 2000);
     case CLOSE_OVERLOADED:
     case CLOSE_RATE_LIMITED:

@@ -17,7 +17,8 @@
     ROW(RATE_LIMITED, 4129, "too many messages", METRIC_CLOSED_RATE_LIMITED)                                 \
     ROW(DRAINING, 4200, "draining", METRIC_CLOSED_DRAINING)                                                  \
     ROW(TOKEN_EXPIRED, 4201, "token expired", METRIC_CLOSED_TOKEN_EXPIRED)                                   \
-    ROW(NO_PONG, 4202, "no pong", METRIC_CLOSED_NO_PONG)
+    ROW(NO_PONG, 4202, "no pong", METRIC_CLOSED_NO_PONG)                                                     \
+    ROW(ISOLATED, 4204, "node cut off", METRIC_CLOSED_ISOLATED)
 
 enum close_reason {
 #define CLOSE_REASON_ENUM(name, code, text, metric) CLOSE_##name,

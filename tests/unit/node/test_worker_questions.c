@@ -41,6 +41,7 @@ static int start_with_hub(void **state)
     world.shared.rules.messages = (struct rate_limit_rule){.count = 1000, .period_ms = 1000, .burst = 1000};
     struct hub_outlet *outlet = worker_outlet(world.worker);
     struct hub_options options = {.config = &world.config,
+                                  .instance = "node-a.itself",
                                   .bus = NULL,
                                   .bus_changes = &bus_changes,
                                   .deflating = &world.shared.deflating,
