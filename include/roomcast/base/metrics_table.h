@@ -77,6 +77,7 @@ METRIC_ROW(WRITES, COUNTER, NODE, "roomcast_writes_total", "", "Writes made for 
 METRIC_ROW(IO_URING_WORKERS, GAUGE, NODE, "roomcast_io_uring_workers", "", "Workers that send by io_uring (option write.io_uring); the others write one by one")
 METRIC_ROW(WRITTEN_BYTES, COUNTER, NODE, "roomcast_written_bytes_total", "", "Bytes handed to the kernel or the TLS layer")
 METRIC_ROW(QUEUED_BYTES, GAUGE, NODE, "roomcast_queued_bytes", "", "Bytes waiting in outbound queues")
+METRIC_ROW(BLOCKED, GAUGE, NODE, "roomcast_blocked_connections", "", "Connections whose kernel buffer is full now: they read more slowly than they are sent to")
 METRIC_ROW(TYPING_RELAYED, COUNTER, NODE, "roomcast_typing_total", "result=\"published\"", "Typing signals from clients by result")
 METRIC_ROW(TYPING_LIMITED, COUNTER, NODE, "roomcast_typing_total", "result=\"limited\"", "")
 METRIC_ROW(TYPING_DROPPED, COUNTER, NODE, "roomcast_typing_total", "result=\"dropped\"", "")
