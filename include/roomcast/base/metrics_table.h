@@ -82,6 +82,7 @@ METRIC_ROW(QUEUED_BYTES, GAUGE, NODE, "roomcast_queued_bytes", "", "Bytes waitin
 METRIC_ROW(REVOCATIONS, GAUGE, NODE, "roomcast_revocations", "", "Revocations that this node knows")
 METRIC_ROW(REVOKED_SESSIONS, COUNTER, NODE, "roomcast_revoked_total", "what=\"session\"", "Rights taken away while they were used: connections closed, subscriptions ended")
 METRIC_ROW(REVOKED_ROOMS, COUNTER, NODE, "roomcast_revoked_total", "what=\"room\"", "")
+METRIC_ROW(BLOCKED, GAUGE, NODE, "roomcast_blocked_connections", "", "Connections whose kernel buffer is full now: they read more slowly than they are sent to")
 METRIC_ROW(TYPING_RELAYED, COUNTER, NODE, "roomcast_typing_total", "result=\"published\"", "Typing signals from clients by result")
 METRIC_ROW(TYPING_LIMITED, COUNTER, NODE, "roomcast_typing_total", "result=\"limited\"", "")
 METRIC_ROW(TYPING_DROPPED, COUNTER, NODE, "roomcast_typing_total", "result=\"dropped\"", "")
