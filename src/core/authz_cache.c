@@ -7,10 +7,14 @@
 #include <roomcast/base/hash.h>
 #include <roomcast/core/room_table.h>
 
+/* Its pairs by their state, in utlists. */
 struct authz_user {
-    struct room_entry entry;  /* first: in cache->users */
-    struct authz_pair *pairs; /* utlist: all of this user */
-    char key[];               /* as a key is stored: wire/room_key.h */
+    struct room_entry entry;                   /* first: in cache->users */
+    struct authz_pair *queued, *asked, *known; /* oldest first; known: used longest ago first */
+    size_t asked_count, known_count;
+    bool is_ready;                  /* has something queued, and is asked about less than it may */
+    struct authz_user *prev, *next; /* in cache->ready, while is_ready */
+    char key[];                     /* as a key is stored: wire/room_key.h */
 };
 
 /* Plain bytes, without padding. */
@@ -22,10 +26,10 @@ struct pair_key {
 struct authz_pair {
     UT_hash_handle hh;
     struct pair_key key;
-    enum { QUEUED, ASKED, ALLOWED, DENIED } state;
-    bool is_forgotten;              /* QUEUED, ASKED: not in the table, so it is for those who wait already */
-    struct authz_pair *prev, *next; /* QUEUED: in cache->queued. ALLOWED, DENIED: in cache->known */
-    struct authz_pair *prev_u, *next_u; /* of the same user */
+    enum pair_state { QUEUED, ASKED, ALLOWED, DENIED } state;
+    bool is_forgotten; /* QUEUED, ASKED: not in the table, so it is for those who wait already */
+    struct authz_pair *prev_u, *next_u; /* in its user's list */
+    struct authz_pair *prev, *next;     /* ALLOWED, DENIED: in cache->known */
     struct authz_waiter *waiters;       /* utlist, borrowed */
     struct shared_text *claims;         /* QUEUED: owned reference */
     uint64_t until_ms;                  /* ALLOWED, DENIED */
@@ -33,9 +37,10 @@ struct authz_pair {
 
 struct authz_cache {
     struct authz_limits limits;
-    struct room_table users;           /* of struct authz_user, owned */
-    struct authz_pair *pairs;          /* owned, but for those that are forgotten */
-    struct authz_pair *queued, *known; /* utlists: oldest first; used longest ago first */
+    struct room_table users;  /* of struct authz_user, owned */
+    struct authz_pair *pairs; /* owned, but for those that are forgotten */
+    struct authz_pair *known; /* utlist: used longest ago first */
+    struct authz_user *ready; /* utlist: whose turn it is next first */
     size_t queued_count, asked_count, known_count;
     struct authz_waiter *soonest, *latest; /* by deadline */
 };
@@ -79,10 +84,20 @@ static struct authz_user *add_user(struct authz_cache *cache, const struct room_
 
 static void drop_user_without_pairs(struct authz_cache *cache, struct authz_user *user)
 {
-    if (user->pairs)
+    if (user->queued || user->asked || user->known)
         return;
     room_table_remove(&cache->users, &user->entry);
     free(user);
+}
+
+static void note_ready(struct authz_cache *cache, struct authz_user *user)
+{
+    bool is_ready = user->queued && user->asked_count < cache->limits.in_flight_per_user;
+    if (is_ready && !user->is_ready)
+        DL_APPEND(cache->ready, user);
+    if (!is_ready && user->is_ready)
+        DL_DELETE(cache->ready, user);
+    user->is_ready = is_ready;
 }
 
 /* --- pairs --- */
@@ -96,6 +111,55 @@ static struct authz_pair *find_pair(const struct authz_cache *cache, struct auth
     return pair;
 }
 
+static void enter(struct authz_cache *cache, struct authz_pair *pair, enum pair_state state)
+{
+    struct authz_user *user = pair->key.user;
+    pair->state = state;
+    switch (state) {
+    case QUEUED:
+        DL_APPEND2(user->queued, pair, prev_u, next_u);
+        cache->queued_count++;
+        break;
+    case ASKED:
+        DL_APPEND2(user->asked, pair, prev_u, next_u);
+        user->asked_count++;
+        cache->asked_count++;
+        break;
+    case ALLOWED:
+    case DENIED:
+        DL_APPEND2(user->known, pair, prev_u, next_u);
+        DL_APPEND(cache->known, pair);
+        user->known_count++;
+        cache->known_count++;
+        break;
+    }
+    note_ready(cache, user);
+}
+
+static void leave(struct authz_cache *cache, struct authz_pair *pair)
+{
+    struct authz_user *user = pair->key.user;
+    switch (pair->state) {
+    case QUEUED:
+        DL_DELETE2(user->queued, pair, prev_u, next_u);
+        cache->queued_count--;
+        break;
+    case ASKED:
+        DL_DELETE2(user->asked, pair, prev_u, next_u);
+        user->asked_count--;
+        cache->asked_count--;
+        break;
+    case ALLOWED:
+    case DENIED:
+        DL_DELETE2(user->known, pair, prev_u, next_u);
+        DL_DELETE(cache->known, pair);
+        user->known_count--;
+        cache->known_count--;
+        break;
+    }
+    note_ready(cache, user);
+}
+
 static void forget(struct authz_cache *cache, struct authz_pair *pair)
 {
     if (!pair->is_forgotten)
@@ -107,22 +171,8 @@ static void free_pair(struct authz_cache *cache, struct authz_pair *pair)
 {
     struct authz_user *user = pair->key.user;
     assert(!pair->waiters);
-    switch (pair->state) {
-    case QUEUED:
-        DL_DELETE(cache->queued, pair);
-        cache->queued_count--;
-        break;
-    case ASKED:
-        cache->asked_count--;
-        break;
-    case ALLOWED:
-    case DENIED:
-        DL_DELETE(cache->known, pair);
-        cache->known_count--;
-        break;
-    }
+    leave(cache, pair);
     forget(cache, pair);
-    DL_DELETE2(user->pairs, pair, prev_u, next_u);
     shared_text_unref(&pair->claims);
     free(pair);
     drop_user_without_pairs(cache, user);
@@ -141,9 +191,7 @@ static struct authz_pair *add_pair(struct authz_cache *cache, struct authz_user 
         return NULL;
     }
     pair->claims = shared_text_ref(claims);
-    DL_APPEND2(user->pairs, pair, prev_u, next_u);
-    DL_APPEND(cache->queued, pair);
-    cache->queued_count++;
+    enter(cache, pair, QUEUED);
     return pair;
 }
 
@@ -192,8 +240,9 @@ static bool recall(struct authz_cache *cache, struct authz_pair *pair, uint64_t 
         return false;
     if (pair->until_ms <= now_ms)
         return false;
-    DL_DELETE(cache->known, pair);
-    DL_APPEND(cache->known, pair);
+    enum pair_state state = pair->state;
+    leave(cache, pair);
+    enter(cache, pair, state);
     return true;
 }
 
@@ -234,15 +283,18 @@ enum authz_verdict authz_ask(struct authz_cache *cache, const struct room_key *u
 
 bool authz_next(struct authz_cache *cache, struct authz_question *ret_question)
 {
-    struct authz_pair *pair = cache->queued;
-    if (!pair || cache->asked_count >= cache->limits.in_flight)
+    struct authz_user *user = cache->ready;
+    if (!user || cache->asked_count >= cache->limits.in_flight)
         return false;
-    DL_DELETE(cache->queued, pair);
-    cache->queued_count--;
-    pair->state = ASKED;
-    cache->asked_count++;
+    struct authz_pair *pair = user->queued;
+    leave(cache, pair);
+    enter(cache, pair, ASKED);
+    if (user->is_ready) { /* and behind all others */
+        DL_DELETE(cache->ready, user);
+        DL_APPEND(cache->ready, user);
+    }
     *ret_question = (struct authz_question){.pair = pair, .chat = pair->key.chat, .claims = pair->claims};
-    room_key_load(pair->key.user->key, &ret_question->user);
+    room_key_load(user->key, &ret_question->user);
     pair->claims = NULL;
     return true;
 }
@@ -251,11 +303,12 @@ bool authz_next(struct authz_cache *cache, struct authz_question *ret_question)
 
 static void keep(struct authz_cache *cache, struct authz_pair *pair, bool allowed, uint64_t until_ms)
 {
-    cache->asked_count--;
-    pair->state = allowed ? ALLOWED : DENIED;
+    struct authz_user *user = pair->key.user;
+    leave(cache, pair);
+    enter(cache, pair, allowed ? ALLOWED : DENIED);
     pair->until_ms = until_ms;
-    DL_APPEND(cache->known, pair);
-    cache->known_count++;
+    if (user->known_count > cache->limits.known_per_user)
+        free_pair(cache, user->known);
     if (cache->known_count > cache->limits.known)
         free_pair(cache, cache->known);
 }
@@ -313,29 +366,36 @@ struct authz_waiter *authz_give_up(struct authz_cache *cache)
 void authz_forget_user(struct authz_cache *cache, const struct room_key *user_key)
 {
     struct authz_user *user = find_user(cache, user_key);
-    struct authz_pair *pair = user ? user->pairs : NULL;
-    while (pair) {
-        struct authz_pair *next = pair->next_u; /* freeing the last pair frees the user too */
-        if (pair->state == QUEUED || pair->state == ASKED)
-            forget(cache, pair);
-        else
-            free_pair(cache, pair);
-        pair = next;
-    }
+    struct authz_pair *pair;
+    if (!user)
+        return;
+    DL_FOREACH2(user->queued, pair, next_u)
+    forget(cache, pair);
+    DL_FOREACH2(user->asked, pair, next_u)
+    forget(cache, pair);
+    for (size_t left = user->known_count; left > 0; left--) /* the last may take the user with it */
+        free_pair(cache, user->known);
 }
 
 /* --- the end --- */
 
-static void free_user(struct room_entry *entry)
+static void free_pairs(struct authz_pair *pairs)
 {
-    struct authz_user *user = (struct authz_user *)entry;
     struct authz_pair *pair, *next;
-    DL_FOREACH_SAFE2(user->pairs, pair, next, next_u)
+    DL_FOREACH_SAFE2(pairs, pair, next, next_u)
     {
         assert(!pair->waiters);
         shared_text_unref(&pair->claims);
         free(pair);
     }
+}
+
+static void free_user(struct room_entry *entry)
+{
+    struct authz_user *user = (struct authz_user *)entry;
+    free_pairs(user->queued);
+    free_pairs(user->asked);
+    free_pairs(user->known);
     free(user);
 }
 

@@ -40,6 +40,7 @@ void hub_request_free(struct hub_request **request)
     if (!*request)
         return;
     free((*request)->text);
+    shared_text_unref(&(*request)->claims);
     replay_unref(&(*request)->replay);
     free(*request);
     *request = NULL;
@@ -63,8 +64,9 @@ struct hub_channel *hub_find(struct hub *hub, const struct room_key *key)
 
 /* --- requests of the workers --- */
 
-static void join(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
+void hub_join(struct hub *hub, struct hub_request *request)
 {
+    struct hub_channel *channel = hub_find(hub, &request->room);
     if (!channel)
         channel = hub_channel_open(hub, &request->room);
     if (channel)
@@ -78,7 +80,13 @@ static void work_on_request(struct hub *hub, struct hub_request *request)
     struct hub_channel *channel = hub_find(hub, &request->room);
     switch (request->kind) {
     case HUB_JOIN:
-        join(hub, channel, request);
+        if (hub->authz && request->room.route == ROUTE_TO_CHAT)
+            hub_authorize(hub, request);
+        else
+            hub_join(hub, request);
+        return;
+    case HUB_MAY_READ:
+        hub_authorize(hub, request);
         return;
     case HUB_POSITION:
     case HUB_CATCH_UP:
@@ -96,6 +104,9 @@ static void work_on_request(struct hub *hub, struct hub_request *request)
     case HUB_TYPING:
         assert(channel);
         hub_publish_typing(hub, channel, &request->user, request->flag);
+        break;
+    case HUB_NEW_CLAIMS:
+        hub_authorize_forget(hub, &request->user);
         break;
     }
     hub_request_free(&request);
@@ -171,6 +182,7 @@ static void work(void *context)
         item = next;
     }
     hub_take_readings(hub);
+    hub_take_verdicts(hub);
     trim_scratch(hub);
     pthread_mutex_unlock(&hub->lock);
     if (hub->stopping)
@@ -225,6 +237,7 @@ static void tick(void *context)
     hub->now_ms = clock_monotonic_ms();
     watch_cut(hub);
     reconcile_all(hub);
+    hub_authorize_run(hub);
     timer_wheel_advance(&hub->wheel, hub->now_ms, fire, hub);
     pthread_mutex_unlock(&hub->lock);
 }
@@ -261,6 +274,7 @@ static void init(struct hub *hub, const struct hub_options *options)
     buffer_init(&hub->encoded, SIGNAL_MAX_BYTES);
     inbox_init(&hub->requests, wake, hub);
     inbox_init(&hub->readings, wake, hub);
+    inbox_init(&hub->verdicts, wake, hub);
 }
 
 static enum err allocate(struct hub *hub, const struct hub_options *options)
@@ -270,6 +284,8 @@ static enum err allocate(struct hub *hub, const struct hub_options *options)
         return ERR_NO_MEMORY;
     memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
     enum err err = room_table_init(&hub->channels);
+    if (err == ERR_OK)
+        err = hub_authorize_init(hub);
     if (err == ERR_OK)
         err = loop_new(&hub->loop);
     if (err == ERR_OK && hub->config->websocket_compression > 0)
@@ -311,6 +327,11 @@ void hub_ask(struct hub *hub, struct hub_request *request)
         hub_request_free(&request);
 }
 
+static bool is_answered(const struct hub_request *request)
+{
+    return request->kind != HUB_PART && request->kind != HUB_TYPING && request->kind != HUB_NEW_CLAIMS;
+}
+
 /* Whoever waits for an answer gets one: the workers count them. */
 static void refuse_requests(struct hub *hub)
 {
@@ -318,10 +339,10 @@ static void refuse_requests(struct hub *hub)
     while (item) {
         struct inbox_item *next = item->next;
         struct hub_request *request = (struct hub_request *)item;
-        if (request->kind == HUB_PART || request->kind == HUB_TYPING)
-            hub_request_free(&request);
-        else
+        if (is_answered(request))
             hub_answer(hub, request, ERR_TIMEOUT);
+        else
+            hub_request_free(&request);
         item = next;
     }
 }
@@ -333,10 +354,12 @@ void hub_stop(struct hub *hub)
     pthread_join(hub->thread, NULL);
     inbox_close(&hub->requests);
     inbox_close(&hub->readings);
+    inbox_close(&hub->verdicts);
     pthread_mutex_lock(&hub->lock);
     hub->closed = true; /* the bus may still deliver */
     hub->now_ms = clock_monotonic_ms();
     refuse_requests(hub);
+    hub_authorize_close(hub);
     while (hub->by_use)
         hub_channel_close(hub, hub->by_use);
     pthread_mutex_unlock(&hub->lock);
@@ -351,6 +374,7 @@ void hub_free(struct hub **hub)
         next = item->next;
         hub_reading_free((struct hub_reading *)item);
     }
+    hub_authorize_fini(*hub);
     hub_stock_free(*hub);
     inbox_fini(&(*hub)->requests);
     inbox_fini(&(*hub)->readings);

@@ -24,7 +24,9 @@
 #include <roomcast/base/err.h>
 #include <roomcast/base/frame.h>
 #include <roomcast/base/inbox.h>
+#include <roomcast/base/shared_text.h>
 #include <roomcast/config/config.h>
+#include <roomcast/core/authz_cache.h>
 #include <roomcast/core/feed.h>
 #include <roomcast/io/bus.h>
 #include <roomcast/wire/position.h>
@@ -61,17 +63,23 @@ struct hub_request {
     struct hub_output output; /* first: the same memory travels both ways */
     enum hub_request_kind {
         HUB_JOIN, /* follow `room` for one more session; answered with its position and, when `waiter` has a
-                     `since`, with what was missed. Each success needs a HUB_PART */
+                     `since`, with what was missed. Each success needs a HUB_PART. With authorization.mode
+                     request a service is asked first: ERR_FORBIDDEN, or ERR_UNAVAILABLE without an answer */
         HUB_POSITION, /* the same of a room that the session is in */
         HUB_CATCH_UP, /* what comes after `waiter.since`, for a session that fell behind in the room? answered
                        */
         HUB_PART,     /* one session fewer; not answered, freed by the hub */
         HUB_TYPING,   /* tell the room; not answered, freed by the hub */
         HUB_PRESENCE, /* who is in `room`? answered in `text` */
+        HUB_MAY_READ, /* authorization.mode request: as the question before a HUB_JOIN, without joining */
+        HUB_NEW_CLAIMS, /* the user has a fresh token: what is known of his chats no longer counts; not
+                           answered, freed by the hub */
     } kind;
     unsigned worker; /* index of the asking worker */
     struct room_key room, user;
-    bool flag; /* HUB_TYPING: is typing */
+    bool flag;                  /* HUB_TYPING: is typing */
+    struct shared_text *claims; /* HUB_JOIN of a chat, HUB_MAY_READ, with authorization.mode request: the
+                                   token's; owned reference */
     bool keep; /* HUB_JOIN: stay in the room even when its position cannot be had in time (ERR_TIMEOUT) */
 
     /* The worker's own; carried along untouched. */
@@ -82,9 +90,11 @@ struct hub_request {
     bool cancelled;
 
     struct feed_waiter waiter; /* in: has_since and since; the rest is the hub's own */
+    struct authz_waiter authz; /* the hub's own */
 
     /* The answer. */
-    enum err status; /* ERR_OK, ERR_TIMEOUT, ERR_NO_MEMORY; HUB_CATCH_UP: ERR_BUSY, the outlet is full */
+    enum err status; /* ERR_OK, ERR_FORBIDDEN, ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_BUSY (HUB_CATCH_UP: the
+                        outlet is full), ERR_NO_MEMORY */
     struct position
         position;      /* where the room stands: what comes after it follows live, or by further questions */
     bool is_recovered; /* nothing is missing between `since` and `position` */

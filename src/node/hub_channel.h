@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include <roomcast/core/authz_cache.h>
 #include <roomcast/core/departures.h>
 #include <roomcast/core/feed.h>
 #include <roomcast/core/presence.h>
@@ -80,6 +81,7 @@ struct hub {
     struct loop_timer *tick;
     struct inbox requests; /* struct hub_request */
     struct inbox readings; /* struct hub_reading */
+    struct inbox verdicts; /* hub_authorize.c's */
     _Atomic bool stopping;
 
     /* The hub's thread works on requests, readings and timers; a message of the bus is worked on by the bus
@@ -105,9 +107,10 @@ struct hub {
     struct hub_channel *by_use;        /* all, utlist */
     struct hub_channel *wanting;       /* utlist */
     uint32_t last_channel_number;
-    uint64_t cut_since_ms;  /* while feed_rules.is_cut_off */
-    unsigned reading;       /* FEED_READ and FEED_ASK_NEXT under way */
-    struct hub_node *nodes; /* utlist: the other nodes that are there, owned */
+    uint64_t cut_since_ms;     /* while feed_rules.is_cut_off */
+    struct authz_cache *authz; /* NULL: authorization.mode is not request */
+    unsigned reading;          /* FEED_READ and FEED_ASK_NEXT under way */
+    struct hub_node *nodes;    /* utlist: the other nodes that are there, owned */
 };
 
 /* A question of a feed to the stream, on its way to a bus thread and back. */
@@ -190,6 +193,20 @@ uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel);
 void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,
                        enum feed_verdict verdict);
 
+/* hub_authorize.c: a service says who may read which chat. */
+enum err hub_authorize_init(struct hub *hub) MUST_CHECK;
+/* Takes the request over: it joins, or is answered, when the service has decided. */
+void hub_authorize(struct hub *hub, struct hub_request *request);
+void hub_authorize_forget(struct hub *hub, const struct room_key *user);
+/* What the service has answered. */
+void hub_take_verdicts(struct hub *hub);
+/* At each tick: who has waited too long is refused. */
+void hub_authorize_run(struct hub *hub);
+/* Answers who waits with ERR_TIMEOUT. */
+void hub_authorize_close(struct hub *hub);
+/* When no answer can come any more. */
+void hub_authorize_fini(struct hub *hub);
+
 /* hub_presence.c: who is in the chat. */
 enum err hub_presence_open(struct hub *hub, struct hub_channel *channel,
                            const struct room_key *key) MUST_CHECK;
@@ -209,6 +226,8 @@ void hub_presence_forget(struct hub *hub, struct hub_channel *channel, struct sl
 void hub_nodes_free(struct hub *hub);
 
 /* hub.c */
+/* Takes the request, a HUB_JOIN, over. */
+void hub_join(struct hub *hub, struct hub_request *request);
 struct hub_channel *hub_find(struct hub *hub, const struct room_key *key);
 /* The bus_receive of every subscription; `context` is the hub. */
 void hub_on_message(void *context, struct bus_message *message);

@@ -7,6 +7,7 @@
 
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
+#include <roomcast/wire/authz_message.h>
 
 #include "admin.h"
 #include "control.h"
@@ -61,6 +62,7 @@ static enum err make_verifier(struct node_shared *shared, char *problem)
             .chats_claim = config->authorization_claim,
             .leeway_s = config->auth_leeway_s,
             .require_expiry = config->auth_require_expiry,
+            .keep_claims_max = config->authorization_mode == AUTHORIZATION_REQUEST ? AUTHZ_CLAIMS_MAX : 0,
         };
         err = token_verifier_new(&options, &shared->verifier, fault);
         if (err != ERR_OK)
@@ -83,7 +85,7 @@ static struct session_rules make_rules(const struct config *config)
         .expiry_grace_ms = config->auth_expiry_grace_s * 1000,
         .close_timeout_ms = CLOSE_TIMEOUT_MS,
         .slow_grace_ms = config->limits_slow_grace_s * 1000,
-        .open_authorization = config->authorization_mode == AUTHORIZATION_OPEN,
+        .open_authorization = config->authorization_mode != AUTHORIZATION_CLAIMS,
     };
 }
 
@@ -242,7 +244,7 @@ enum err node_start(struct node *node, struct bus *bus, char *problem)
     if (err != ERR_OK)
         return err;
     atomic_store(&node->admin_port, http_server_port(node->admin));
-    if (node->shared.rules.open_authorization)
+    if (node->shared.config->authorization_mode == AUTHORIZATION_OPEN)
         log_warn("authorization_open",
                  LOG_TEXT("meaning",
                           "every user may read every chat: for development only; set authorization.mode "

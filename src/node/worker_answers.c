@@ -91,7 +91,10 @@ static void say_connected(struct worker *worker, struct client *client, const st
 
 static void say_subscribed(struct worker *worker, struct client *client, struct hub_request *request)
 {
-    if (request->status != ERR_OK) {
+    if (request->status == ERR_FORBIDDEN) {
+        metrics_inc(METRIC_CLIENT_MESSAGES_FORBIDDEN);
+        client_send_error(worker, client, ERROR_CODE_FORBIDDEN, NULL, &request->room, &request->id);
+    } else if (request->status != ERR_OK) {
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
     } else if (request->cancelled) {
         give_back_join(worker, request);
@@ -104,6 +107,8 @@ static void say_subscribed(struct worker *worker, struct client *client, struct 
         log_debug("subscribed", LOG_TEXT("session", client->session.id),
                   LOG_SLICE("user", room_key_name(&request->user)),
                   LOG_SLICE("room", room_key_name(&request->room)));
+        if (request->claims != client->session.claims.text) /* a fresh token came meanwhile */
+            client_ask_rights(worker, client, &request->room);
     }
 }
 
@@ -142,6 +147,9 @@ static void say_answer(struct worker *worker, struct client *client, struct hub_
         return;
     case FOR_CATCH_UP:
         client_on_catch_up_answer(worker, client, request);
+        return;
+    case FOR_RIGHTS:
+        client_on_rights_answer(worker, client, request);
         return;
     case FOR_PRESENCE:
         if (request->status == ERR_OK) {

@@ -69,6 +69,7 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
         hub_request_new(is_member ? HUB_POSITION : HUB_JOIN, worker->index, &wanted->chat, &user);
     if (request) {
         request->id = *id;
+        request->claims = shared_text_ref(session->claims.text);
         request->waiter.has_since = wanted->has_since;
         request->waiter.since = wanted->since;
     }
@@ -198,6 +199,7 @@ void client_refresh(struct worker *worker, struct client *client, enum err err, 
                                                    .expires_at = client->session.claims.expires_at});
     client_send_text(worker, client);
     end_forbidden_rooms(worker, client);
+    client_claims_changed(worker, client);
 }
 
 static void refresh(struct worker *worker, struct client *client, const struct client_message *message)

@@ -17,7 +17,14 @@
 #define WRITE_BATCH_FRAMES 64
 
 /* What an answer of the hub is for. */
-enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESENCE, FOR_CATCH_UP };
+enum request_purpose {
+    FOR_CONNECT,
+    FOR_SUBSCRIBE,
+    FOR_NOTIFICATIONS,
+    FOR_PRESENCE,
+    FOR_CATCH_UP,
+    FOR_RIGHTS
+};
 
 /* A room in which the client is not live. */
 struct client_catch_up {
@@ -221,5 +228,13 @@ void client_tell_part(struct worker *worker, struct client *client, const struct
 
 /* worker_answers.c */
 void client_on_answer(struct worker *worker, struct hub_request *request);
+
+/* worker_rights.c: authorization.mode request, for rooms that the session is in. */
+/* Has the service asked whether the session may stay in the room, by the claims that it has now; if not, or
+ * if the hub cannot be asked, it leaves. Without an answer of the service it stays. */
+void client_ask_rights(struct worker *worker, struct client *client, const struct room_key *room);
+/* A fresh token: the same of all its rooms. */
+void client_claims_changed(struct worker *worker, struct client *client);
+void client_on_rights_answer(struct worker *worker, struct client *client, const struct hub_request *request);
 
 #endif

@@ -4,10 +4,10 @@
 #include <roomcast/base/log.h>
 
 /* Of one session, until they are answered: resuming all of its rooms in one frame, being behind in each, and
- * some more. */
-static uint32_t max_questions(const struct session_rules *rules)
+ * some more. Its right to each is asked on top of that: not because the client said something. */
+static uint32_t max_questions(const struct session_rules *rules, enum request_purpose purpose)
 {
-    return 2 * rules->max_rooms + 16;
+    return (purpose == FOR_RIGHTS ? 3 : 2) * rules->max_rooms + 16;
 }
 
 enum err client_ask(struct worker *worker, struct client *client, struct hub_request *request,
@@ -17,7 +17,7 @@ enum err client_ask(struct worker *worker, struct client *client, struct hub_req
         log_error("out_of_memory", LOG_TEXT("doing", "asking the hub"));
         return ERR_NO_MEMORY;
     }
-    if (client->session.requests >= max_questions(&worker->shared->rules)) {
+    if (client->session.requests >= max_questions(&worker->shared->rules, purpose)) {
         hub_request_free(&request);
         return ERR_BUSY;
     }

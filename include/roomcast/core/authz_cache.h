@@ -7,7 +7,8 @@
  *        +----------------------+------------------------+----------------------+ or the room is needed
  *
  * Whoever asks for a pair of user and chat that is queued or asked already waits for the same answer. What is
- * asked at once, what waits and what is kept is bounded.
+ * asked at once, what waits and what is kept is bounded; users take turns, and one alone can neither hold all
+ * questions nor push out all answers.
  *
  * Owns: the pairs, and a reference to the claims of each that is not asked yet; borrows the waiters.
  * Thread: its owner's.   Pure: no bus, no clock. */
@@ -27,10 +28,10 @@ struct authz_cache;
 struct authz_pair;
 
 struct authz_limits {
-    size_t in_flight; /* pairs asked at once */
-    size_t pending;   /* pairs queued or asked */
-    size_t known;     /* answers kept; those used longest ago go first */
-    uint64_t wait_ms; /* how long one waits in all */
+    size_t in_flight, in_flight_per_user; /* pairs asked at once */
+    size_t pending;                       /* pairs queued or asked */
+    size_t known, known_per_user;         /* answers kept; those used longest ago go first */
+    uint64_t wait_ms;                     /* how long one waits in all */
 };
 
 /* Embedded in whatever waits; its own until it is handed back. */
@@ -62,8 +63,8 @@ struct authz_question {
     struct uuid chat;
     struct shared_text *claims; /* a reference, the caller's */
 };
-/* The question to be sent next, oldest first; one of authz_answer() and authz_no_answer() must follow. False:
- * there is none, or as many are on their way as may be. */
+/* The question to be sent next: the oldest of the user whose turn it is; one of authz_answer() and
+ * authz_no_answer() must follow. False: there is none, or as many are on their way as may be. */
 bool authz_next(struct authz_cache *cache, struct authz_question *ret_question);
 
 /* Each returns those who waited for it, linked by `next`; NULL: nobody. `keep_ms` 0: the answer is not kept.

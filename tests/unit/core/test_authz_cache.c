@@ -11,7 +11,11 @@
 
 #define KEEP_MS 60000
 
-static const struct authz_limits limits = {.in_flight = 2, .pending = 4, .known = 3, .wait_ms = 1000};
+/* One user may have all, but where a test says otherwise. */
+static const struct authz_limits limits = {
+    .in_flight = 2, .in_flight_per_user = 2, .pending = 4, .known = 3, .known_per_user = 3, .wait_ms = 1000};
+static const struct authz_limits shares = {
+    .in_flight = 4, .in_flight_per_user = 2, .pending = 8, .known = 4, .known_per_user = 2, .wait_ms = 1000};
 
 struct scene {
     struct authz_cache *cache;
@@ -26,12 +30,22 @@ static struct room_key user_key(const char *name)
     return key;
 }
 
-static int setup(void **state)
+static int setup_with(void **state, const struct authz_limits *wanted)
 {
     static struct scene scene;
     scene = (struct scene){.claims = shared_text_new(SLICE_LITERAL("{}"))};
     *state = &scene;
-    return random_init() == ERR_OK && authz_cache_new(&limits, &scene.cache) == ERR_OK ? 0 : -1;
+    return random_init() == ERR_OK && authz_cache_new(wanted, &scene.cache) == ERR_OK ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+    return setup_with(state, &limits);
+}
+
+static int setup_shares(void **state)
+{
+    return setup_with(state, &shares);
 }
 
 static int teardown(void **state)
@@ -202,6 +216,48 @@ static void the_answer_used_longest_ago_makes_room(void **state)
     assert_int_equal(ask(scene, "anna", 2, 0, 0), AUTHZ_WAIT);
 }
 
+static void users_take_turns(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned chat = 1; chat <= 3; chat++)
+        assert_int_equal(ask(scene, "anna", chat, chat - 1, 0), AUTHZ_WAIT);
+    for (unsigned chat = 1; chat <= 3; chat++)
+        assert_int_equal(ask(scene, "bert", chat, chat + 2, 0), AUTHZ_WAIT);
+    struct authz_pair *annas = next(scene, "anna", 1);
+    next(scene, "bert", 1);
+    next(scene, "anna", 2);
+    next(scene, "bert", 2);
+    authz_no_answer(scene->cache, annas);
+    next(scene, "anna", 3);
+    expect_no_next(scene); /* as many are under way as may be */
+}
+
+static void a_user_with_its_share_under_way_waits_though_no_others_do(void **state)
+{
+    struct scene *scene = *state;
+    for (unsigned chat = 1; chat <= 3; chat++)
+        assert_int_equal(ask(scene, "anna", chat, chat, 0), AUTHZ_WAIT);
+    next(scene, "anna", 1);
+    struct authz_pair *second = next(scene, "anna", 2);
+    expect_no_next(scene);
+    assert_int_equal(ask(scene, "bert", 1, 0, 0), AUTHZ_WAIT);
+    next(scene, "bert", 1);
+    authz_answer(scene->cache, second, true, KEEP_MS, 0);
+    next(scene, "anna", 3);
+}
+
+static void one_users_answers_do_not_push_out_anothers(void **state)
+{
+    struct scene *scene = *state;
+    learn(scene, "bert", 1, true, 0);
+    for (unsigned chat = 1; chat <= 20; chat++)
+        learn(scene, "anna", chat, false, 0);
+    assert_int_equal(ask(scene, "bert", 1, 0, 0), AUTHZ_ALLOWED);
+    assert_int_equal(ask(scene, "anna", 20, 0, 0), AUTHZ_DENIED);
+    assert_int_equal(ask(scene, "anna", 19, 0, 0), AUTHZ_DENIED);
+    assert_int_equal(ask(scene, "anna", 18, 0, 0), AUTHZ_WAIT);
+}
+
 static void a_forgotten_user_is_asked_for_anew_and_others_are_not(void **state)
 {
     struct scene *scene = *state;
@@ -256,6 +312,10 @@ int main(void)
         TEST(who_waits_too_long_is_handed_back_and_an_unsent_question_is_dropped),
         TEST(an_answer_counts_though_nobody_waits_for_it_any_more),
         TEST(the_answer_used_longest_ago_makes_room),
+        cmocka_unit_test_setup_teardown(users_take_turns, setup_shares, teardown),
+        cmocka_unit_test_setup_teardown(a_user_with_its_share_under_way_waits_though_no_others_do,
+                                        setup_shares, teardown),
+        cmocka_unit_test_setup_teardown(one_users_answers_do_not_push_out_anothers, setup_shares, teardown),
         TEST(a_forgotten_user_is_asked_for_anew_and_others_are_not),
         TEST(a_question_from_before_the_forgetting_answers_only_who_waited_then),
         TEST(at_the_end_everybody_is_handed_back),
