@@ -26,6 +26,7 @@ OPTION(log_format, CHOICE, "log.format", "logfmt", 0, 0, "logfmt|json", BOTH, "f
 
 OPTION(nats_url, LIST, "nats.url", "nats://127.0.0.1:4222", 1, 1024, "", BOTH, "NATS servers, comma-separated; user and password may stand in the URL")
 OPTION(nats_prefix, TEXT, "nats.prefix", "roomcast", 1, 64, "", BOTH, "first token of every NATS subject")
+OPTION(nats_grace_s, INT, "nats.grace_s", "30", 0, 86400, "s", NODE, "how long the clients stay with a node that is cut off from NATS, before it sends them to others; 0: for ever")
 OPTION(stream_name, TEXT, "stream.name", "roomcast_events_1", 1, 64, "", BOTH, "JetStream stream; choose a new name, never a used one, to start over")
 OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "copies of the stream; 3 survives the loss of a server")
 OPTION(stream_storage, CHOICE, "stream.storage", "file", 0, 0, "file|memory", RELAY, "where NATS keeps the stream; memory dies with the servers, and is slow beyond some 10000 events")
@@ -94,7 +95,6 @@ OPTION(resume_cache_bytes, INT, "resume.cache_bytes", "67108864", 65536, 1099511
 OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it; at most rooms.linger_ms when nobody else of that node is in it")
 OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "users", NODE, "a chat with more users online tells nobody who comes and goes, and presence.get gives only their number")
 OPTION(cluster_heartbeat_ms, INT, "cluster.heartbeat_ms", "5000", 100, 60000, "ms", BOTH, "how often this process tells the others that it is there, and how it is; one that is silent three times counts as dead")
-OPTION(nats_grace_s, INT, "nats.grace_s", "30", 0, 86400, "s", NODE, "how long the clients stay with a node that is cut off from NATS, before it sends them to others; 0: for ever")
 OPTION(drain_spread_s, INT, "drain.spread_s", "30", 0, 3600, "s", NODE, "time over which a drain sends the clients away, at an even pace; 0 sends all at once; never longer than drain.timeout_s allows, less 5 s or half of it")
 OPTION(drain_timeout_s, INT, "drain.timeout_s", "45", 1, 3600, "s", BOTH, "longest time from SIGTERM, or POST /drain, to the end of the process")
 /* clang-format on */
