@@ -58,7 +58,7 @@ static void on_writable(void *context, struct ws_connection *connection)
     struct worker *worker = context;
     struct client *client = ws_connection_session(connection);
     worker->now_ms = loop_now_ms(worker->loop);
-    client->session.is_blocked = false;
+    client_set_blocked(client, false);
     session_progressed(&client->session, &worker->shared->rules, worker->now_ms);
     client_arm(worker, client);
     client_note_queued(worker, client, 0, 0); /* what is queued, or can be, leaves at the end of the turn */

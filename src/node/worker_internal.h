@@ -192,6 +192,8 @@ void client_schedule(struct worker *worker, struct client *client, uint32_t audi
 void client_unschedule(struct worker *worker, struct client *client);
 /* One write at once, to make room in its queue. False: nothing could be tried. */
 bool client_write_now(struct worker *worker, struct client *client);
+/* The kernel takes no more for it for now, or does again. */
+void client_set_blocked(struct client *client, bool is_blocked);
 /* When it is blocked while it is behind in a room, it has to take something in within the grace time. */
 void client_note_stall(struct worker *worker, struct client *client);
 /* The end of a turn: some of the sessions with something to write are written to, once each, in the order of

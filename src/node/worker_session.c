@@ -192,6 +192,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
     }
     leave_all(worker, client);
     client_end_catch_ups(client);
+    client_set_blocked(client, false);
     client_drop_queue(worker, session);
     client_unschedule(worker, client);
     session_ended(session);

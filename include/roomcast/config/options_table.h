@@ -94,7 +94,7 @@ OPTION(rooms_repair_s, INT, "rooms.repair_s", "30", 1, 3600, "s", NODE, "how lon
 OPTION(resume_max_events, INT, "resume.max_events", "1000", 1, 100000, "events", NODE, "longest stretch of a room that is replayed; a client that missed more reloads")
 OPTION(resume_max_bytes, INT, "resume.max_bytes", "8388608", 65536, 1073741824, "bytes", NODE, "the same in bytes; also what one room keeps in memory at most")
 OPTION(resume_cache_bytes, INT, "resume.cache_bytes", "67108864", 65536, 1099511627776, "bytes", NODE, "recent events of all rooms kept in memory for replay; the rooms used longest ago go first, each but for its newest event")
-OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it; at most rooms.linger_ms when nobody else of that node is in it")
+OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection on any node left it; the same on all nodes")
 OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "users", NODE, "a chat with more users online tells nobody who comes and goes, and presence.get gives only their number")
 OPTION(cluster_heartbeat_ms, INT, "cluster.heartbeat_ms", "5000", 100, 60000, "ms", BOTH, "how often this process tells the others that it is there, and how it is; one that is silent three times counts as dead")
 OPTION(drain_spread_s, INT, "drain.spread_s", "30", 0, 3600, "s", NODE, "time over which a drain sends the clients away, at an even pace; 0 sends all at once; never longer than drain.timeout_s allows, less 5 s or half of it")
