@@ -105,6 +105,7 @@ void control_measure(struct control *control, struct heartbeat *beat)
         .deliveries_total = count_of(METRIC_DELIVERIES),
         .queued_bytes = count_of(METRIC_QUEUED_BYTES),
         .lagging = count_of(METRIC_LAGGING),
+        .blocked = count_of(METRIC_BLOCKED),
         .age_ms_total = count_of(METRIC_EVENT_AGE_SUM),
         .age_count = count_of(METRIC_EVENT_AGE_COUNT),
     };

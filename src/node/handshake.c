@@ -105,6 +105,9 @@ static bool check_request(struct node_shared *shared, const struct ws_request *r
         return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST, request->fault);
     if (!takes_clients(shared, out))
         return false;
+    if (!revoked_is_loaded(shared->revoked))
+        return refuse(out, METRIC_HANDSHAKES_UNAVAILABLE, 503, ERROR_CODE_UNAVAILABLE,
+                      "the node does not know yet what is revoked");
     if (!origin_allowed(&shared->config->allowed_origins, request->origin, request->host))
         return refuse(out, METRIC_HANDSHAKES_ORIGIN, 403, ERROR_CODE_ORIGIN_NOT_ALLOWED,
                       "pages of this origin may not connect: see option allowed_origins");
@@ -171,6 +174,8 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
         return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
     if (!takes_clients(shared, out)) /* since it was checked */
         return false;
+    if (revoked_find(shared->revoked, claims, NULL) != 0)
+        return refuse(out, METRIC_HANDSHAKES_REVOKED, 401, ERROR_CODE_UNAUTHORIZED, "the token was revoked");
     struct room_key user = token_claims_user(claims);
     return count_connection(shared, &user, out);
 }

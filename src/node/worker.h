@@ -42,6 +42,8 @@ struct worker_order {
 enum err worker_give_order(struct worker *worker, const struct worker_order *order) MUST_CHECK;
 /* Any thread. Clients that are connected and not being closed. */
 uint32_t worker_staying(const struct worker *worker);
+/* Any thread. More is revoked (revoked.h). */
+void worker_ask_revoked(struct worker *worker);
 /* End the thread; sessions still open are cut. */
 void worker_ask_stop(struct worker *worker);
 void worker_join(struct worker *worker);

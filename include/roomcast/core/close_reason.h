@@ -10,6 +10,7 @@
 #include <roomcast/base/metrics.h>
 
 #define CLOSE_REASON_LIST(ROW)                                                                               \
+    ROW(REVOKED, 4003, "access revoked", METRIC_CLOSED_REVOKED)                                              \
     ROW(PROTOCOL_VIOLATION, 4005, "too many wrong messages", METRIC_CLOSED_PROTOCOL_VIOLATION)               \
     ROW(MESSAGE_TOO_BIG, 4009, "message too big", METRIC_CLOSED_TOO_BIG)                                     \
     ROW(OVERLOADED, 4100, "server overloaded", METRIC_CLOSED_OVERLOADED)                                     \
