@@ -47,6 +47,8 @@ static enum heartbeat_state state_of(const struct node *node)
         return HEARTBEAT_SERVING;
     case NODE_CUT_OFF:
         return HEARTBEAT_CUT_OFF;
+    case NODE_ISOLATED:
+        return HEARTBEAT_ISOLATED;
     case NODE_DRAINING:
         return HEARTBEAT_DRAINING;
     case NODE_LEAVING:
