@@ -11,10 +11,9 @@ import tempfile
 import time
 
 import ledger
-import networks
 from display import show
 from publisher import Plan, Publisher
-from stack import DrillStack, eventually, tokens
+from stack import DrillStack, eventually, networks, tokens
 from swarm import Swarm
 
 LATE_SECONDS = 1.0
@@ -102,7 +101,7 @@ class Drill:
         users = options.clients if traits["notifications"] else 0
         self.plan = Plan(options.events, options.rooms, users, options.seed)
         self.swarm = Swarm([node.url for node in self.stack.nodes], self.plan, options.careless, traits["typing"])
-        self.publisher = Publisher(self.plan, self.stack.redis_server.port, options.rate)
+        self.publisher = Publisher(self.plan, self.stack.redis_server, options.rate)
         self.ledgers = []
 
     # -- for the faults

@@ -60,13 +60,14 @@ class Plan:
 class Publisher:
     """A thread. An XADD whose answer did not come is repeated with the same ids: the relay stores each once."""
 
-    def __init__(self, plan, redis_port, rate):
+    def __init__(self, plan, redis_server, rate):
         self.plan = plan
         self.rate = rate
         self.published = 0  # acknowledged by Redis
         self.repeated = 0  # offered again after an unclear failure
         self.error = None
-        self._redis = redis.Redis(port=redis_port, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+        patience = {"socket_timeout": REDIS_SECONDS, "socket_connect_timeout": REDIS_SECONDS}
+        self._redis = redis.Redis(host=redis_server.host, port=redis_server.port, **patience)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 

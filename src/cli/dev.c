@@ -11,6 +11,7 @@
 #include <roomcast/wire/token.h>
 
 #include "bus_metrics.h"
+#include "serving.h"
 #include "signals.h"
 
 #define DEV_SECRET         "roomcast-development-secret-known-to-everybody"
@@ -19,10 +20,15 @@
 #define DEV_TOKEN_LIFETIME (30u * 24 * 3600)
 
 const char *const dev_defaults[] = {
-    "listen=127.0.0.1:8080",   "auth.hmac_secret=" DEV_SECRET,
-    "authorization.mode=open", "allowed_origins=http://localhost:*,http://127.0.0.1:*",
-    "relay.api_key=" DEV_KEY,  "relay.lease_ms=0",
-    "drain.timeout_s=5",       NULL,
+    "listen=127.0.0.1:8080",
+    "auth.hmac_secret=" DEV_SECRET,
+    "authorization.mode=open",
+    "allowed_origins=http://localhost:*,http://127.0.0.1:*",
+    "relay.api_key=" DEV_KEY,
+    "relay.lease_ms=0",
+    "drain.spread_s=0",
+    "drain.timeout_s=5",
+    NULL,
 };
 
 static bool is_loopback(const char *address)
@@ -102,11 +108,13 @@ static int serve(const struct config *config, struct bus *bus, struct node *node
     } else {
         relay_on_bus_event(relay, BUS_EVENT_UP);
         print_welcome(config, node, relay);
-        signals_wait();
+        struct serving serving = {.node = node};
+        serving_wait(&serving);
+        relay_stop(&relay, config->drain_timeout_s * 1000);
+        serving_drain(&serving);
     }
-    uint64_t timeout_ms = status == 0 ? config->drain_timeout_s * 1000 : 0;
-    relay_stop(&relay, timeout_ms);
-    node_stop(node, timeout_ms);
+    relay_stop(&relay, 0);
+    node_stop(node);
     return status;
 }
 

@@ -12,6 +12,7 @@
 #include "dev.h"
 #include "run_node.h"
 #include "token_command.h"
+#include "top_command.h"
 
 extern char **environ;
 
@@ -20,7 +21,8 @@ static const char summary[] =
     "\n"
     "usage: roomcast [options]           run a node (needs NATS and roomcast-relay)\n"
     "       roomcast --dev [options]     run node and relay in one process, without NATS, for development\n"
-    "       roomcast token [options]     make a development token (roomcast token --help)\n";
+    "       roomcast token [options]     make a development token (roomcast token --help)\n"
+    "       roomcast top [options]       watch a cluster (roomcast top --help)\n";
 
 /* What spans several options. */
 static const char *check(const struct config *config)
@@ -58,6 +60,8 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "token") == 0)
         return token_command(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "top") == 0)
+        return top_command(argc - 2, argv + 2);
 
     argc--;
     argv++;

@@ -7,6 +7,7 @@
 #include <roomcast/node/node.h>
 
 #include "bus_metrics.h"
+#include "serving.h"
 #include "signals.h"
 
 static void on_bus_event(void *context, enum bus_event event)
@@ -15,8 +16,8 @@ static void on_bus_event(void *context, enum bus_event event)
     node_on_bus_event(context, event);
 }
 
-/* Until a signal has come and the clients have gone. */
-static int serve(const struct config *config, struct node *node, struct bus *bus)
+/* Until it is to end and the clients have gone. */
+static int serve(struct node *node, struct bus *bus)
 {
     char problem[256] = "";
     int status = 0;
@@ -24,10 +25,11 @@ static int serve(const struct config *config, struct node *node, struct bus *bus
         log_error("start_failed", LOG_TEXT("problem", problem));
         status = 1;
     } else {
-        int number = signals_wait();
-        log_info("stopping", LOG_I64("signal", number), LOG_U64("drain_timeout_s", config->drain_timeout_s));
+        struct serving serving = {.node = node};
+        serving_wait(&serving);
+        serving_drain(&serving);
     }
-    node_stop(node, status == 0 ? config->drain_timeout_s * 1000 : 0);
+    node_stop(node);
     return status;
 }
 
@@ -48,7 +50,7 @@ static int serve_on_nats(const struct config *config, struct node *node)
         fprintf(stderr, "roomcast: nats.url: %s\n", problem);
         return 2;
     }
-    int status = serve(config, node, bus);
+    int status = serve(node, bus);
     bus_free(&bus);
     return status;
 }

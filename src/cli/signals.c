@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 static void fill(sigset_t *set)
 {
@@ -25,7 +26,23 @@ int signals_wait(void)
     fill(&set);
     while (sigwait(&set, &number) != 0)
         ;
+    signals_release();
+    return number;
+}
+
+int signals_wait_ms(unsigned timeout_ms)
+{
+    sigset_t set;
+    fill(&set);
+    const struct timespec timeout = {timeout_ms / 1000, (long)(timeout_ms % 1000) * 1000000};
+    int number = sigtimedwait(&set, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+void signals_release(void)
+{
+    sigset_t set;
+    fill(&set);
     /* The default action of both is to end the process. */
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    return number;
 }

@@ -6,5 +6,9 @@
 void signals_block(void);
 /* Returns the first signal. From then on a second one ends the process at once. */
 int signals_wait(void);
+/* Waits for one at most so long. Returns it, or 0; a later one waits for the next call. */
+int signals_wait_ms(unsigned timeout_ms);
+/* From now on one ends the process at once. */
+void signals_release(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <roomcast/wire/token.h>
 
 #include "dev.h"
+#include "own_arguments.h"
 
 #define LIFETIME_DEFAULT_S 3600
 
@@ -29,44 +30,19 @@ static const char summary[] =
 
 struct arguments {
     const char *user, *chats, *ttl;
-    int dev;
+    bool dev;
 };
 
-/* Takes our own arguments out; what is left belongs to the option table. False: a value is missing. */
-static int take_arguments(int *argc, char **argv, struct arguments *arguments)
+/* What is left belongs to the option table. */
+static bool take_arguments(int *argc, char **argv, struct arguments *arguments)
 {
-    const struct {
-        const char *flag;
-        const char **value;
-    } flags[] = {{"--user", &arguments->user}, {"--chats", &arguments->chats}, {"--ttl", &arguments->ttl}};
-    int kept = 0;
-    for (int i = 0; i < *argc; i++) {
-        const char **value = NULL;
-        size_t flag_len = 0;
-        for (size_t f = 0; f < sizeof flags / sizeof flags[0]; f++) {
-            flag_len = strlen(flags[f].flag);
-            if (strncmp(argv[i], flags[f].flag, flag_len) == 0 &&
-                (argv[i][flag_len] == '\0' || argv[i][flag_len] == '=')) {
-                value = flags[f].value;
-                break;
-            }
-        }
-        if (strcmp(argv[i], "--dev") == 0) {
-            arguments->dev = 1;
-        } else if (!value) {
-            argv[kept++] = argv[i];
-        } else if (argv[i][flag_len] == '=') {
-            *value = argv[i] + flag_len + 1;
-        } else if (i + 1 < *argc) {
-            *value = argv[++i];
-        } else {
-            fprintf(stderr, "roomcast token: %s needs a value\n", argv[i]);
-            return 0;
-        }
-    }
-    *argc = kept;
-    argv[kept] = NULL;
-    return 1;
+    const struct own_flag flags[] = {
+        {.flag = "--user", .value = &arguments->user},
+        {.flag = "--chats", .value = &arguments->chats},
+        {.flag = "--ttl", .value = &arguments->ttl},
+        {.flag = "--dev", .is_set = &arguments->dev},
+    };
+    return own_arguments_take("token", flags, sizeof flags / sizeof flags[0], argc, argv);
 }
 
 static int parse_lifetime(const char *text, uint64_t *ret_seconds)

@@ -111,14 +111,23 @@ static uint32_t take_from(struct write_schedule *schedule, struct write_line *li
     return taken;
 }
 
-uint32_t write_schedule_take(struct write_schedule *schedule, struct write_place **places, uint32_t max)
+static uint32_t take_shares(struct write_schedule *schedule, struct write_place **places, uint32_t max)
 {
-    assert(max >= WRITE_LINES);
     uint32_t taken = 0;
     for (uint32_t waiting = schedule->waiting; waiting != 0; waiting &= waiting - 1) {
         struct write_line *line = &schedule->lines[__builtin_ctz(waiting)];
         uint32_t share = share_of(max - taken, (uint32_t)__builtin_popcount(waiting));
         taken += take_from(schedule, line, places + taken, share);
     }
+    return taken;
+}
+
+uint32_t write_schedule_take(struct write_schedule *schedule, struct write_place **places, uint32_t max)
+{
+    assert(max >= WRITE_LINES);
+    uint32_t taken = take_shares(schedule, places, max);
+    /* A line leaves what it does not use to those after it, and the last one to the first. */
+    for (uint32_t waiting = schedule->waiting; waiting != 0 && taken < max; waiting &= waiting - 1)
+        taken += take_from(schedule, &schedule->lines[__builtin_ctz(waiting)], places + taken, max - taken);
     return taken;
 }

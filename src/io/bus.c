@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include <roomcast/base/buffer.h>
+
 #include "bus_adapter.h"
 
 /* Printable ASCII without spaces: anything else would end the subject, or a header line, in the middle of the
@@ -18,7 +20,7 @@ static bool is_word(const char *text)
 }
 
 /* No wildcard token, no empty token. */
-static bool is_subject(const char *subject)
+bool bus_is_subject(const char *subject)
 {
     size_t token = 0;
 
@@ -47,8 +49,24 @@ void bus_message_free(struct bus_message **message)
 enum err bus_subscribe(struct bus *bus, const char *subject, bus_receive receive, void *context,
                        struct bus_subscription **ret_subscription)
 {
-    assert(is_subject(subject));
+    assert(bus_is_subject(subject));
     return bus->ops->subscribe(bus, subject, receive, context, ret_subscription);
+}
+
+enum err bus_subscribe_below(struct bus *bus, const char *subject, bus_receive receive, void *context,
+                             struct bus_subscription **ret_subscription)
+{
+    struct buffer pattern;
+    enum err err = ERR_NO_MEMORY;
+
+    assert(bus_is_subject(subject));
+    buffer_init(&pattern, SIZE_MAX / 2);
+    buffer_append_text(&pattern, subject);
+    buffer_append_text(&pattern, ".*");
+    if (!buffer_failed(&pattern))
+        err = bus->ops->subscribe(bus, buffer_text(&pattern), receive, context, ret_subscription);
+    buffer_fini(&pattern);
+    return err;
 }
 
 void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription, void (*released)(void *context))
@@ -60,13 +78,20 @@ void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription, vo
 
 enum err bus_publish(struct bus *bus, const char *subject, struct slice data)
 {
-    assert(is_subject(subject));
+    assert(bus_is_subject(subject));
     return bus->ops->publish(bus, subject, data);
+}
+
+void bus_ask(struct bus *bus, const char *subject, struct slice data, uint64_t timeout_ms, bus_ask_done done,
+             void *context)
+{
+    assert(bus_is_subject(subject));
+    bus->ops->ask(bus, subject, data, timeout_ms, done, context);
 }
 
 void bus_store(struct bus *bus, const struct bus_store_request *request, bus_store_done done, void *context)
 {
-    assert(is_subject(request->subject) && is_word(request->message_id));
+    assert(bus_is_subject(request->subject) && is_word(request->message_id));
     bus->ops->store(bus, request, done, context);
 }
 
@@ -75,7 +100,7 @@ void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_las
     const struct bus_get_request request = {
         .kind = BUS_GET_LAST, .subject = subject, .timeout_ms = timeout_ms};
 
-    assert(is_subject(subject));
+    assert(bus_is_subject(subject));
     bus->ops->get(bus, &request, done, context);
 }
 
@@ -85,7 +110,7 @@ void bus_next(struct bus *bus, const char *subject, uint64_t after, uint64_t tim
     const struct bus_get_request request = {
         .kind = BUS_GET_NEXT, .subject = subject, .seq = after, .timeout_ms = timeout_ms};
 
-    assert(is_subject(subject) && after < UINT64_MAX);
+    assert(bus_is_subject(subject) && after < UINT64_MAX);
     bus->ops->get(bus, &request, done, context);
 }
 
@@ -97,7 +122,7 @@ void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bu
                                             .seq = stream_seq,
                                             .timeout_ms = timeout_ms};
 
-    assert(is_subject(subject) && stream_seq > 0);
+    assert(bus_is_subject(subject) && stream_seq > 0);
     bus->ops->get(bus, &request, done, context);
 }
 

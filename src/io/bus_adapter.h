@@ -21,11 +21,14 @@ struct bus_get_request {
 };
 
 struct bus_ops {
+    /* The last token of `subject` may be "*": bus_subscribe_below(). */
     enum err (*subscribe)(struct bus *bus, const char *subject, bus_receive receive, void *context,
                           struct bus_subscription **ret_subscription);
     void (*unsubscribe)(struct bus *bus, struct bus_subscription *subscription,
                         void (*released)(void *context));
     enum err (*publish)(struct bus *bus, const char *subject, struct slice data);
+    void (*ask)(struct bus *bus, const char *subject, struct slice data, uint64_t timeout_ms,
+                bus_ask_done done, void *context);
     void (*store)(struct bus *bus, const struct bus_store_request *request, bus_store_done done,
                   void *context);
     void (*get)(struct bus *bus, const struct bus_get_request *request, bus_last_done done, void *context);
@@ -38,6 +41,9 @@ struct bus_ops {
 struct bus {
     const struct bus_ops *ops;
 };
+
+/* What bus.h calls a subject: a message's reply may be anything. */
+bool bus_is_subject(const char *subject);
 
 #define BUS_PROBLEM_SIZE 256 /* bytes of the `problem` arguments of bus.h */
 

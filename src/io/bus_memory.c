@@ -1,6 +1,7 @@
 #include "bus_memory.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include <roomcast/base/buffer.h>
 #include <roomcast/base/clock.h>
@@ -24,14 +25,29 @@ static void wake(void *context)
     sem_post(context);
 }
 
+/* Until something is queued or a question's time is up. */
+static void wait_for_work(struct bus_memory *bus)
+{
+    pthread_mutex_lock(&bus->lock);
+    uint64_t until_ms = memory_expire_asks_locked(bus, clock_monotonic_ms(), "no answer in time");
+    pthread_mutex_unlock(&bus->lock);
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+
+    /* It ends early for a signal, too: then there is nothing to do. */
+    if (until_ms == UINT64_MAX)
+        sem_wait(&bus->work);
+    else
+        sem_clockwait(&bus->work, CLOCK_MONOTONIC, &until);
+}
+
 static void *deliver(void *arg)
 {
     struct bus_memory *bus = arg;
     struct inbox_item *item;
 
     for (;;) {
-        while (sem_wait(&bus->work) != 0)
-            continue; /* a signal */
+        wait_for_work(bus);
         while ((item = inbox_take(&bus->queue)) != NULL) {
             while (item) {
                 struct task *task = (struct task *)item;
@@ -107,6 +123,7 @@ static void memory_free(struct bus *base)
 
     pthread_mutex_lock(&bus->lock);
     bus->stopping = true;
+    memory_expire_asks_locked(bus, UINT64_MAX, "the bus is closed");
     pthread_mutex_unlock(&bus->lock);
     sem_post(&bus->work);
     pthread_join(bus->thread, NULL);
@@ -118,6 +135,7 @@ static const struct bus_ops memory_ops = {
     .subscribe = memory_subscribe,
     .unsubscribe = memory_unsubscribe,
     .publish = memory_publish,
+    .ask = memory_ask,
     .store = memory_store,
     .get = memory_get,
     .ensure_stream = memory_ensure_stream,

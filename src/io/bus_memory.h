@@ -2,6 +2,7 @@
  *
  *   bus_memory.c                making and freeing, the queue and its thread
  *   bus_memory_subscriptions.c  subscriptions, messages, signals
+ *   bus_memory_asks.c           questions and their answers
  *   bus_memory_events.c         store and get
  *   bus_memory_store.c          what is stored
  *
@@ -22,6 +23,7 @@
 
 struct bus_memory;
 struct memory_interest;
+struct memory_ask;
 
 /* Something to be told; first in the struct that it is part of, which `run` frees. */
 struct task {
@@ -42,6 +44,9 @@ struct bus_memory {
     /* under lock */
     struct memory_store store;
     struct memory_interest *interests;
+    size_t patterns;         /* interests whose last token is "*" */
+    struct memory_ask *asks; /* utlist, owned: without an answer yet, earliest deadline first */
+    uint64_t last_ask;
     size_t queued_bytes; /* of messages */
     bool dropping;       /* reported; until the queue is short again */
     bool stopping;
@@ -62,9 +67,20 @@ enum err memory_subscribe(struct bus *base, const char *subject, bus_receive rec
 void memory_unsubscribe(struct bus *base, struct bus_subscription *subscription,
                         void (*released)(void *context));
 enum err memory_publish(struct bus *base, const char *subject, struct slice data) MUST_CHECK;
-void memory_fan_out_locked(struct bus_memory *bus, struct slice subject, struct slice data, uint64_t seq);
+/* `reply` NULL: none. False: nobody subscribes. */
+bool memory_fan_out_locked(struct bus_memory *bus, struct slice subject, struct slice data, uint64_t seq,
+                           const char *reply);
 /* At the end. */
 void memory_free_subscriptions(struct bus_memory *bus);
+
+/* --- bus_memory_asks.c --- */
+
+void memory_ask(struct bus *base, const char *subject, struct slice data, uint64_t timeout_ms,
+                bus_ask_done done, void *context);
+/* Whether `subject` is where an answer goes; it is taken, unless it comes too late. */
+bool memory_answer_locked(struct bus_memory *bus, const char *subject, struct slice data);
+/* Answers those whose deadline is not after `now_ms`. The next deadline; UINT64_MAX: none. */
+uint64_t memory_expire_asks_locked(struct bus_memory *bus, uint64_t now_ms, const char *problem);
 
 /* --- bus_memory_events.c --- */
 

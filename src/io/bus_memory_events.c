@@ -40,7 +40,7 @@ static void republish_locked(struct bus_memory *bus, const struct bus_store_requ
     if (buffer_failed(&subject))
         memory_drop_locked(bus);
     else
-        memory_fan_out_locked(bus, buffer_slice(&subject), request->data, seq);
+        memory_fan_out_locked(bus, buffer_slice(&subject), request->data, seq, NULL);
     buffer_fini(&subject);
 }
 

@@ -4,6 +4,8 @@
 
 #include "bus_memory.h"
 
+#define SUBJECT_MAX 256 /* bytes of one that bus_subscribe_below() may concern */
+
 struct bus_subscription {
     struct task release;
     bus_receive receive;
@@ -13,7 +15,7 @@ struct bus_subscription {
     struct bus_subscription *prev, *next;
 };
 
-/* The subscriptions of one subject. */
+/* The subscriptions of one subject, or of all that match it: its last token may be "*". */
 struct memory_interest {
     UT_hash_handle hh;
     struct bus_subscription *subscriptions; /* utlist, owned */
@@ -25,7 +27,7 @@ struct memory_message {
     struct task task;
     struct bus_subscription *subscription;
     size_t bytes;
-    char text[]; /* subject, then data */
+    char text[]; /* subject, data, and the reply with its NUL */
 };
 
 /* --- messages --- */
@@ -50,9 +52,10 @@ static void run_message(struct bus_memory *bus, struct task *task)
 }
 
 static void send_locked(struct bus_memory *bus, struct bus_subscription *subscription, struct slice subject,
-                        struct slice data, uint64_t seq)
+                        struct slice data, uint64_t seq, const char *reply)
 {
-    size_t bytes = sizeof(struct memory_message) + subject.len + data.len;
+    size_t reply_size = reply ? strlen(reply) + 1 : 0;
+    size_t bytes = sizeof(struct memory_message) + subject.len + data.len + reply_size;
     struct memory_message *message =
         bus->queued_bytes + bytes <= MEMORY_QUEUE_MAX_BYTES ? malloc(bytes) : NULL;
 
@@ -63,12 +66,16 @@ static void send_locked(struct bus_memory *bus, struct bus_subscription *subscri
     memcpy(message->text, subject.data, subject.len);
     if (data.len)
         memcpy(message->text + subject.len, data.data, data.len);
+    char *reply_at = message->text + subject.len + data.len;
+    if (reply)
+        memcpy(reply_at, reply, reply_size);
     message->subscription = subscription;
     message->bytes = bytes;
     message->base = (struct bus_message){
         .context = subscription->context,
         .subject = {message->text, subject.len},
         .data = {message->text + subject.len, data.len},
+        .reply = reply ? reply_at : NULL,
         .stream_seq = seq,
         .free = free_message,
     };
@@ -76,15 +83,41 @@ static void send_locked(struct bus_memory *bus, struct bus_subscription *subscri
     memory_queue(bus, &message->task, run_message);
 }
 
-void memory_fan_out_locked(struct bus_memory *bus, struct slice subject, struct slice data, uint64_t seq)
+static struct memory_interest *find_locked(struct bus_memory *bus, struct slice subject)
 {
     struct memory_interest *interest;
-    struct bus_subscription *subscription;
 
     HASH_FIND(hh, bus->interests, subject.data, subject.len, interest);
-    if (interest)
-        DL_FOREACH(interest->subscriptions, subscription)
-    send_locked(bus, subscription, subject, data, seq);
+    return interest;
+}
+
+/* "a.b.c": who subscribes to "a.b.*"? */
+static struct memory_interest *find_pattern_locked(struct bus_memory *bus, struct slice subject)
+{
+    char pattern[SUBJECT_MAX];
+    size_t len = subject.len;
+
+    while (len > 0 && subject.data[len - 1] != '.')
+        len--;
+    if (bus->patterns == 0 || len == 0 || len >= sizeof pattern)
+        return NULL;
+    memcpy(pattern, subject.data, len);
+    pattern[len] = '*';
+    return find_locked(bus, (struct slice){pattern, len + 1});
+}
+
+bool memory_fan_out_locked(struct bus_memory *bus, struct slice subject, struct slice data, uint64_t seq,
+                           const char *reply)
+{
+    struct memory_interest *const interests[] = {find_locked(bus, subject),
+                                                 find_pattern_locked(bus, subject)};
+    struct bus_subscription *subscription;
+
+    for (size_t i = 0; i < 2; i++)
+        if (interests[i])
+            DL_FOREACH(interests[i]->subscriptions, subscription)
+    send_locked(bus, subscription, subject, data, seq, reply);
+    return interests[0] || interests[1];
 }
 
 enum err memory_publish(struct bus *base, const char *subject, struct slice data)
@@ -95,20 +128,25 @@ enum err memory_publish(struct bus *base, const char *subject, struct slice data
     pthread_mutex_lock(&bus->lock);
     if (bus->stopping)
         err = ERR_UNAVAILABLE;
-    else
-        memory_fan_out_locked(bus, slice_of(subject), data, 0);
+    else if (!memory_answer_locked(bus, subject, data))
+        memory_fan_out_locked(bus, slice_of(subject), data, 0, NULL);
     pthread_mutex_unlock(&bus->lock);
     return err;
 }
 
 /* --- subscriptions --- */
 
+static bool is_pattern(const struct memory_interest *interest)
+{
+    return interest->subject[strlen(interest->subject) - 1] == '*';
+}
+
 static struct memory_interest *interest_locked(struct bus_memory *bus, const char *subject)
 {
     size_t len = strlen(subject);
     struct memory_interest *interest;
 
-    HASH_FIND(hh, bus->interests, subject, len, interest);
+    interest = find_locked(bus, slice_of(subject));
     if (interest)
         return interest;
     interest = calloc(1, sizeof *interest + len + 1);
@@ -120,6 +158,7 @@ static struct memory_interest *interest_locked(struct bus_memory *bus, const cha
         free(interest);
         return NULL;
     }
+    bus->patterns += is_pattern(interest);
     return interest;
 }
 
@@ -130,6 +169,7 @@ static void leave_locked(struct bus_memory *bus, struct bus_subscription *subscr
     DL_DELETE(interest->subscriptions, subscription);
     subscription->interest = NULL;
     if (!interest->subscriptions) {
+        bus->patterns -= is_pattern(interest);
         HASH_DEL(bus->interests, interest);
         free(interest);
     }

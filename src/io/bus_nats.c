@@ -203,6 +203,7 @@ static const struct bus_ops nats_ops = {
     .subscribe = nats_subscribe,
     .unsubscribe = nats_unsubscribe,
     .publish = nats_publish,
+    .ask = nats_ask,
     .store = nats_store,
     .get = nats_get,
     .ensure_stream = nats_ensure_stream,

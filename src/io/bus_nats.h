@@ -5,7 +5,7 @@
  *   bus_nats_link.c           the connection: its states, opening, giving up, callbacks of the library
  *   bus_nats_subscriptions.c  attaching to the connection, the end of a subscription
  *   bus_nats_spent.c          received messages on their way back to the library
- *   bus_nats_store.c          store and get: requests over one inbox subscription
+ *   bus_nats_store.c          store, get and ask: requests over one inbox subscription
  *   bus_nats_requests.c       which requests wait for an answer
  *   bus_nats_stream.c         the stream's shape
  *   bus_nats_url.c            what a server's URL may be
@@ -163,6 +163,8 @@ void nats_message_spent(natsMsg *message);
 void nats_store(struct bus *base, const struct bus_store_request *request, bus_store_done done,
                 void *context);
 void nats_get(struct bus *base, const struct bus_get_request *what, bus_last_done done, void *context);
+void nats_ask(struct bus *base, const char *subject, struct slice data, uint64_t timeout_ms,
+              bus_ask_done done, void *context);
 /* Messages of the inbox subscription. */
 void nats_on_answer(void *context, struct bus_message *message);
 

@@ -43,6 +43,15 @@ struct request *request_new_get(const struct bus_get_request *get, bus_last_done
     return request;
 }
 
+struct request *request_new_ask(uint64_t timeout_ms, bus_ask_done done, void *context)
+{
+    struct request *request = request_new(REQUEST_ASK, timeout_ms, context);
+
+    if (request)
+        request->done.ask = done;
+    return request;
+}
+
 void request_free(struct request *request)
 {
     free(request->subject);
@@ -142,11 +151,19 @@ static void answer_failed(struct request *request)
 {
     struct bus_store_result stored = {.status = request->failure, .problem = request->problem};
     struct bus_last_result last = {.status = BUS_LAST_UNAVAILABLE};
+    struct bus_answer none = {.status = BUS_ANSWER_NONE, .problem = request->problem};
 
-    if (request->kind == REQUEST_STORE)
+    switch (request->kind) {
+    case REQUEST_STORE:
         request->done.store(request->context, &stored);
-    else
+        break;
+    case REQUEST_GET:
         request->done.get(request->context, &last);
+        break;
+    case REQUEST_ASK:
+        request->done.ask(request->context, &none);
+        break;
+    }
     request_free(request);
 }
 

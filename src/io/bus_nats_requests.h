@@ -15,15 +15,16 @@
 struct request {
     uint64_t token; /* the last part of the inbox subject */
     uint64_t deadline_ms;
-    enum request_kind { REQUEST_STORE, REQUEST_GET } kind;
+    enum request_kind { REQUEST_STORE, REQUEST_GET, REQUEST_ASK } kind;
     union {
         bus_store_done store;
         bus_last_done get;
+        bus_ask_done ask;
     } done;
     void *context;
     struct bus_get_request get;    /* REQUEST_GET: what the answer must be; its subject is `subject` */
     char *subject;                 /* REQUEST_GET: owned */
-    enum bus_store_status failure; /* once failed; BUS_UNKNOWN or BUS_UNAVAILABLE for a REQUEST_GET */
+    enum bus_store_status failure; /* once failed; what it is matters to a REQUEST_STORE only */
     const char *problem;           /* once failed: a literal */
     struct request *prev, *next;   /* by deadline, or among the failed */
     UT_hash_handle hh;             /* by token, while open */
@@ -47,6 +48,7 @@ void requests_stop(struct requests *requests);
 /* NULL when out of memory. */
 struct request *request_new_store(uint64_t timeout_ms, bus_store_done done, void *context);
 struct request *request_new_get(const struct bus_get_request *get, bus_last_done done, void *context);
+struct request *request_new_ask(uint64_t timeout_ms, bus_ask_done done, void *context);
 void request_free(struct request *request);
 
 /* Gives `request` a token, which is returned, and takes it in. */

@@ -1,4 +1,5 @@
-/* Store and get: requests to JetStream, answered to one inbox subscription, "_INBOX.<random>.<token>". */
+/* Store and get, requests to JetStream, and ask, to anybody: answered to one inbox subscription,
+ * "_INBOX.<random>.<token>". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,16 @@ static void answer_direct(struct bus_nats *bus, struct request *request, struct 
     request->done.get(request->context, &result);
 }
 
+static void answer_ask(struct request *request, struct slice data, bool nobody)
+{
+    struct bus_answer answer = {.status = BUS_ANSWER_GIVEN, .data = data};
+
+    if (nobody)
+        answer =
+            (struct bus_answer){.status = BUS_ANSWER_NOBODY, .problem = "nobody subscribes to the subject"};
+    request->done.ask(request->context, &answer);
+}
+
 static uint64_t read_token(struct slice subject, size_t prefix_len)
 {
     uint64_t token = 0;
@@ -98,6 +109,8 @@ void nats_on_answer(void *context, struct bus_message *message)
         struct nats_message *answer = (struct nats_message *)message;
         if (request->kind == REQUEST_STORE)
             answer_store(bus, request, message->data, natsMsg_IsNoResponders(answer->msg));
+        else if (request->kind == REQUEST_ASK)
+            answer_ask(request, message->data, natsMsg_IsNoResponders(answer->msg));
         else if (request->get.kind == BUS_GET_AT_ANY)
             answer_direct(bus, request, answer);
         else
@@ -242,6 +255,33 @@ void nats_get(struct bus *base, const struct bus_get_request *what, bus_last_don
     }
     uint64_t token = requests_open(&bus->requests, request);
     natsStatus s = publish_get(bus, connection, what, token);
+    link_put(bus);
+    if (s != NATS_OK)
+        fail(bus, token, s);
+}
+
+void nats_ask(struct bus *base, const char *subject, struct slice data, uint64_t timeout_ms,
+              bus_ask_done done, void *context)
+{
+    struct bus_nats *bus = (struct bus_nats *)base;
+    struct request *request = request_new_ask(timeout_ms, done, context);
+
+    if (!request) {
+        struct bus_answer none = {.status = BUS_ANSWER_NONE, .problem = "out of memory"};
+        done(context, &none);
+        return;
+    }
+    natsConnection *connection = link_get(bus);
+    if (!connection) {
+        requests_fail_new(&bus->requests, request, BUS_UNAVAILABLE, "not connected");
+        return;
+    }
+    char reply[REPLY_SIZE];
+    uint64_t token = requests_open(&bus->requests, request);
+    natsStatus s = NATS_MAX_PAYLOAD;
+    format_reply(bus, token, reply);
+    if (data.len <= INT32_MAX)
+        s = natsConnection_PublishRequest(connection, subject, reply, data.data, (int)data.len);
     link_put(bus);
     if (s != NATS_OK)
         fail(bus, token, s);

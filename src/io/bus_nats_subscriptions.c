@@ -42,6 +42,14 @@ static uint64_t read_stream_seq(natsMsg *msg)
     return *text == '\0' ? seq : 0;
 }
 
+/* Whoever publishes may put anything there. */
+static const char *read_reply(natsMsg *msg)
+{
+    const char *reply = natsMsg_GetReply(msg);
+
+    return reply && bus_is_subject(reply) ? reply : NULL;
+}
+
 static void on_message(natsConnection *connection, natsSubscription *wire, natsMsg *msg, void *closure)
 {
     struct bus_subscription *subscription = closure;
@@ -63,6 +71,7 @@ static void on_message(natsConnection *connection, natsSubscription *wire, natsM
         .context = subscription->context,
         .subject = slice_of(natsMsg_GetSubject(msg)),
         .data = {natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)},
+        .reply = read_reply(msg),
         .stream_seq = read_stream_seq(msg),
         .free = free_message,
     };

@@ -19,9 +19,8 @@
 
 #define PROBLEM_SIZE     256
 #define BACKLOG          4096
-#define ACCEPTS_PER_TURN 16   /* a millisecond with their handshakes; then the other sockets get their turn */
-#define ACCEPTS_AT_CLOSE 4096 /* the backlog, once */
-#define BACK_OFF_MS      100  /* when the process has no descriptor or memory left */
+#define ACCEPTS_PER_TURN 16  /* a millisecond with their handshakes; then the other sockets get their turn */
+#define BACK_OFF_MS      100 /* when the process has no descriptor or memory left */
 #define LOG_INTERVAL_MS  1000
 #define UNSENT_MAX_BYTES (128 * 1024)
 
@@ -209,9 +208,9 @@ static void back_off(struct ws_listener *listener, int failure)
 
 /* Other failures than these belong to the one connection that was to be accepted. Returns 0 or why it is no
  * use to go on now. */
-static int accept_some(struct ws_listener *listener, int most)
+static int accept_some(struct ws_listener *listener)
 {
-    while (most-- > 0) {
+    for (int accepts = 0; accepts < ACCEPTS_PER_TURN; accepts++) {
         struct sockaddr_storage address;
         socklen_t len = sizeof address;
         int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -231,7 +230,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     struct ws_listener *listener = poll->data;
-    int failure = accept_some(listener, ACCEPTS_PER_TURN);
+    int failure = accept_some(listener);
     if (is_exhausted(failure))
         back_off(listener, failure);
 }
@@ -287,11 +286,4 @@ void ws_listener_free(struct ws_listener **listener)
     uv_close((uv_handle_t *)&l->poll, on_closed);
     close_and_unregister(l); /* libuv has stopped polling it */
     *listener = NULL;
-}
-
-void ws_listener_close(struct ws_listener **listener)
-{
-    if (*listener)
-        accept_some(*listener, ACCEPTS_AT_CLOSE);
-    ws_listener_free(listener);
 }

@@ -20,8 +20,6 @@ typedef void (*ws_accepted)(void *context, int fd, const char *peer);
 enum err ws_listen(struct loop *loop, const char *host, uint16_t port, ws_accepted accepted, void *context,
                    struct ws_listener **ret_listener, char *problem) MUST_CHECK;
 uint16_t ws_listener_port(const struct ws_listener *listener);
-/* Accepts what the kernel has completed already, then closes: nobody who was let in is reset. */
-void ws_listener_close(struct ws_listener **listener);
 /* Closes at once. Accepts NULL, nulls. */
 void ws_listener_free(struct ws_listener **listener);
 

@@ -183,11 +183,6 @@ const char *ws_server_plain_writes(const struct ws_server *server)
     return server->uring ? NULL : server->no_uring;
 }
 
-void ws_server_stop_accepting(struct ws_server *server)
-{
-    ws_listener_close(&server->listener);
-}
-
 void ws_server_free(struct ws_server **server)
 {
     struct ws_server *s = *server;

@@ -1,4 +1,4 @@
-/* The operators' listener: /livez, /readyz, /metrics. Never on the public port. */
+/* The operators' listener: /livez, /readyz, /metrics, /cluster, /drain. Never on the public port. */
 #ifndef ROOMCAST_NODE_ADMIN_H
 #define ROOMCAST_NODE_ADMIN_H
 

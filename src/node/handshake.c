@@ -8,9 +8,10 @@
 
 #include "origin.h"
 
-#define SUBPROTOCOL   "roomcast.v1"
-#define BEARER_PREFIX "bearer."
-#define RETRY_AFTER_S 5
+#define SUBPROTOCOL       "roomcast.v1"
+#define BEARER_PREFIX     "bearer."
+#define RETRY_AFTER_S     5
+#define RETRY_ELSEWHERE_S 1 /* another node takes who comes there */
 
 static struct slice trim(struct slice text)
 {
@@ -72,7 +73,7 @@ static bool refuse(struct outcome *out, enum metric metric, unsigned status, enu
 {
     *out = (struct outcome){{.status = status, .code = code, .message = message}, metric};
     if (status == 503)
-        out->refusal.retry_after_s = RETRY_AFTER_S;
+        out->refusal.retry_after_s = code == ERROR_CODE_DRAINING ? RETRY_ELSEWHERE_S : RETRY_AFTER_S;
     return false;
 }
 
@@ -92,7 +93,7 @@ static bool check_request(struct node_shared *shared, const struct ws_request *r
                       "this path speaks WebSocket (RFC 6455): send an upgrade request");
     if (!request->is_upgrade)
         return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST, request->fault);
-    if (atomic_load(&shared->draining))
+    if (shared_is_draining(shared))
         return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
     if (!origin_allowed(&shared->config->allowed_origins, request->origin, request->host))
         return refuse(out, METRIC_HANDSHAKES_ORIGIN, 403, ERROR_CODE_ORIGIN_NOT_ALLOWED,
@@ -158,7 +159,7 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
         return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
     if (token->err != ERR_OK)
         return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
-    if (atomic_load(&shared->draining)) /* since it was checked */
+    if (shared_is_draining(shared)) /* since it was checked */
         return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
     struct room_key user = token_claims_user(claims);
     return count_connection(shared, &user, out);

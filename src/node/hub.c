@@ -8,7 +8,6 @@
 #include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
-#include <roomcast/base/random.h>
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/server_message.h>
 #include <roomcast/wire/signal.h>
@@ -41,6 +40,7 @@ void hub_request_free(struct hub_request **request)
     if (!*request)
         return;
     free((*request)->text);
+    shared_text_unref(&(*request)->claims);
     replay_unref(&(*request)->replay);
     free(*request);
     *request = NULL;
@@ -48,9 +48,12 @@ void hub_request_free(struct hub_request **request)
 
 void hub_answer(struct hub *hub, struct hub_request *request, enum err status)
 {
+    struct hub_outlet *outlet = hub->workers[request->worker];
     request->status = status;
     request->output.kind = HUB_OUTPUT_ANSWER;
-    if (!inbox_put(&hub->workers[request->worker]->inbox, &request->output.item))
+    request->carried += request->text_len;
+    atomic_fetch_add_explicit(&outlet->bytes, request->carried, memory_order_relaxed);
+    if (!inbox_put(&outlet->inbox, &request->output.item))
         hub_request_free(&request);
 }
 
@@ -61,8 +64,9 @@ struct hub_channel *hub_find(struct hub *hub, const struct room_key *key)
 
 /* --- requests of the workers --- */
 
-static void join(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
+void hub_join(struct hub *hub, struct hub_request *request)
 {
+    struct hub_channel *channel = hub_find(hub, &request->room);
     if (!channel)
         channel = hub_channel_open(hub, &request->room);
     if (channel)
@@ -76,7 +80,13 @@ static void work_on_request(struct hub *hub, struct hub_request *request)
     struct hub_channel *channel = hub_find(hub, &request->room);
     switch (request->kind) {
     case HUB_JOIN:
-        join(hub, channel, request);
+        if (hub->authz && request->room.route == ROUTE_TO_CHAT)
+            hub_authorize(hub, request);
+        else
+            hub_join(hub, request);
+        return;
+    case HUB_MAY_READ:
+        hub_authorize(hub, request);
         return;
     case HUB_POSITION:
     case HUB_CATCH_UP:
@@ -94,6 +104,9 @@ static void work_on_request(struct hub *hub, struct hub_request *request)
     case HUB_TYPING:
         assert(channel);
         hub_publish_typing(hub, channel, &request->user, request->flag);
+        break;
+    case HUB_NEW_CLAIMS:
+        hub_authorize_forget(hub, &request->user);
         break;
     }
     hub_request_free(&request);
@@ -169,6 +182,7 @@ static void work(void *context)
         item = next;
     }
     hub_take_readings(hub);
+    hub_take_verdicts(hub);
     trim_scratch(hub);
     pthread_mutex_unlock(&hub->lock);
     if (hub->stopping)
@@ -203,6 +217,7 @@ static void tick(void *context)
     pthread_mutex_lock(&hub->lock);
     hub->now_ms = clock_monotonic_ms();
     reconcile_all(hub);
+    hub_authorize_run(hub);
     timer_wheel_advance(&hub->wheel, hub->now_ms, fire, hub);
     pthread_mutex_unlock(&hub->lock);
 }
@@ -224,9 +239,7 @@ static void init(struct hub *hub, const struct hub_options *options)
     hub->bus_changes_seen = atomic_load(options->bus_changes);
     hub->deflating = options->deflating;
     hub->workers_count = options->workers_count;
-    char random[9];
-    random_text(random, 8);
-    snprintf(hub->instance, sizeof hub->instance, "%s.%s", hub->config->node_name, random);
+    snprintf(hub->instance, sizeof hub->instance, "%s", options->instance);
     hub->now_ms = clock_monotonic_ms();
     hub->feed_rules = (struct feed_rules){
         .extent = &hub->extent,
@@ -241,6 +254,7 @@ static void init(struct hub *hub, const struct hub_options *options)
     buffer_init(&hub->encoded, SIGNAL_MAX_BYTES);
     inbox_init(&hub->requests, wake, hub);
     inbox_init(&hub->readings, wake, hub);
+    inbox_init(&hub->verdicts, wake, hub);
 }
 
 static enum err allocate(struct hub *hub, const struct hub_options *options)
@@ -250,6 +264,8 @@ static enum err allocate(struct hub *hub, const struct hub_options *options)
         return ERR_NO_MEMORY;
     memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
     enum err err = room_table_init(&hub->channels);
+    if (err == ERR_OK)
+        err = hub_authorize_init(hub);
     if (err == ERR_OK)
         err = loop_new(&hub->loop);
     if (err == ERR_OK && hub->config->websocket_compression > 0)
@@ -282,8 +298,18 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
 
 void hub_ask(struct hub *hub, struct hub_request *request)
 {
+    if (request->kind == HUB_TYPING && inbox_count(&hub->requests) > HUB_BUSY_REQUESTS) {
+        metrics_inc(METRIC_TYPING_DROPPED);
+        hub_request_free(&request);
+        return;
+    }
     if (!inbox_put(&hub->requests, &request->output.item))
         hub_request_free(&request);
+}
+
+static bool is_answered(const struct hub_request *request)
+{
+    return request->kind != HUB_PART && request->kind != HUB_TYPING && request->kind != HUB_NEW_CLAIMS;
 }
 
 /* Whoever waits for an answer gets one: the workers count them. */
@@ -293,10 +319,10 @@ static void refuse_requests(struct hub *hub)
     while (item) {
         struct inbox_item *next = item->next;
         struct hub_request *request = (struct hub_request *)item;
-        if (request->kind == HUB_PART || request->kind == HUB_TYPING)
-            hub_request_free(&request);
-        else
+        if (is_answered(request))
             hub_answer(hub, request, ERR_TIMEOUT);
+        else
+            hub_request_free(&request);
         item = next;
     }
 }
@@ -308,10 +334,12 @@ void hub_stop(struct hub *hub)
     pthread_join(hub->thread, NULL);
     inbox_close(&hub->requests);
     inbox_close(&hub->readings);
+    inbox_close(&hub->verdicts);
     pthread_mutex_lock(&hub->lock);
     hub->closed = true; /* the bus may still deliver */
     hub->now_ms = clock_monotonic_ms();
     refuse_requests(hub);
+    hub_authorize_close(hub);
     while (hub->by_use)
         hub_channel_close(hub, hub->by_use);
     pthread_mutex_unlock(&hub->lock);
@@ -326,10 +354,13 @@ void hub_free(struct hub **hub)
         next = item->next;
         hub_reading_free((struct hub_reading *)item);
     }
+    hub_authorize_fini(*hub);
+    hub_stock_free(*hub);
     inbox_fini(&(*hub)->requests);
     inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);
     buffer_fini(&(*hub)->encoded);
+    hub_nodes_free(*hub);
     deflater_free(&(*hub)->deflater);
     loop_free(&(*hub)->loop);
     room_table_fini(&(*hub)->channels, NULL);

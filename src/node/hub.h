@@ -24,7 +24,9 @@
 #include <roomcast/base/err.h>
 #include <roomcast/base/frame.h>
 #include <roomcast/base/inbox.h>
+#include <roomcast/base/shared_text.h>
 #include <roomcast/config/config.h>
+#include <roomcast/core/authz_cache.h>
 #include <roomcast/core/feed.h>
 #include <roomcast/io/bus.h>
 #include <roomcast/wire/position.h>
@@ -34,14 +36,21 @@
 struct hub;
 
 /* The way from the hub to one worker. The hub does not wait for a worker, and what waits for one is bounded:
- * while frames of more than HUB_OUTLET_BYTES do, it is given no more events, but once for each room the word
- * that some were left out (HUB_EVENT without a frame), and no signals. Its clients then read what they miss
- * by their place in the room, like one who was too slow for its own queue. */
+ * while that is more than HUB_OUTLET_BYTES it is given no more events, but once for each room the word that
+ * some were left out (HUB_EVENT without a frame), no signals, and no replay that is to be made for it. Its
+ * clients then read what they miss by their place in the room, like one who was too slow for its own queue.
+ * Answers without a replay are bounded by the questions that its clients may have open. */
 struct hub_outlet {
     struct inbox inbox;  /* of struct hub_output */
-    atomic_size_t bytes; /* hub_frame_cost() of all that is there, or held back by the worker */
+    atomic_size_t bytes; /* of all that is there, or held back by the worker: hub_frame_cost() of frames,
+                            `carried` of answers */
 };
 #define HUB_OUTLET_BYTES (64u * 1024 * 1024)
+
+static inline bool hub_outlet_is_full(const struct hub_outlet *outlet)
+{
+    return atomic_load_explicit(&outlet->bytes, memory_order_relaxed) > HUB_OUTLET_BYTES;
+}
 
 /* What is in it. */
 struct hub_output {
@@ -54,17 +63,23 @@ struct hub_request {
     struct hub_output output; /* first: the same memory travels both ways */
     enum hub_request_kind {
         HUB_JOIN, /* follow `room` for one more session; answered with its position and, when `waiter` has a
-                     `since`, with what was missed. Each success needs a HUB_PART */
+                     `since`, with what was missed. Each success needs a HUB_PART. With authorization.mode
+                     request a service is asked first: ERR_FORBIDDEN, or ERR_UNAVAILABLE without an answer */
         HUB_POSITION, /* the same of a room that the session is in */
         HUB_CATCH_UP, /* what comes after `waiter.since`, for a session that fell behind in the room? answered
                        */
         HUB_PART,     /* one session fewer; not answered, freed by the hub */
         HUB_TYPING,   /* tell the room; not answered, freed by the hub */
         HUB_PRESENCE, /* who is in `room`? answered in `text` */
+        HUB_MAY_READ, /* authorization.mode request: as the question before a HUB_JOIN, without joining */
+        HUB_NEW_CLAIMS, /* the user has a fresh token: what is known of his chats no longer counts; not
+                           answered, freed by the hub */
     } kind;
     unsigned worker; /* index of the asking worker */
     struct room_key room, user;
-    bool flag; /* HUB_TYPING: is typing */
+    bool flag;                  /* HUB_TYPING: is typing */
+    struct shared_text *claims; /* HUB_JOIN of a chat, HUB_MAY_READ, with authorization.mode request: the
+                                   token's; owned reference */
     bool keep; /* HUB_JOIN: stay in the room even when its position cannot be had in time (ERR_TIMEOUT) */
 
     /* The worker's own; carried along untouched. */
@@ -75,17 +90,21 @@ struct hub_request {
     bool cancelled;
 
     struct feed_waiter waiter; /* in: has_since and since; the rest is the hub's own */
+    struct authz_waiter authz; /* the hub's own */
 
     /* The answer. */
-    enum err status; /* ERR_OK, ERR_TIMEOUT, ERR_NO_MEMORY */
+    enum err status; /* ERR_OK, ERR_FORBIDDEN, ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_BUSY (HUB_CATCH_UP: the
+                        outlet is full), ERR_NO_MEMORY */
     struct position
         position;      /* where the room stands: what comes after it follows live, or by further questions */
     bool is_recovered; /* nothing is missing between `since` and `position` */
     struct replay *replay; /* recovered: the missed events, from index `replay_at` on; a reference of its own,
                               NULL when nothing was missed */
     uint32_t replay_at;
-    bool is_all; /* the replay reaches `position` */
-    char *text;  /* HUB_PRESENCE: the message for the client; owned by the request */
+    size_t carried; /* counted in the outlet: bytes of `text` and `replay`; of a replay that several of the
+                       worker's sessions share, once: with the first answer */
+    bool is_all;    /* the replay reaches `position` */
+    char *text;     /* HUB_PRESENCE: the message for the client; owned by the request */
     size_t text_len;
 };
 /* Zeroed; NULL when out of memory. */
@@ -117,6 +136,7 @@ static inline size_t hub_frame_cost(const struct hub_frame *output)
 
 struct hub_options {
     const struct config *config;       /* borrowed */
+    const char *instance;              /* copied: tells our own presence signals apart */
     struct bus *bus;                   /* borrowed */
     const atomic_uint *bus_changes;    /* borrowed; grows whenever messages of the bus may have been missed */
     const atomic_uint *deflating;      /* borrowed; sessions that take compressed frames. NULL when
@@ -126,8 +146,15 @@ struct hub_options {
 };
 
 enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST_CHECK;
+/* Requests that wait for the hub: while there are more, HUB_TYPING is dropped. The others are bounded by the
+ * sessions: each has a limit of rooms, and of questions that are not answered yet. */
+#define HUB_BUSY_REQUESTS (64u * 1024)
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
+/* Another node of the deployment is there; any thread. */
+void hub_note_node(struct hub *hub, struct slice instance);
+/* It is gone, and its users with it, whether it `died` without a word or said so. Any thread. */
+void hub_forget_node(struct hub *hub, struct slice instance, bool died);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
 void hub_stop(struct hub *hub);
 /* After hub_stop, and after the bus was freed: until then it may still deliver. Accepts NULL, nulls. */

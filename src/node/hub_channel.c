@@ -77,6 +77,44 @@ void hub_channel_part(struct hub *hub, struct hub_channel *channel, unsigned wor
     hub_channel_arm(hub, channel);
 }
 
+/* --- to the workers --- */
+
+bool hub_stock_up(struct hub *hub)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed;
+    while (hub->stock_count < hub->workers_count) {
+        struct hub_frame *output = calloc(1, sizeof *output);
+        if (!output) {
+            if (log_limit_pass(&limit, hub->now_ms, &suppressed))
+                log_error("out_of_memory", LOG_TEXT("doing", "handing events to the workers: they wait"),
+                          LOG_U64("suppressed", suppressed));
+            return false;
+        }
+        output->output.item.next = hub->stock ? &hub->stock->output.item : NULL;
+        hub->stock = output;
+        hub->stock_count++;
+    }
+    return true;
+}
+
+/* NULL: the stock is used up, and there is no memory. */
+static struct hub_frame *take_output(struct hub *hub)
+{
+    struct hub_frame *output = hub->stock;
+    if (!output)
+        return calloc(1, sizeof *output);
+    hub->stock = (struct hub_frame *)output->output.item.next;
+    hub->stock_count--;
+    return output;
+}
+
+void hub_stock_free(struct hub *hub)
+{
+    while (hub->stock)
+        free(take_output(hub));
+}
+
 static void put(struct hub_outlet *outlet, struct hub_frame *output)
 {
     atomic_fetch_add_explicit(&outlet->bytes, hub_frame_cost(output), memory_order_relaxed);
@@ -96,12 +134,6 @@ static void log_behind(struct hub *hub, unsigned worker)
                  LOG_U64("suppressed", suppressed));
 }
 
-/* Losses are told all the same: they are small, and rare. */
-static bool is_full(const struct hub_outlet *outlet, enum hub_frame_what what)
-{
-    return what != HUB_LOSS && atomic_load_explicit(&outlet->bytes, memory_order_relaxed) > HUB_OUTLET_BYTES;
-}
-
 /* True: the worker has to be told. It was otherwise, and nobody of the room is live there until the next
  * answer. */
 static bool leave_out(struct hub *hub, struct hub_channel *channel, unsigned worker, enum hub_frame_what what)
@@ -119,15 +151,16 @@ static void send_to_worker(struct hub *hub, struct hub_channel *channel, unsigne
                            enum hub_frame_what what, const struct room_key *sender)
 {
     struct hub_outlet *outlet = hub->workers[worker];
-    if (is_full(outlet, what)) {
+    /* Losses are told all the same: they are small, and rare. */
+    if (what != HUB_LOSS && hub_outlet_is_full(outlet)) {
         if (!leave_out(hub, channel, worker, what))
             return;
         frame = NULL;
     }
-    struct hub_frame *output = calloc(1, sizeof *output);
+    struct hub_frame *output = take_output(hub);
     if (!output) {
-        log_error("out_of_memory", LOG_TEXT("doing", "handing a frame to a worker"));
-        channel->shares[worker].is_left_out = false; /* it was not told */
+        assert(what == HUB_SIGNAL);
+        metrics_inc(METRIC_SIGNALS_DROPPED);
         return;
     }
     output->output.kind = HUB_OUTPUT_FRAME;

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include <roomcast/core/authz_cache.h>
 #include <roomcast/core/departures.h>
 #include <roomcast/core/feed.h>
 #include <roomcast/core/presence.h>
@@ -30,8 +31,9 @@ struct hub_chat {
 
 /* A room on one worker. */
 struct hub_share {
-    uint32_t members : 31;    /* sessions, joins under way included */
+    uint32_t members : 30;    /* sessions, joins under way included */
     uint32_t is_left_out : 1; /* it was told that it misses events, and not been answered anything since */
+    uint32_t has_replay : 1;  /* it was given the channel's `replay`: that counts in its outlet once */
 };
 
 struct hub_channel {
@@ -51,6 +53,7 @@ struct hub_channel {
     bool wants_extent;
     bool is_wanting;           /* wants to read from the stream, which is busy for others */
     bool has_gap;              /* a gap was counted, and not yet its end */
+    bool is_held_up;           /* its feed has something to say, and there is no memory to hand it on */
     uint32_t number;           /* tells a room that was left and is followed again from its earlier self */
     uint32_t members;          /* sessions, of all workers, joins under way included */
     struct hub_share shares[]; /* per worker */
@@ -70,7 +73,7 @@ struct hub {
     const atomic_uint *deflating;   /* borrowed; sessions that take compressed frames */
     struct hub_outlet **workers;    /* owned array, borrowed outlets */
     unsigned workers_count;
-    char instance[64 + 1 + 8 + 1]; /* node name and a random part: tells our own presence signals apart */
+    char instance[64 + 1 + 8 + 1]; /* tells our own presence signals apart */
 
     pthread_t thread;
     struct loop *loop;
@@ -78,6 +81,7 @@ struct hub {
     struct loop_timer *tick;
     struct inbox requests; /* struct hub_request */
     struct inbox readings; /* struct hub_reading */
+    struct inbox verdicts; /* hub_authorize.c's */
     _Atomic bool stopping;
 
     /* The hub's thread works on requests, readings and timers; a message of the bus is worked on by the bus
@@ -87,6 +91,8 @@ struct hub {
     bool closed;                /* nothing is worked on any more */
     struct room_table channels; /* of struct hub_channel */
     struct timer_wheel wheel;
+    struct hub_frame *stock; /* owned; linked by `output.item.next`: what frames are handed on in */
+    unsigned stock_count;
     struct buffer text;        /* scratch: a client message */
     struct buffer encoded;     /* scratch: a signal */
     struct deflater *deflater; /* NULL: websocket.compression is 0 */
@@ -101,7 +107,9 @@ struct hub {
     struct hub_channel *by_use;        /* all, utlist */
     struct hub_channel *wanting;       /* utlist */
     uint32_t last_channel_number;
-    unsigned reading; /* FEED_READ and FEED_ASK_NEXT under way */
+    struct authz_cache *authz; /* NULL: authorization.mode is not request */
+    unsigned reading;          /* FEED_READ and FEED_ASK_NEXT under way */
+    struct hub_node *nodes;    /* utlist: the other nodes that are there, owned */
 };
 
 /* A question of a feed to the stream, on its way to a bus thread and back. */
@@ -129,8 +137,13 @@ void hub_channel_part(struct hub *hub, struct hub_channel *channel, unsigned wor
 void hub_channel_on_timer(struct hub *hub, struct hub_channel *channel);
 /* Sets the timer to the channel's earliest deadline. */
 void hub_channel_arm(struct hub *hub, struct hub_channel *channel);
-/* Sends `frame` to all members of the room, to each worker once; the caller keeps its reference. `sender`
- * NULL: to everybody. */
+/* From here on one event or loss can be sent, whatever memory there is. False: out of memory. */
+bool hub_stock_up(struct hub *hub);
+void hub_stock_free(struct hub *hub);
+/* Sends `frame` to all members of the room, to each worker once; the caller keeps its reference. An event and
+ * a loss take hub_stock_up() before; a signal is dropped when there is no memory. `sender` NULL: to
+ * everybody.
+ */
 void hub_channel_send(struct hub *hub, struct hub_channel *channel, struct frame *frame,
                       enum hub_frame_what what, const struct room_key *sender);
 /* One session of the worker fewer. */
@@ -179,6 +192,20 @@ uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel);
 void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,
                        enum feed_verdict verdict);
 
+/* hub_authorize.c: a service says who may read which chat. */
+enum err hub_authorize_init(struct hub *hub) MUST_CHECK;
+/* Takes the request over: it joins, or is answered, when the service has decided. */
+void hub_authorize(struct hub *hub, struct hub_request *request);
+void hub_authorize_forget(struct hub *hub, const struct room_key *user);
+/* What the service has answered. */
+void hub_take_verdicts(struct hub *hub);
+/* At each tick: who has waited too long is refused. */
+void hub_authorize_run(struct hub *hub);
+/* Answers who waits with ERR_TIMEOUT. */
+void hub_authorize_close(struct hub *hub);
+/* When no answer can come any more. */
+void hub_authorize_fini(struct hub *hub);
+
 /* hub_presence.c: who is in the chat. */
 enum err hub_presence_open(struct hub *hub, struct hub_channel *channel,
                            const struct room_key *key) MUST_CHECK;
@@ -191,8 +218,15 @@ void hub_presence_query(struct hub *hub, struct hub_channel *channel);
 void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hub_request *request);
 void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const struct room_key *user,
                         bool is_typing);
+/* The node has gone, and its users with it. */
+void hub_presence_forget(struct hub *hub, struct hub_channel *channel, struct slice node);
+
+/* hub_nodes.c: the other nodes. */
+void hub_nodes_free(struct hub *hub);
 
 /* hub.c */
+/* Takes the request, a HUB_JOIN, over. */
+void hub_join(struct hub *hub, struct hub_request *request);
 struct hub_channel *hub_find(struct hub *hub, const struct room_key *key);
 /* The bus_receive of every subscription; `context` is the hub. */
 void hub_on_message(void *context, struct bus_message *message);

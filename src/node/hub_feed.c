@@ -15,6 +15,7 @@
 
 #define SUSPECT_SPREAD_MS    300u /* thousands of rooms ask after a reconnect: at least so long, ... */
 #define SUSPECT_ROOMS_PER_MS 20u  /* ... and at most so many at a time */
+#define HELD_UP_MS           100u /* without memory to hand an event on: until the next try */
 
 /* --- what the feed says --- */
 
@@ -134,13 +135,14 @@ static void set_wanting(struct hub *hub, struct hub_channel *channel, bool is_wa
 
 void hub_feed_turn(struct hub *hub, struct hub_channel *channel, size_t bytes_before)
 {
-    for (;;) {
-        struct feed_action action =
-            feed_next(&channel->feed, &hub->feed_rules, hub->now_ms, hub_may_read(hub));
-        if (action.kind == FEED_NOTHING)
-            break;
+    struct feed_action action = {.kind = FEED_NOTHING};
+    do {
+        channel->is_held_up = !hub_stock_up(hub);
+        if (channel->is_held_up)
+            break; /* nothing is taken out that could not be handed on */
+        action = feed_next(&channel->feed, &hub->feed_rules, hub->now_ms, hub_may_read(hub));
         act(hub, channel, &action);
-    }
+    } while (action.kind != FEED_NOTHING);
     if (channel->has_gap && !feed_has_gap(&channel->feed))
         end_gap(channel, METRIC_GAPS_REPAIRED);
     set_wanting(hub, channel, hub_may_read(hub) == 0 && feed_wants_reads(&channel->feed, hub->now_ms));
@@ -235,6 +237,8 @@ uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel)
     uint64_t due_ms = feed_due(&channel->feed, &hub->feed_rules);
     if (channel->replay)
         deadline_sooner(&due_ms, channel->replay_until_ms);
+    if (channel->is_held_up)
+        deadline_sooner(&due_ms, hub->now_ms + HELD_UP_MS);
     return due_ms;
 }
 

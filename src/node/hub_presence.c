@@ -300,3 +300,9 @@ void hub_presence_query(struct hub *hub, struct hub_channel *channel)
     publish_presence(hub, channel, &(struct signal_message){.kind = SIGNAL_PRESENCE_QUERY});
     publish_snapshot(hub, channel);
 }
+
+void hub_presence_forget(struct hub *hub, struct hub_channel *channel, struct slice node)
+{
+    struct presence_teller teller = {.hub = hub, .channel = channel};
+    presence_forget(channel->chat->presence, node, tell_visited, &teller);
+}

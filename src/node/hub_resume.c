@@ -6,40 +6,59 @@
 
 #define REPLAY_KEPT_MS 1000 /* for the others of a storm; longer would hold memory for nobody */
 
+/* What others have just been given will do when it ends where the room stands now. */
+static bool give_kept(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
+{
+    struct hub_share *share = &channel->shares[request->worker];
+    const struct position *since = &request->waiter.since;
+    struct replay *kept = channel->replay;
+    uint64_t next = since->seq + 1;
+    if (!kept || (request->kind == HUB_CATCH_UP && kept->bytes > FEED_PAGE_BYTES) ||
+        strcmp(kept->first.epoch, since->epoch) != 0 || kept->first.seq > next ||
+        kept->first.seq + kept->count != request->position.seq + 1)
+        return false;
+    channel->replay_until_ms = hub->now_ms + REPLAY_KEPT_MS;
+    request->replay = replay_ref(kept);
+    request->replay_at = (uint32_t)(next - kept->first.seq);
+    request->carried = share->has_replay ? 0 : kept->bytes;
+    share->has_replay = true;
+    return true;
+}
+
+static void keep(struct hub *hub, struct hub_channel *channel, const struct hub_request *request)
+{
+    replay_unref(&channel->replay);
+    channel->replay = replay_ref(request->replay);
+    channel->replay_until_ms = hub->now_ms + REPLAY_KEPT_MS;
+    for (unsigned worker = 0; worker < hub->workers_count; worker++)
+        channel->shares[worker].has_replay = worker == request->worker;
+}
+
 static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
 {
     const struct position *since = &request->waiter.since;
-    struct replay *cached = channel->replay;
-    uint64_t next = since->seq + 1;
     bool is_page = request->kind == HUB_CATCH_UP; /* else one slow client could hold all in every room */
+    bool is_full = hub_outlet_is_full(hub->workers[request->worker]);
 
-    if (since->seq == request->position.seq)
+    if (since->seq == request->position.seq || give_kept(hub, channel, request))
         return;
-    /* What others have just been given will do when it ends where the room stands now. */
-    if (cached && (!is_page || cached->bytes <= FEED_PAGE_BYTES) &&
-        strcmp(cached->first.epoch, since->epoch) == 0 && cached->first.seq <= next &&
-        cached->first.seq + cached->count == request->position.seq + 1) {
-        channel->replay_until_ms = hub->now_ms + REPLAY_KEPT_MS;
-        request->replay = replay_ref(cached);
-        request->replay_at = (uint32_t)(next - cached->first.seq);
+    request->is_all = false;
+    if (!is_page && (is_full || replay_total_bytes() > hub->config->resume_cache_bytes))
+        return; /* replays under way hold all that they may: it is served page by page */
+    if (is_full) {
+        request->status = ERR_BUSY;
         return;
     }
-    request->is_all = false;
-    if (!is_page && replay_total_bytes() > hub->config->resume_cache_bytes)
-        return; /* replays under way hold all that they may: it is served page by page */
-    struct replay *replay = is_page ? feed_replay(&channel->feed, since, FEED_PAGE_EVENTS, FEED_PAGE_BYTES)
-                                    : feed_replay(&channel->feed, since, UINT32_MAX, SIZE_MAX);
-    if (!replay) {
+    request->replay = is_page ? feed_replay(&channel->feed, since, FEED_PAGE_EVENTS, FEED_PAGE_BYTES)
+                              : feed_replay(&channel->feed, since, UINT32_MAX, SIZE_MAX);
+    if (!request->replay) {
         request->status = ERR_NO_MEMORY;
         return;
     }
-    request->replay = replay;
-    request->is_all = since->seq + replay->count == request->position.seq;
-    if (request->is_all) {
-        replay_unref(&channel->replay);
-        channel->replay = replay_ref(replay);
-        channel->replay_until_ms = hub->now_ms + REPLAY_KEPT_MS;
-    }
+    request->carried = request->replay->bytes;
+    request->is_all = since->seq + request->replay->count == request->position.seq;
+    if (request->is_all)
+        keep(hub, channel, request);
 }
 
 static void count_resume(const struct hub_request *request)

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/authz_message.h>
 
 #include "admin.h"
+#include "control.h"
 #include "node_internal.h"
 
 #define CLOSE_TIMEOUT_MS       5000
@@ -61,6 +62,7 @@ static enum err make_verifier(struct node_shared *shared, char *problem)
             .chats_claim = config->authorization_claim,
             .leeway_s = config->auth_leeway_s,
             .require_expiry = config->auth_require_expiry,
+            .keep_claims_max = config->authorization_mode == AUTHORIZATION_REQUEST ? AUTHZ_CLAIMS_MAX : 0,
         };
         err = token_verifier_new(&options, &shared->verifier, fault);
         if (err != ERR_OK)
@@ -83,7 +85,7 @@ static struct session_rules make_rules(const struct config *config)
         .expiry_grace_ms = config->auth_expiry_grace_s * 1000,
         .close_timeout_ms = CLOSE_TIMEOUT_MS,
         .slow_grace_ms = config->limits_slow_grace_s * 1000,
-        .open_authorization = config->authorization_mode == AUTHORIZATION_OPEN,
+        .open_authorization = config->authorization_mode != AUTHORIZATION_CLAIMS,
     };
 }
 
@@ -126,6 +128,17 @@ static enum err fit_descriptors(struct node *node, char *problem)
     return ERR_OK;
 }
 
+/* Before there are clients: the others hear that this node is there before they hear of its users. */
+static enum err start_control(struct node *node, char *problem)
+{
+    struct control *control = NULL;
+    enum err err = control_start(node, &control);
+    atomic_store(&node->control, control);
+    if (err != ERR_OK)
+        snprintf(problem, PROBLEM_SIZE, "the control thread cannot be started: %s", err_text(err));
+    return err;
+}
+
 static enum err start_workers(struct node *node, char *problem)
 {
     struct hub_outlet *outlets[WORKERS_MAX];
@@ -140,6 +153,7 @@ static enum err start_workers(struct node *node, char *problem)
     }
     struct hub_options options = {
         .config = node->shared.config,
+        .instance = node->shared.instance,
         .bus = node->bus,
         .bus_changes = &node->bus_changes,
         .deflating = &node->shared.deflating,
@@ -152,6 +166,9 @@ static enum err start_workers(struct node *node, char *problem)
         return err;
     }
     node->shared.hub = node->hub;
+    err = start_control(node, problem);
+    if (err != ERR_OK)
+        return err;
 
     char host[256];
     if (config_split_address(node->shared.config->listen, host, &node->port) != ERR_OK) {
@@ -175,6 +192,13 @@ static unsigned count_workers(const struct config *config)
     return cores < 1 ? 1 : cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
 }
 
+static void name_instance(struct node_shared *shared)
+{
+    char random[9];
+    random_text(random, 8);
+    snprintf(shared->instance, sizeof shared->instance, "%s.%s", shared->config->node_name, random);
+}
+
 enum err node_new(const struct node_options *options, struct node **ret_node, char *problem)
 {
     struct node *node = calloc(1, sizeof *node);
@@ -186,6 +210,7 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
     node->shared.config = options->config;
     node->shared.rules = make_rules(options->config);
     pthread_mutex_init(&node->shared.quota_lock, NULL);
+    name_instance(&node->shared);
 
     enum err err = make_verifier(&node->shared, problem);
     if (err == ERR_OK)
@@ -200,6 +225,16 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
     return ERR_OK;
 }
 
+static void warn_of_short_drain(const struct node *node)
+{
+    const struct config *config = node->shared.config;
+    uint64_t spread_ms = node_drain_spread_ms(node);
+    if (spread_ms < config->drain_spread_s * 1000)
+        log_warn("drain_shortened", LOG_U64("spread_ms", spread_ms),
+                 LOG_U64("drain_spread_s", config->drain_spread_s),
+                 LOG_U64("drain_timeout_s", config->drain_timeout_s));
+}
+
 enum err node_start(struct node *node, struct bus *bus, char *problem)
 {
     node->bus = bus;
@@ -208,11 +243,13 @@ enum err node_start(struct node *node, struct bus *bus, char *problem)
         err = admin_start(node, &node->admin, problem);
     if (err != ERR_OK)
         return err;
-    if (node->shared.rules.open_authorization)
+    atomic_store(&node->admin_port, http_server_port(node->admin));
+    if (node->shared.config->authorization_mode == AUTHORIZATION_OPEN)
         log_warn("authorization_open",
                  LOG_TEXT("meaning",
                           "every user may read every chat: for development only; set authorization.mode "
                           "to claims in production"));
+    warn_of_short_drain(node);
     log_info("listening", LOG_TEXT("address", node->shared.config->listen), LOG_U64("port", node->port),
              LOG_U64("admin_port", http_server_port(node->admin)), LOG_U64("workers", node->workers_count),
              LOG_U64("max_connections", node->shared.max_connections));
@@ -223,6 +260,9 @@ void node_on_bus_event(struct node *node, enum bus_event event)
 {
     (void)event; /* down, up again, dropped messages, an election: each time some may have been missed */
     atomic_fetch_add(&node->bus_changes, 1);
+    struct control *control = atomic_load(&node->control);
+    if (control)
+        control_wake(control);
 }
 
 uint16_t node_port(const struct node *node)
@@ -237,7 +277,7 @@ uint16_t node_admin_port(const struct node *node)
 
 bool node_ready(struct node *node, struct buffer *missing)
 {
-    if (atomic_load(&node->shared.draining)) {
+    if (node_is_draining(node)) {
         buffer_append_text(missing, "draining");
         return false;
     }
@@ -248,29 +288,18 @@ bool node_ready(struct node *node, struct buffer *missing)
     return true;
 }
 
-/* Until every client has gone, or the time is up. */
-static void wait_for_clients(struct node *node, uint64_t timeout_ms)
+void node_stop(struct node *node)
 {
-    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-    uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
-    while (atomic_load(&node->shared.connections) > 0 && clock_monotonic_ms() < deadline_ms)
-        nanosleep(&pause, NULL);
-}
-
-void node_stop(struct node *node, uint64_t timeout_ms)
-{
-    unsigned clients = atomic_load(&node->shared.connections);
-    atomic_store(&node->shared.draining, true);
-    for (unsigned i = 0; i < node->workers_started; i++)
-        worker_ask_drain(node->workers[i]);
-    wait_for_clients(node, timeout_ms);
-    unsigned cut = atomic_load(&node->shared.connections);
+    unsigned clients = atomic_load(&node->drain_clients), cut = node_clients(node);
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_ask_stop(node->workers[i]);
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_join(node->workers[i]);
     if (node->hub)
         hub_stop(node->hub);
+    struct control *control = atomic_load(&node->control);
+    if (control) /* after the hub: the others hear that its users have gone, and then that it has */
+        control_stop(control);
     if (node->admin)
         http_server_free(&node->admin);
     log_info("drained", LOG_U64("clients", clients), LOG_U64("cut", cut));
@@ -283,6 +312,8 @@ void node_free(struct node **node)
         return;
     for (unsigned i = 0; i < n->workers_count; i++)
         worker_free(&n->workers[i]);
+    struct control *control = atomic_load(&n->control);
+    control_free(&control);
     hub_free(&n->hub);
     user_quota_free(&n->shared.quota);
     token_verifier_free(&n->shared.verifier);

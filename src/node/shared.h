@@ -12,6 +12,16 @@
 
 #include "hub.h"
 
+/* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
+enum node_state {
+    NODE_SERVING,
+    NODE_CUT_OFF,  /* without the bus: who is there stays, and who comes may */
+    NODE_DRAINING, /* nobody new, and who is there is sent away */
+    NODE_LEAVING,  /* nobody is left */
+};
+
+#define NODE_INSTANCE_SIZE (64 + 1 + 8 + 1)
+
 struct node_shared {
     /* immutable after start */
     const struct config *config;
@@ -20,15 +30,21 @@ struct node_shared {
     unsigned max_connections; /* clients */
     unsigned max_sockets;     /* and those that have not completed their upgrade */
     struct hub *hub;
+    char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 
     /* any thread */
     atomic_uint connections; /* open, and accepted but not open yet */
     atomic_uint deflating;   /* sessions that take compressed frames */
     atomic_uint sockets;     /* of all workers' listeners */
-    atomic_bool draining;
+    _Atomic enum node_state state;
 
     pthread_mutex_t quota_lock;
     struct user_quota *quota; /* under quota_lock */
 };
+
+static inline bool shared_is_draining(const struct node_shared *shared)
+{
+    return atomic_load(&shared->state) >= NODE_DRAINING;
+}
 
 #endif

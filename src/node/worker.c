@@ -20,8 +20,8 @@ static void on_open(void *context, struct ws_connection *connection, void *sessi
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
     client_begin(worker, session, connection);
-    if (worker->draining) /* its upgrade was under way when the drain began */
-        client_close(worker, session, CLOSE_DRAINING);
+    if (worker->drain.is_on) /* its upgrade was under way when the drain began */
+        client_close(worker, session, worker->drain.reason);
 }
 
 static void on_abandoned(void *context, void *session)
@@ -32,8 +32,10 @@ static void on_abandoned(void *context, void *session)
 static void on_message(void *context, struct ws_connection *connection, struct slice text)
 {
     struct worker *worker = context;
+    struct client *client = ws_connection_session(connection);
     worker->now_ms = loop_now_ms(worker->loop);
-    client_on_text(worker, ws_connection_session(connection), text);
+    client_note_said(worker, client);
+    client_on_text(worker, client, text);
 }
 
 static void on_too_big(void *context, struct ws_connection *connection)
@@ -89,24 +91,13 @@ static void on_busy(void *context)
 
 /* --- the loop's turns --- */
 
-static void drain(struct worker *worker)
-{
-    worker->draining = true;
-    ws_server_stop_accepting(worker->server);
-    for (struct client *client = worker->clients; client; client = client->next) {
-        if (client->session.connection)
-            client_close(worker, client, CLOSE_DRAINING);
-    }
-}
-
 static void on_wake(void *context)
 {
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
+    worker_take_orders(worker);
     worker_take_arrivals(worker);
     worker_take_verified(worker);
-    if (worker->drain_asked && !worker->draining)
-        drain(worker);
     if (worker->stop_asked)
         loop_stop(worker->loop);
 }
@@ -122,6 +113,7 @@ static void on_tick(void *context)
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
     timer_wheel_advance(&worker->wheel, worker->now_ms, fire, worker);
+    worker_drain_on(worker);
 }
 
 /* What was put off leaves at the end of this turn. */
@@ -158,6 +150,7 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
     buffer_init(&worker->text, TEXT_MAX);
     inbox_init(&worker->arriving.inbox, wake, worker);
     inbox_init(&worker->verified, wake, worker);
+    inbox_init(&worker->orders, wake, worker);
 
     enum err err = ERR_NO_MEMORY;
     worker->send = send_state_new();
@@ -258,10 +251,9 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
     return ERR_OK;
 }
 
-void worker_ask_drain(struct worker *worker)
+uint32_t worker_staying(const struct worker *worker)
 {
-    worker->drain_asked = true;
-    loop_wake_send(worker->wake);
+    return atomic_load_explicit(&worker->staying, memory_order_relaxed);
 }
 
 void worker_ask_stop(struct worker *worker)
@@ -285,12 +277,14 @@ void worker_free(struct worker **worker)
     verifying_stop(&w->verifying);
     worker_drop_verified(w);
     worker_drop_arrivals(w); /* the hub has ended: its last answers are here, and nothing else will come */
+    worker_drop_orders(w);
     client_free_ended(w);
     if (w->rooms)
         rooms_free(&w->rooms);
     loop_free(&w->loop);
     inbox_fini(&w->arriving.inbox);
     inbox_fini(&w->verified);
+    inbox_fini(&w->orders);
     buffer_fini(&w->text);
     frame_unref(&w->ping);
     send_state_free(&w->send);

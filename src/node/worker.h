@@ -6,7 +6,8 @@
  * A turn of its loop: what the sockets brought, the inbox, timers; then everything that was queued for a
  * session leaves in one write per session, and what has ended is freed.
  *
- * Thread: start and join on the main thread, worker_ask_* from any; all else inside. */
+ * Thread: start and join on the main thread; orders, questions and worker_ask_stop() from any; all else
+ * inside. */
 #ifndef ROOMCAST_NODE_WORKER_H
 #define ROOMCAST_NODE_WORKER_H
 
@@ -27,8 +28,19 @@ struct hub_outlet *worker_outlet(struct worker *worker);
 enum err worker_start(struct worker *worker, const char *host, uint16_t port, uint16_t *ret_port,
                       char *problem) MUST_CHECK;
 
-/* Stop accepting, and close every session with CLOSE_DRAINING. */
-void worker_ask_drain(struct worker *worker);
+/* What the node wants of the worker. */
+struct worker_order {
+    struct inbox_item item; /* first */
+    enum worker_order_kind {
+        ORDER_DRAIN, /* send everybody away for `reason`, evenly over `spread_ms`, and whoever still opens */
+    } kind;
+    enum close_reason reason;
+    uint64_t spread_ms;
+};
+/* Any thread. The worker gets a copy. ERR_NO_MEMORY. */
+enum err worker_give_order(struct worker *worker, const struct worker_order *order) MUST_CHECK;
+/* Any thread. Clients that are connected and not being closed. */
+uint32_t worker_staying(const struct worker *worker);
 /* End the thread; sessions still open are cut. */
 void worker_ask_stop(struct worker *worker);
 void worker_join(struct worker *worker);

@@ -53,10 +53,16 @@ static void deliver(struct worker *worker, struct hub_frame *output)
     worker_deliver(worker, output);
 }
 
+static void answer(struct worker *worker, struct hub_request *request)
+{
+    atomic_fetch_sub_explicit(&worker->arriving.bytes, request->carried, memory_order_relaxed);
+    client_on_answer(worker, request);
+}
+
 static void work_on(struct worker *worker, struct hub_output *output)
 {
     if (output->kind == HUB_OUTPUT_ANSWER)
-        client_on_answer(worker, (struct hub_request *)output);
+        answer(worker, (struct hub_request *)output);
     else
         deliver(worker, (struct hub_frame *)output);
 }

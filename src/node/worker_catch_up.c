@@ -203,7 +203,7 @@ static void ask(struct worker *worker, struct client *client, struct client_catc
         question->waiter.since = behind->catch_up.cursor;
         question->waiter.next_stream_seq = behind->next_stream_seq;
     }
-    if (!client_ask(worker, client, question, FOR_CATCH_UP)) {
+    if (client_ask(worker, client, question, FOR_CATCH_UP) != ERR_OK) {
         behind->not_before_ms = worker->now_ms + ASK_AGAIN_MS;
         look_again(worker, client, behind->not_before_ms);
         return;

@@ -1,61 +1,8 @@
-/* What clients say, and what the hub answers to it. */
+/* What clients say. */
 #include "worker_internal.h"
 
-#include <stdlib.h>
-
 #include <roomcast/base/clock.h>
-#include <roomcast/base/log.h>
-#include <roomcast/base/random.h>
 #include <roomcast/wire/server_message.h>
-
-/* --- questions to the hub --- */
-
-bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
-                enum request_purpose purpose)
-{
-    if (!request) {
-        log_error("out_of_memory", LOG_TEXT("doing", "asking the hub"));
-        return false;
-    }
-    request->session = client;
-    request->purpose = purpose;
-    request->next = client->open;
-    if (client->open)
-        client->open->previous = request;
-    client->open = request;
-    client->session.requests++;
-    hub_ask(worker->shared->hub, request);
-    return true;
-}
-
-static void take_back(struct client *client, struct hub_request *request)
-{
-    if (request->previous)
-        request->previous->next = request->next;
-    else
-        client->open = request->next;
-    if (request->next)
-        request->next->previous = request->previous;
-    client->session.requests--;
-}
-
-void client_forget_request(struct hub_request *request)
-{
-    take_back(request->session, request);
-    hub_request_free(&request);
-}
-
-void client_tell_part(struct worker *worker, struct client *client, const struct room_key *room)
-{
-    struct room_key user = client_user(client);
-    struct hub_request *request = hub_request_new(HUB_PART, worker->index, room, &user);
-    if (request)
-        hub_ask(worker->shared->hub, request);
-    else /* the room stays subscribed longer than it need be: no event is lost by that */
-        log_error("out_of_memory", LOG_TEXT("doing", "leaving a room"));
-    if (room->route == ROUTE_TO_CHAT)
-        metrics_change(METRIC_SUBSCRIPTIONS, -1);
-}
 
 /* A join of this room that is under way; NULL when there is none. */
 static struct hub_request *find_join(const struct client *client, const struct room_key *room)
@@ -89,6 +36,20 @@ static void refuse_chat(struct worker *worker, struct client *client, enum error
     client_send_error(worker, client, code, NULL, chat, id);
 }
 
+/* The hub could not be asked; client_ask() said why. `chat` NULL: about the notifications. */
+static void refuse_question(struct worker *worker, struct client *client, enum err err,
+                            const struct room_key *chat, const struct request_id *id)
+{
+    bool is_busy = err == ERR_BUSY;
+    if (is_busy)
+        metrics_inc(METRIC_CLIENT_MESSAGES_OVERLOADED);
+    client_send_error(worker, client, is_busy ? ERROR_CODE_OVERLOADED : ERROR_CODE_UNAVAILABLE,
+                      is_busy ? "too many requests of this connection are not answered yet; wait for an "
+                                "answer, then send it again"
+                              : NULL,
+                      chat, id);
+}
+
 static void subscribe_one(struct worker *worker, struct client *client, const struct chat_request *wanted,
                           const struct request_id *id)
 {
@@ -108,11 +69,13 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
         hub_request_new(is_member ? HUB_POSITION : HUB_JOIN, worker->index, &wanted->chat, &user);
     if (request) {
         request->id = *id;
+        request->claims = shared_text_ref(session->claims.text);
         request->waiter.has_since = wanted->has_since;
         request->waiter.since = wanted->since;
     }
-    if (!client_ask(worker, client, request, FOR_SUBSCRIBE))
-        refuse_chat(worker, client, ERROR_CODE_UNAVAILABLE, &wanted->chat, id);
+    enum err err = client_ask(worker, client, request, FOR_SUBSCRIBE);
+    if (err != ERR_OK)
+        refuse_question(worker, client, err, &wanted->chat, id);
 }
 
 static void subscribe(struct worker *worker, struct client *client, const struct client_message *message)
@@ -137,27 +100,42 @@ static void unsubscribe(struct worker *worker, struct client *client, const stru
     }
 }
 
-static void tell_hub(struct worker *worker, struct client *client, const struct client_message *message,
-                     enum hub_request_kind kind)
+/* False: it is not in the chat that the message is about, and was told so. */
+static bool is_subscribed(struct worker *worker, struct client *client, const struct client_message *message)
 {
     const struct room_key *chat = &message->chats[0].chat;
-    if (!rooms_has(worker->rooms, chat, &client->session.rooms)) {
-        refuse_chat(worker, client, ERROR_CODE_NOT_SUBSCRIBED, chat, &message->id);
+    if (rooms_has(worker->rooms, chat, &client->session.rooms))
+        return true;
+    refuse_chat(worker, client, ERROR_CODE_NOT_SUBSCRIBED, chat, &message->id);
+    return false;
+}
+
+static void tell_typing(struct worker *worker, struct client *client, const struct client_message *message)
+{
+    if (!is_subscribed(worker, client, message))
         return;
-    }
     struct room_key user = client_user(client);
-    struct hub_request *request = hub_request_new(kind, worker->index, chat, &user);
-    if (kind == HUB_TYPING) {
-        if (request) { /* nobody waits for it, and it may be lost */
-            request->flag = message->is_typing;
-            hub_ask(worker->shared->hub, request);
-        }
+    struct hub_request *request = hub_request_new(HUB_TYPING, worker->index, &message->chats[0].chat, &user);
+    if (!request) { /* nobody waits for it, and it may be lost */
+        metrics_inc(METRIC_TYPING_DROPPED);
         return;
     }
+    request->flag = message->is_typing;
+    hub_ask(worker->shared->hub, request);
+}
+
+static void ask_presence(struct worker *worker, struct client *client, const struct client_message *message)
+{
+    if (!is_subscribed(worker, client, message))
+        return;
+    const struct room_key *chat = &message->chats[0].chat;
+    struct room_key user = client_user(client);
+    struct hub_request *request = hub_request_new(HUB_PRESENCE, worker->index, chat, &user);
     if (request)
         request->id = message->id;
-    if (!client_ask(worker, client, request, FOR_PRESENCE))
-        refuse_chat(worker, client, ERROR_CODE_UNAVAILABLE, chat, &message->id);
+    enum err err = client_ask(worker, client, request, FOR_PRESENCE);
+    if (err != ERR_OK)
+        refuse_question(worker, client, err, chat, &message->id);
 }
 
 static void resume_notifications(struct worker *worker, struct client *client,
@@ -172,8 +150,9 @@ static void resume_notifications(struct worker *worker, struct client *client,
     }
     if (message->has_since)
         client_hold_longer(worker, client);
-    if (!client_ask(worker, client, request, FOR_NOTIFICATIONS))
-        client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &message->id);
+    enum err err = client_ask(worker, client, request, FOR_NOTIFICATIONS);
+    if (err != ERR_OK)
+        refuse_question(worker, client, err, NULL, &message->id);
 }
 
 /* A fresh token may allow less than the old one: what it does not allow ends now. */
@@ -220,6 +199,7 @@ void client_refresh(struct worker *worker, struct client *client, enum err err, 
                                                    .expires_at = client->session.claims.expires_at});
     client_send_text(worker, client);
     end_forbidden_rooms(worker, client);
+    client_claims_changed(worker, client);
 }
 
 static void refresh(struct worker *worker, struct client *client, const struct client_message *message)
@@ -246,7 +226,7 @@ static void work_on(struct worker *worker, struct client *client, const struct c
         unsubscribe(worker, client, message);
         return;
     case CLIENT_TYPING:
-        tell_hub(worker, client, message, HUB_TYPING);
+        tell_typing(worker, client, message);
         return;
     case CLIENT_PING:
         buffer_clear(&worker->text);
@@ -254,7 +234,7 @@ static void work_on(struct worker *worker, struct client *client, const struct c
         client_send_text(worker, client);
         return;
     case CLIENT_PRESENCE_GET:
-        tell_hub(worker, client, message, HUB_PRESENCE);
+        ask_presence(worker, client, message);
         return;
     case CLIENT_AUTH_REFRESH:
         refresh(worker, client, message);
@@ -303,167 +283,4 @@ void client_on_text(struct worker *worker, struct client *client, struct slice t
     metrics_inc(METRIC_CLIENT_MESSAGES);
     work_on(worker, client, &message);
     client_message_release(&message);
-}
-
-/* --- answers of the hub --- */
-
-static void ack_position(struct worker *worker, struct client *client, struct hub_request *request,
-                         const char *action)
-{
-    /* A client that is behind, and does not resume from a place of its own, stands where its cursor is: what
-     * it is still to get must not lie before the position that it is told. */
-    const struct position *cursor =
-        request->waiter.has_since ? NULL : client_cursor(worker, client, &request->room);
-    uint64_t missed = request->is_recovered ? request->position.seq - request->waiter.since.seq : 0;
-    buffer_clear(&worker->text);
-    server_ack(&worker->text, &(struct server_ack){
-                                  .action = action,
-                                  .chat = request->room.route == ROUTE_TO_CHAT ? &request->room : NULL,
-                                  .id = &request->id,
-                                  .position = cursor ? cursor : &request->position,
-                                  .was_recovering = request->waiter.has_since,
-                                  .recovered = request->is_recovered,
-                                  .replayed = missed,
-                              });
-    client_send_text(worker, client);
-    if (request->waiter.has_since)
-        client_resume(worker, client, request);
-}
-
-/* Puts the session into the room. False: it could not be; the hub was told. */
-static bool join(struct worker *worker, struct client *client, const struct hub_request *request)
-{
-    enum err err = rooms_join(worker->rooms, &request->room, &client->session.rooms);
-    if (err == ERR_OK) {
-        if (request->room.route == ROUTE_TO_CHAT)
-            metrics_change(METRIC_SUBSCRIPTIONS, 1);
-        return true;
-    }
-    /* ERR_CONFLICT: two subscribes for one room crossed; the second join is given back. */
-    struct hub_request *part = hub_request_new(HUB_PART, worker->index, &request->room, &request->user);
-    if (part)
-        hub_ask(worker->shared->hub, part);
-    return err == ERR_CONFLICT;
-}
-
-/* The hub counts the session as being in the room. */
-static bool is_joined(const struct hub_request *request)
-{
-    return request->status == ERR_OK || (request->keep && request->status == ERR_TIMEOUT);
-}
-
-static void give_back_join(struct worker *worker, const struct hub_request *request)
-{
-    if (request->kind != HUB_JOIN || !is_joined(request))
-        return;
-    struct hub_request *part = hub_request_new(HUB_PART, worker->index, &request->room, &request->user);
-    if (part)
-        hub_ask(worker->shared->hub, part);
-}
-
-static void say_connected(struct worker *worker, struct client *client, const struct hub_request *request)
-{
-    struct session *session = &client->session;
-    const struct config *config = worker->shared->config;
-    if (!is_joined(request) || !join(worker, client, request)) {
-        client_close(worker, client, CLOSE_OVERLOADED);
-        return;
-    }
-    /* The first ping comes at a random moment: connections that came together must not be pinged together. */
-    uint64_t first_ping_ms = 1 + random_below((uint32_t)worker->shared->rules.ping_interval_ms);
-    session_opened(session, worker->now_ms, first_ping_ms);
-    client_arm(worker, client);
-    struct room_key user = client_user(client);
-    buffer_clear(&worker->text);
-    server_connected(&worker->text,
-                     &(struct server_connected){
-                         .connection_id = slice_of(session->id),
-                         .user_id = room_key_name(&user),
-                         .node = slice_of(config->node_name),
-                         .ping_interval_ms = worker->shared->rules.ping_interval_ms,
-                         .expires_at = session->claims.expires_at,
-                         .notifications = request->status == ERR_OK ? &request->position : NULL,
-                     });
-    client_send_text(worker, client);
-    if (request->status == ERR_OK)
-        client_hold_notifications(worker, client, &request->position);
-    client_arm(worker, client);
-    ws_connection_pause(session->connection, false);
-}
-
-static void say_subscribed(struct worker *worker, struct client *client, struct hub_request *request)
-{
-    if (request->status != ERR_OK) {
-        client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
-    } else if (request->cancelled) {
-        give_back_join(worker, request);
-        client_send_error(worker, client, ERROR_CODE_NOT_SUBSCRIBED,
-                          "left before the subscription took effect", &request->room, &request->id);
-    } else if (request->kind == HUB_JOIN && !join(worker, client, request)) {
-        client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
-    } else {
-        ack_position(worker, client, request, "subscribed");
-        log_debug("subscribed", LOG_TEXT("session", client->session.id),
-                  LOG_SLICE("user", room_key_name(&request->user)),
-                  LOG_SLICE("room", room_key_name(&request->room)));
-    }
-}
-
-static void say_notifications(struct worker *worker, struct client *client, struct hub_request *request)
-{
-    const struct position *since = &request->waiter.since, *unresumed = &client->unresumed;
-    if (request->status != ERR_OK) {
-        client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &request->id);
-        return;
-    }
-    /* It resumed too late: later notifications have gone out before what it missed, and have moved its
-     * cursor. It would take what is replayed for old, so it is told that it has missed something. */
-    bool is_late = client->held_until_ms == 0 && unresumed->epoch[0] != '\0' &&
-                   !(strcmp(since->epoch, unresumed->epoch) == 0 && since->seq >= unresumed->seq);
-    if (request->is_recovered && !client->has_resumed && is_late) {
-        request->is_recovered = false;
-        request->is_all = true;
-        replay_unref(&request->replay);
-    }
-    if (request->waiter.has_since)
-        client->has_resumed = true;
-    ack_position(worker, client, request, "notifications");
-}
-
-static void say_answer(struct worker *worker, struct client *client, struct hub_request *request)
-{
-    switch ((enum request_purpose)request->purpose) {
-    case FOR_CONNECT:
-        say_connected(worker, client, request);
-        return;
-    case FOR_SUBSCRIBE:
-        say_subscribed(worker, client, request);
-        return;
-    case FOR_NOTIFICATIONS:
-        say_notifications(worker, client, request);
-        return;
-    case FOR_CATCH_UP:
-        client_on_catch_up_answer(worker, client, request);
-        return;
-    case FOR_PRESENCE:
-        if (request->status == ERR_OK) {
-            buffer_clear(&worker->text);
-            buffer_append(&worker->text, request->text, request->text_len);
-            client_send_text(worker, client);
-        } else {
-            client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
-        }
-        return;
-    }
-}
-
-void client_on_answer(struct worker *worker, struct hub_request *request)
-{
-    struct client *client = request->session;
-    take_back(client, request);
-    if (client->session.state == SESSION_OPENING || client->session.state == SESSION_OPEN)
-        say_answer(worker, client, request);
-    else
-        give_back_join(worker, request);
-    hub_request_free(&request);
 }

@@ -17,7 +17,14 @@
 #define WRITE_BATCH_FRAMES 64
 
 /* What an answer of the hub is for. */
-enum request_purpose { FOR_CONNECT, FOR_SUBSCRIBE, FOR_NOTIFICATIONS, FOR_PRESENCE, FOR_CATCH_UP };
+enum request_purpose {
+    FOR_CONNECT,
+    FOR_SUBSCRIBE,
+    FOR_NOTIFICATIONS,
+    FOR_PRESENCE,
+    FOR_CATCH_UP,
+    FOR_RIGHTS
+};
 
 /* A room in which the client is not live. */
 struct client_catch_up {
@@ -38,6 +45,7 @@ struct client {
                                    have gone out behind it; epoch "": neither */
     uint64_t held_until_ms;     /* they wait until then, and none has come yet; 0: they do not wait here */
     bool has_resumed;           /* its notifications, and was answered */
+    uint32_t opened_s;          /* worker's time, seconds; 0: no connection yet */
     struct client *previous, *next; /* all clients of the worker */
 };
 
@@ -45,6 +53,14 @@ static inline struct room_key client_user(const struct client *client)
 {
     return token_claims_user(&client->session.claims);
 }
+
+/* Clients being sent away at an even pace. */
+struct worker_drain {
+    bool is_on;
+    enum close_reason reason;
+    uint32_t clients; /* staying when it began */
+    uint64_t began_ms, spread_ms;
+};
 
 struct worker {
     /* immutable after start */
@@ -62,19 +78,22 @@ struct worker {
     /* any thread */
     struct hub_outlet arriving; /* from the hub */
     struct inbox verified;      /* struct verify_job */
-    atomic_bool drain_asked, stop_asked;
+    struct inbox orders;        /* struct worker_order */
+    atomic_bool stop_asked;
+    atomic_uint staying; /* clients that are connected and not being closed */
 
     /* worker thread only */
     uint64_t now_ms;
     struct rooms *rooms;
     struct timer_wheel wheel;
-    struct client *clients;    /* all, opening to ended */
+    struct client *clients,
+        *clients_last;         /* all, opening to ended: who has said something last comes first */
     struct arrivals *arrivals; /* worker_arrivals.c's: what of the inbox is held back */
     struct send_state *send;   /* worker_write.c's: who is to be written to, and what leaves together */
     struct client *ended;      /* clients to free at the end of the turn, linked by `next` */
     struct buffer text;        /* scratch: one client message */
     struct frame *ping;        /* the same for everybody */
-    bool draining;
+    struct worker_drain drain;
     bool counts_as_io_uring;                    /* in the metric; set before the thread starts */
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
     int64_t queued_bytes;                       /* likewise: the change of this turn */
@@ -92,6 +111,21 @@ void worker_take_verified(struct worker *worker);
 /* The worker is being freed. */
 void worker_drop_verified(struct worker *worker);
 
+/* worker_orders.c: what the node wants. */
+void worker_take_orders(struct worker *worker);
+/* Who is due to be sent away, is. */
+void worker_drain_on(struct worker *worker);
+/* The worker is being freed. */
+void worker_drop_orders(struct worker *worker);
+
+/* worker_send_away.c: clients that shall connect to another node. Both return how many they have closed,
+ * `count` at most, of those that have said nothing for longest. */
+/* Only who loses little by it: who waits for no answer, is behind in no room, takes what is sent, and has
+ * been connected for `open_s`. Passes 256 others over, and looks no further. */
+uint32_t worker_send_settled_away(struct worker *worker, uint32_t count, enum close_reason reason,
+                                  uint32_t open_s);
+uint32_t worker_send_anybody_away(struct worker *worker, uint32_t count, enum close_reason reason);
+
 /* worker_session.c: the life of a session. */
 struct client *client_new(struct worker *worker, struct token_claims *claims);
 /* Asks the hub for the user's own channel; `connected` follows with the answer. */
@@ -102,6 +136,8 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
 void client_free_ended(struct worker *worker);
 void client_on_timer(struct worker *worker, struct client *client);
 void client_arm(struct worker *worker, struct client *client);
+/* It has said something. */
+void client_note_said(struct worker *worker, struct client *client);
 /* Leaves a room and tells the hub. False when the session is not in it. */
 bool client_leave(struct worker *worker, struct client *client, const struct room_key *room);
 
@@ -177,13 +213,28 @@ void client_end_catch_ups(struct client *client);
 void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
                     struct token_claims *claims, const struct request_id *id);
 void client_on_text(struct worker *worker, struct client *client, struct slice text);
-/* Sends a question about the client to the hub. False: out of memory; `request` may be NULL for that. */
-bool client_ask(struct worker *worker, struct client *client, struct hub_request *request,
-                enum request_purpose purpose);
-void client_on_answer(struct worker *worker, struct hub_request *request);
+
+/* worker_questions.c: what is asked of the hub. */
+/* Sends a question about the client, and takes it over. ERR_NO_MEMORY; `request` may be NULL for that.
+ * ERR_BUSY: as many are under way as one session may have. */
+enum err client_ask(struct worker *worker, struct client *client, struct hub_request *request,
+                    enum request_purpose purpose) MUST_CHECK;
+/* It is answered: no longer under way, and the caller's. */
+void client_take_back(struct hub_request *request);
 /* Takes an answer back without acting on it: the worker is being freed. */
 void client_forget_request(struct hub_request *request);
 /* One session fewer in the room: tells the hub. */
 void client_tell_part(struct worker *worker, struct client *client, const struct room_key *room);
+
+/* worker_answers.c */
+void client_on_answer(struct worker *worker, struct hub_request *request);
+
+/* worker_rights.c: authorization.mode request, for rooms that the session is in. */
+/* Has the service asked whether the session may stay in the room, by the claims that it has now; if not, or
+ * if the hub cannot be asked, it leaves. Without an answer of the service it stays. */
+void client_ask_rights(struct worker *worker, struct client *client, const struct room_key *room);
+/* A fresh token: the same of all its rooms. */
+void client_claims_changed(struct worker *worker, struct client *client);
+void client_on_rights_answer(struct worker *worker, struct client *client, const struct hub_request *request);
 
 #endif

@@ -10,6 +10,37 @@
 
 #include "handshake.h"
 
+static void put_first(struct worker *worker, struct client *client)
+{
+    client->previous = NULL;
+    client->next = worker->clients;
+    if (worker->clients)
+        worker->clients->previous = client;
+    else
+        worker->clients_last = client;
+    worker->clients = client;
+}
+
+static void take_out(struct worker *worker, struct client *client)
+{
+    if (client->previous)
+        client->previous->next = client->next;
+    else
+        worker->clients = client->next;
+    if (client->next)
+        client->next->previous = client->previous;
+    else
+        worker->clients_last = client->previous;
+}
+
+void client_note_said(struct worker *worker, struct client *client)
+{
+    if (worker->clients == client)
+        return;
+    take_out(worker, client);
+    put_first(worker, client);
+}
+
 struct client *client_new(struct worker *worker, struct token_claims *claims)
 {
     struct client *client = malloc(sizeof *client);
@@ -23,11 +54,8 @@ struct client *client_new(struct worker *worker, struct token_claims *claims)
     client->unresumed = (struct position){.seq = 0};
     client->held_until_ms = 0;
     client->has_resumed = false;
-    client->previous = NULL;
-    client->next = worker->clients;
-    if (worker->clients)
-        worker->clients->previous = client;
-    worker->clients = client;
+    client->opened_s = 0;
+    put_first(worker, client);
     return client;
 }
 
@@ -57,6 +85,8 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     struct session *session = &client->session;
     struct room_key user = client_user(client);
     session->connection = connection;
+    client->opened_s = (uint32_t)(worker->now_ms / 1000);
+    atomic_fetch_add_explicit(&worker->staying, 1, memory_order_relaxed);
     metrics_inc(METRIC_HANDSHAKES_ACCEPTED);
     metrics_change(METRIC_CONNECTIONS, 1);
     note_deflating(worker, session, ws_connection_takes_deflated(connection));
@@ -66,7 +96,7 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     struct hub_request *request = hub_request_new(HUB_JOIN, worker->index, &user, &user);
     if (request)
         request->keep = true; /* a client may connect while the bus is away */
-    if (!client_ask(worker, client, request, FOR_CONNECT)) {
+    if (client_ask(worker, client, request, FOR_CONNECT) != ERR_OK) {
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
     }
@@ -75,12 +105,12 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     client_arm(worker, client);
 }
 
-static uint64_t retry_after_ms(enum close_reason reason)
+static uint64_t retry_after_ms(const struct worker *worker, enum close_reason reason)
 {
     /* Clients that are sent away together come back one after the other. */
     switch (reason) {
     case CLOSE_DRAINING:
-        return random_below(2000);
+        return random_below(worker->drain.spread_ms > 0 ? 1000 : 2000);
     case CLOSE_OVERLOADED:
     case CLOSE_RATE_LIMITED:
     case CLOSE_SLOW_CONSUMER:
@@ -96,6 +126,8 @@ void client_close(struct worker *worker, struct client *client, enum close_reaso
     struct room_key user = client_user(client);
     if (!session_begin_close(session, reason, &worker->shared->rules, worker->now_ms))
         return;
+    atomic_fetch_sub_explicit(&worker->staying, 1, memory_order_relaxed);
+    client_note_said(worker, client); /* out of the way of who looks for silent ones */
     const struct close_reason_row *row = close_reason_row(reason);
     log_info("session_closing", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
              LOG_U64("code", row->code), LOG_TEXT("reason", row->text));
@@ -105,7 +137,7 @@ void client_close(struct worker *worker, struct client *client, enum close_reaso
         client_drop_queue(worker, session);
     buffer_clear(&worker->text);
     server_disconnect(&worker->text, row->code, row->text, close_reason_may_reconnect(reason),
-                      retry_after_ms(reason));
+                      retry_after_ms(worker, reason));
     client_send_last(worker, client);
     client_arm(worker, client);
 }
@@ -149,6 +181,8 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
     struct session *session = &client->session;
     struct room_key user = client_user(client);
     if (session->connection) {
+        if (session->state != SESSION_CLOSING)
+            atomic_fetch_sub_explicit(&worker->staying, 1, memory_order_relaxed);
         metrics_inc(end_metric(session, end, code));
         metrics_change(METRIC_CONNECTIONS, -1);
         note_deflating(worker, session, false);
@@ -163,12 +197,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
     timer_wheel_cancel(&worker->wheel, &session->timer);
     handshake_give_back(worker->shared, &user);
 
-    if (client->previous)
-        client->previous->next = client->next;
-    else
-        worker->clients = client->next;
-    if (client->next)
-        client->next->previous = client->previous;
+    take_out(worker, client);
     client->next = worker->ended;
     worker->ended = client;
 }

@@ -14,6 +14,7 @@
 #include <roomcast/wire/event_map.h>
 
 #include "admin_http.h"
+#include "beat.h"
 #include "intake.h"
 #include "keeper.h"
 #include "lanes.h"
@@ -44,6 +45,7 @@ struct relay {
     struct tenure tenure;
     struct lanes *lanes;
     struct lease_driver *lease;
+    struct beat *beat;
     struct source_http *http_source;
     struct source_stream *stream; /* NULL: not configured */
     struct source_pubsub *pubsub; /* NULL: not configured */
@@ -145,6 +147,20 @@ static enum err start_lease(struct relay *relay)
     return lease_driver_new(&options, &relay->lease);
 }
 
+static enum err start_beat(struct relay *relay)
+{
+    const struct beat_options options = {
+        .loop = relay->loop,
+        .bus = relay->bus,
+        .prefix = relay->config->nats_prefix,
+        .name = relay->name,
+        .listen = relay->config->relay_listen,
+        .interval_ms = relay->config->cluster_heartbeat_ms,
+        .tenure = &relay->tenure,
+    };
+    return beat_new(&options, &relay->beat);
+}
+
 static bool reads_patterns(const struct config *config)
 {
     return config->redis_patterns.count > 0 && config->redis_patterns.items[0][0] != '\0';
@@ -198,13 +214,18 @@ static enum err start(struct relay *relay, char *problem)
     if (err == ERR_OK)
         err = start_lease(relay);
     if (err == ERR_OK)
+        err = start_beat(relay);
+    if (err == ERR_OK)
         err = start_sources(relay, problem);
     if (err == ERR_OK && pthread_create(&relay->loop_thread, NULL, run_loop, relay) != 0)
         err = ERR_IO;
     if (err != ERR_OK)
         return err;
     relay->loop_started = true;
-    return start_server(relay, problem);
+    err = start_server(relay, problem);
+    if (err == ERR_OK)
+        beat_begin(relay->beat, http_server_port(relay->server));
+    return err;
 }
 
 static void log_started(const struct relay *relay)
@@ -349,6 +370,7 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
         lease_driver_release(relay->lease, timeout_ms < RELEASE_MS ? timeout_ms : RELEASE_MS);
     stop_loop(relay);
     tenure_end(&relay->tenure);
+    beat_free(&relay->beat);
     lanes_free(&relay->lanes);        /* gives what is left back to the sources */
     http_server_free(&relay->server); /* so that every open request is answered */
     lease_driver_free(&relay->lease); /* which its thread asks who is active */

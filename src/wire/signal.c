@@ -16,25 +16,42 @@ static bool is_user(struct slice user)
     return user.len > 0 && text_fits(user, USER_ID_MAX);
 }
 
+static bool are_users(const struct signal_message *signal)
+{
+    for (size_t i = 0; i < signal->users_count; i++) {
+        if (!is_user(signal->users[i]))
+            return false;
+    }
+    for (size_t i = 0; i < signal->leaving_count; i++) {
+        if (!is_user(signal->leaving[i].user))
+            return false;
+    }
+    return true;
+}
+
 static bool is_valid(const struct signal_message *signal)
 {
     if (signal->room.route != ROUTE_TO_CHAT || signal->node.len == 0 ||
         !text_fits(signal->node, NODE_NAME_MAX))
         return false;
-    if ((signal->kind == SIGNAL_TYPING || signal->kind == SIGNAL_PRESENCE_CHANGE) && !is_user(signal->user))
-        return false;
-    for (size_t i = 0; i < signal->users_count; i++) {
-        if (!is_user(signal->users[i]))
-            return false;
+    switch (signal->kind) {
+    case SIGNAL_TYPING:
+    case SIGNAL_PRESENCE_CHANGE:
+        return is_user(signal->user);
+    case SIGNAL_PRESENCE_QUERY:
+        return text_fits(signal->to, NODE_NAME_MAX);
+    case SIGNAL_PRESENCE_SNAPSHOT:
+        return are_users(signal) && signal->page <= signal->pages &&
+               (signal->page == 0) == (signal->pages == 0);
     }
-    return true;
+    return false;
 }
 
 /* The texts of a signal with a NUL behind each, as protobuf-c wants them. */
 struct packed_text {
     char node[NODE_NAME_MAX + 1];
     char user[USER_ID_MAX + 1];
-    char **users; /* owned: the pointers, and behind them in the same block what they point to */
+    char to[NODE_NAME_MAX + 1];
 };
 
 static char *terminated(struct slice text, char *copy)
@@ -45,37 +62,68 @@ static char *terminated(struct slice text, char *copy)
     return copy;
 }
 
-static enum err pack_users(const struct signal_message *signal, struct packed_text *text)
+/* The lists of a snapshot, in one block: the pointers, the messages, and the texts they point to. */
+struct packed_lists {
+    char **users; /* the block; owned */
+    Roomcast__V1__Leaving **leaving;
+};
+
+static size_t packed_bytes(const struct signal_message *signal)
 {
-    size_t size = signal->users_count * sizeof *text->users;
+    size_t size = signal->users_count * sizeof(char *) +
+                  signal->leaving_count * (sizeof(Roomcast__V1__Leaving *) + sizeof(Roomcast__V1__Leaving));
 
     for (size_t i = 0; i < signal->users_count; i++)
         size += signal->users[i].len + 1;
-    text->users = malloc(size ? size : 1);
-    if (!text->users)
+    for (size_t i = 0; i < signal->leaving_count; i++)
+        size += signal->leaving[i].user.len + 1;
+    return size ? size : 1;
+}
+
+static enum err pack_lists(const struct signal_message *signal, struct packed_lists *lists)
+{
+    lists->users = malloc(packed_bytes(signal));
+    if (!lists->users)
         return ERR_NO_MEMORY;
-    char *copy = (char *)(text->users + signal->users_count);
+    lists->leaving = (Roomcast__V1__Leaving **)(void *)(lists->users + signal->users_count);
+    Roomcast__V1__Leaving *messages =
+        (Roomcast__V1__Leaving *)(void *)(lists->leaving + signal->leaving_count);
+    char *copy = (char *)(messages + signal->leaving_count);
     for (size_t i = 0; i < signal->users_count; i++) {
-        text->users[i] = terminated(signal->users[i], copy);
+        lists->users[i] = terminated(signal->users[i], copy);
         copy += signal->users[i].len + 1;
+    }
+    for (size_t i = 0; i < signal->leaving_count; i++) {
+        lists->leaving[i] = &messages[i];
+        roomcast__v1__leaving__init(&messages[i]);
+        messages[i].user_id = terminated(signal->leaving[i].user, copy);
+        messages[i].left_ms = signal->leaving[i].left_ms;
+        copy += signal->leaving[i].user.len + 1;
     }
     return ERR_OK;
 }
 
 static enum err encode_snapshot(const struct signal_message *signal, Roomcast__V1__Signal *message,
-                                struct packed_text *text, struct buffer *out)
+                                struct buffer *out)
 {
     Roomcast__V1__PresenceSnapshot snapshot = ROOMCAST__V1__PRESENCE_SNAPSHOT__INIT;
-    enum err err = pack_users(signal, text);
+    struct packed_lists lists;
+    enum err err = pack_lists(signal, &lists);
 
     if (err)
         return err;
     snapshot.n_user_id = signal->users_count;
-    snapshot.user_id = text->users;
+    snapshot.user_id = lists.users;
+    snapshot.n_leaving = signal->leaving_count;
+    snapshot.leaving = lists.leaving;
+    snapshot.version = signal->version;
+    snapshot.page = signal->page;
+    snapshot.pages = signal->pages;
+    snapshot.wants_answer = signal->wants_answer;
     message->kind_case = ROOMCAST__V1__SIGNAL__KIND_PRESENCE_SNAPSHOT;
     message->presence_snapshot = &snapshot;
     err = pb_encode(&message->base, SIGNAL_MAX_BYTES, out);
-    free(text->users);
+    free(lists.users);
     return err;
 }
 
@@ -104,28 +152,44 @@ enum err signal_encode(const struct signal_message *signal, struct buffer *out)
         message.presence_change = &change;
         change.user_id = terminated(signal->user, text.user);
         change.is_online = signal->on;
+        change.previous = signal->previous;
+        change.version = signal->version;
         break;
     case SIGNAL_PRESENCE_QUERY:
         message.kind_case = ROOMCAST__V1__SIGNAL__KIND_PRESENCE_QUERY;
         message.presence_query = &query;
+        query.to = terminated(signal->to, text.to);
         break;
     case SIGNAL_PRESENCE_SNAPSHOT:
-        return encode_snapshot(signal, &message, &text, out);
+        return encode_snapshot(signal, &message, out);
     default:
         return ERR_BUG;
     }
     return pb_encode(&message.base, SIGNAL_MAX_BYTES, out);
 }
 
-static enum err snapshot_users(const Roomcast__V1__PresenceSnapshot *snapshot, struct signal_owned *owned)
+static enum err read_snapshot(const Roomcast__V1__PresenceSnapshot *snapshot, struct signal_owned *owned)
 {
+    struct signal_message *signal = &owned->signal;
+
     owned->users = calloc(snapshot->n_user_id ? snapshot->n_user_id : 1, sizeof *owned->users);
-    if (!owned->users)
+    owned->leaving = calloc(snapshot->n_leaving ? snapshot->n_leaving : 1, sizeof *owned->leaving);
+    if (!owned->users || !owned->leaving)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < snapshot->n_user_id; i++)
         owned->users[i] = slice_of(snapshot->user_id[i]);
-    owned->signal.users = owned->users;
-    owned->signal.users_count = snapshot->n_user_id;
+    for (size_t i = 0; i < snapshot->n_leaving; i++)
+        owned->leaving[i] =
+            (struct signal_leaving){slice_of(snapshot->leaving[i]->user_id), snapshot->leaving[i]->left_ms};
+    signal->kind = SIGNAL_PRESENCE_SNAPSHOT;
+    signal->users = owned->users;
+    signal->users_count = snapshot->n_user_id;
+    signal->leaving = owned->leaving;
+    signal->leaving_count = snapshot->n_leaving;
+    signal->version = snapshot->version;
+    signal->page = snapshot->page;
+    signal->pages = snapshot->pages;
+    signal->wants_answer = snapshot->wants_answer;
     return ERR_OK;
 }
 
@@ -143,13 +207,15 @@ static enum err read_kind(const Roomcast__V1__Signal *message, struct signal_own
         signal->kind = SIGNAL_PRESENCE_CHANGE;
         signal->user = slice_of(message->presence_change->user_id);
         signal->on = message->presence_change->is_online;
+        signal->previous = message->presence_change->previous;
+        signal->version = message->presence_change->version;
         return ERR_OK;
     case ROOMCAST__V1__SIGNAL__KIND_PRESENCE_QUERY:
         signal->kind = SIGNAL_PRESENCE_QUERY;
+        signal->to = slice_of(message->presence_query->to);
         return ERR_OK;
     case ROOMCAST__V1__SIGNAL__KIND_PRESENCE_SNAPSHOT:
-        signal->kind = SIGNAL_PRESENCE_SNAPSHOT;
-        return snapshot_users(message->presence_snapshot, owned);
+        return read_snapshot(message->presence_snapshot, owned);
     default:
         return ERR_UNKNOWN;
     }
@@ -197,6 +263,7 @@ enum err signal_decode(struct slice bytes, const struct room_key *room, struct s
 void signal_release(struct signal_owned *owned)
 {
     free(owned->users);
+    free(owned->leaving);
     protobuf_c_message_free_unpacked(owned->message, NULL);
     *owned = (struct signal_owned){.users = NULL};
 }

@@ -93,6 +93,18 @@ void subject_format_nodes(const char *prefix, char *text)
     strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "nodes");
 }
 
+void subject_format_authorize(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(text, prefix), ".authz.subscribe");
+}
+
+void subject_format_presence(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "presence");
+}
+
 static bool take(struct slice *text, const char *token)
 {
     size_t len = strlen(token);

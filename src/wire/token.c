@@ -34,6 +34,7 @@ static enum err copy_rules(const struct token_options *options, struct token_rul
     rules->chats_claim = strdup(options->chats_claim);
     rules->leeway_s = options->leeway_s;
     rules->require_expiry = options->require_expiry;
+    rules->keep_claims_max = options->keep_claims_max;
     return rules->issuer && rules->audience && rules->user_claim && rules->chats_claim ? ERR_OK
                                                                                        : ERR_NO_MEMORY;
 }
@@ -224,6 +225,42 @@ static enum err verify_signature(const struct token_verifier *verifier, const st
     return ERR_OK;
 }
 
+/* The bytes of the claims as they are: what another reader makes of them is his affair. */
+static enum err keep_text(struct slice part, size_t max, struct token_claims *claims, const char **ret_reason)
+{
+    struct slice text = {NULL, 0};
+    char *bytes = malloc(part.len);
+    enum err err = bytes ? ERR_OK : refuse(ret_reason, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+
+    if (!err && !decode_base64url(part, bytes, part.len, &text.len))
+        err = refuse(ret_reason, ERR_SYNTAX, "the token's claims are not a usable JSON object");
+    if (!err && text.len > max)
+        err = refuse(ret_reason, ERR_TOO_BIG,
+                     "the token's claims are too large for authorization.mode request");
+    text.data = bytes;
+    if (!err && !(claims->text = shared_text_new(text)))
+        err = refuse(ret_reason, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
+    free(bytes);
+    return err;
+}
+
+static enum err read_claims(const json_t *json, struct slice part, const struct token_rules *rules,
+                            uint64_t now_unix_s, struct token_claims *ret_claims, const char **ret_reason)
+{
+    struct token_claims claims;
+    enum err err = token_claims_read(json, rules, now_unix_s, &claims, ret_reason);
+
+    if (err)
+        return err;
+    if (rules->keep_claims_max > 0)
+        err = keep_text(part, rules->keep_claims_max, &claims, ret_reason);
+    if (err)
+        token_claims_release(&claims);
+    else
+        *ret_claims = claims;
+    return err;
+}
+
 enum err token_verify(const struct token_verifier *verifier, struct slice token, uint64_t now_unix_s,
                       struct token_claims *ret_claims, const char **ret_reason)
 {
@@ -241,7 +278,7 @@ enum err token_verify(const struct token_verifier *verifier, struct slice token,
         return refuse(ret_reason, ERR_SYNTAX, "the token's claims are not a usable JSON object");
     err = verify_signature(verifier, alg, token, &parts, ret_reason);
     if (!err)
-        err = token_claims_read(claims, &verifier->rules, now_unix_s, ret_claims, ret_reason);
+        err = read_claims(claims, parts.claims, &verifier->rules, now_unix_s, ret_claims, ret_reason);
     json_decref(claims);
     return err;
 }

@@ -167,6 +167,7 @@ void token_claims_release(struct token_claims *claims)
     free(claims->user);
     free(claims->chats);
     free(claims->id);
+    shared_text_unref(&claims->text);
     *claims = (struct token_claims){.chats = NULL};
 }
 

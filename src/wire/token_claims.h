@@ -15,6 +15,7 @@ struct token_rules {
     char *chats_claim;
     uint64_t leeway_s;
     bool require_expiry;
+    size_t keep_claims_max; /* 0: they are not kept */
 };
 
 /* Errors and `ret_reason` as token_verify. */

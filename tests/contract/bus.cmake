@@ -5,7 +5,7 @@ if(TARGET roomcast_io)
   target_link_libraries(roomcast_test_bus PUBLIC roomcast_io PkgConfig::CMOCKA)
 
   add_executable(contract_bus contract/test_bus_contract.c contract/bus_contract_store.c contract/bus_contract_read.c
-    contract/bus_contract_live.c)
+    contract/bus_contract_live.c contract/bus_contract_ask.c)
   target_link_libraries(contract_bus PRIVATE roomcast_test_bus)
   foreach(adapter memory nats nats_at_once)
     add_test(NAME contract.bus.${adapter} COMMAND contract_bus ${adapter})

@@ -35,5 +35,17 @@ void each_of_many_subscriptions_gets_its_own(void **state);
 void subscriptions_come_and_go_while_messages_flow(void **state);
 void closing_ends_subscriptions_that_are_held(void **state);
 void callbacks_may_call_the_bus(void **state);
+void below_a_subject_all_with_one_token_more_are_heard(void **state);
+void below_and_the_subject_itself_are_heard_side_by_side(void **state);
+
+/* bus_contract_ask.c */
+void a_question_gets_the_first_answer(void **state);
+void a_signal_asks_for_no_answer(void **state);
+void without_anybody_to_ask_the_answer_comes_at_once(void **state);
+void silence_ends_with_the_timeout(void **state);
+void a_late_answer_goes_nowhere(void **state);
+void a_thousand_questions_at_once_get_their_own_answers(void **state);
+void deadlines_of_questions_hold_in_any_order(void **state);
+void closing_answers_each_question_once(void **state);
 
 #endif

@@ -90,6 +90,58 @@ void each_of_many_subscriptions_gets_its_own(void **state)
     free(subscriptions);
 }
 
+static struct bus_subscription *box_subscribe_below(struct box *box, struct bus *bus, const char *subject)
+{
+    struct bus_subscription *subscription = NULL;
+
+    assert_int_equal(bus_subscribe_below(bus, subject, box_receive, box, &subscription), ERR_OK);
+    return subscription;
+}
+
+void below_a_subject_all_with_one_token_more_are_heard(void **state)
+{
+    struct world *world = *state;
+    struct box box;
+    char subject[96];
+
+    box_init(&box);
+    snprintf(subject, sizeof subject, "%s", subject_of(world, "sig", "chat"));
+    struct bus_subscription *subscription = box_subscribe_below(&box, world->bus, subject);
+    publish(world, subject, "itself");
+    publish(world, subject_of(world, "sig", "chat.1.more"), "two tokens more");
+    publish(world, subject_of(world, "sig", "chats.1"), "another subject");
+    publish(world, subject_of(world, "sig", "chat.1"), "one");
+    publish(world, subject_of(world, "sig", "chat.2"), "two");
+    assert_string_equal(box_letter(&box, 0).data, "one");
+    assert_string_equal(box_letter(&box, 0).subject, subject_of(world, "sig", "chat.1"));
+    assert_string_equal(box_letter(&box, 1).data, "two");
+    assert_string_equal(box_letter(&box, 1).subject, subject_of(world, "sig", "chat.2"));
+    box_leave(&box, world->bus, &subscription);
+    box_fini(&box);
+}
+
+void below_and_the_subject_itself_are_heard_side_by_side(void **state)
+{
+    struct world *world = *state;
+    struct box all, one;
+
+    box_init(&all);
+    box_init(&one);
+    struct bus_subscription *below =
+        box_subscribe_below(&all, world->bus, subject_of(world, "sig", "beside"));
+    struct bus_subscription *exact = box_subscribe(&one, world->bus, subject_of(world, "sig", "beside.1"));
+    publish(world, subject_of(world, "sig", "beside.1"), "for both");
+    assert_string_equal(box_letter(&all, 0).data, "for both");
+    assert_string_equal(box_letter(&one, 0).data, "for both");
+    box_leave(&all, world->bus, &below);
+    publish(world, subject_of(world, "sig", "beside.1"), "for one");
+    assert_string_equal(box_letter(&one, 1).data, "for one");
+    assert_int_equal(counter_get(&all.count), 1);
+    box_leave(&one, world->bus, &exact);
+    box_fini(&all);
+    box_fini(&one);
+}
+
 /* --- coming and going --- */
 
 #define FLOW_SUBJECTS 8

@@ -73,6 +73,16 @@ int main(int argc, char **argv)
         TEST(subscriptions_come_and_go_while_messages_flow),
         TEST(closing_ends_subscriptions_that_are_held),
         TEST(callbacks_may_call_the_bus),
+        TEST(below_a_subject_all_with_one_token_more_are_heard),
+        TEST(below_and_the_subject_itself_are_heard_side_by_side),
+        TEST(a_question_gets_the_first_answer),
+        TEST(a_signal_asks_for_no_answer),
+        TEST(without_anybody_to_ask_the_answer_comes_at_once),
+        TEST(silence_ends_with_the_timeout),
+        TEST(a_late_answer_goes_nowhere),
+        TEST(a_thousand_questions_at_once_get_their_own_answers),
+        TEST(deadlines_of_questions_hold_in_any_order),
+        TEST(closing_answers_each_question_once),
     };
 
     world.adapter = argc > 1 && strncmp(argv[1], "nats", 4) == 0 ? ADAPTER_NATS : ADAPTER_MEMORY;

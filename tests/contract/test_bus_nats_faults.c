@@ -71,6 +71,12 @@ static void count_unavailable(void *context, const struct bus_last_result *resul
     counter_add(context, 1);
 }
 
+static void count_none(void *context, const struct bus_answer *answer)
+{
+    assert_int_equal(answer->status, BUS_ANSWER_NONE);
+    counter_add(context, 1);
+}
+
 static void a_server_that_comes_later_is_found(void **state)
 {
     struct world *world = *state;
@@ -89,6 +95,9 @@ static void a_server_that_comes_later_is_found(void **state)
     assert_int_equal(store_now(world, "chat.1", "early", 0, "early").status, BUS_UNAVAILABLE);
     assert_int_equal(last_now(world, "chat.1").status, BUS_LAST_UNAVAILABLE);
     assert_int_equal(read_now(world, "chat.1", 1, BUS_ANY_COPY).status, BUS_LAST_UNAVAILABLE);
+    bus_ask(world->bus, subject_of(world, "authz", "x"), SLICE_LITERAL("x"), 2 * WAIT_MS, count_none,
+            &world->answers);
+    assert_true(counter_reaches(&world->answers, 1));
     nats_process_start(&world->nats);
     world_ready(world);
     store_good(world, "chat.1", "late", 0, "late");
@@ -188,7 +197,7 @@ static void a_deadline_holds_while_the_server_is_frozen(void **state)
     store_at_last(world, "chat.1", "frozen", 0, true);
 }
 
-static void reads_end_by_their_deadline_while_the_server_is_frozen(void **state)
+static void reads_and_questions_end_by_their_deadline_while_the_server_is_frozen(void **state)
 {
     static const enum bus_copy copies[] = {BUS_ANY_COPY, BUS_LEADER_COPY};
     struct world *world = *state;
@@ -206,11 +215,16 @@ static void reads_end_by_their_deadline_while_the_server_is_frozen(void **state)
     assert_true(counter_reaches(answers, 100));
     uint64_t took = clock_monotonic_ms() - start;
     assert_true(took >= 300 && took < 2000);
+    start = clock_monotonic_ms();
+    bus_ask(world->bus, subject_of(world, "authz", "x"), SLICE_LITERAL("x"), 300, count_none, answers);
+    assert_true(counter_reaches(answers, 101));
+    took = clock_monotonic_ms() - start;
+    assert_true(took >= 300 && took < 2000);
     nats_process_thaw(&world->nats);
     /* The late answers belong to nobody. */
     assert_int_equal(read_now(world, "chat.1", seq, BUS_ANY_COPY).status, BUS_LAST_FOUND);
     assert_int_equal(read_now(world, "chat.1", seq, BUS_LEADER_COPY).status, BUS_LAST_FOUND);
-    assert_int_equal(counter_get(answers), 100);
+    assert_int_equal(counter_get(answers), 101);
 }
 
 /* A server puts its headers behind those of the publisher, and the client library finds the first ones. */
@@ -507,7 +521,7 @@ int main(int argc, char **argv)
         TEST(a_restarted_server_is_found_again),
         TEST(what_was_sent_when_the_server_died_is_unknown),
         TEST(a_deadline_holds_while_the_server_is_frozen),
-        TEST(reads_end_by_their_deadline_while_the_server_is_frozen),
+        TEST(reads_and_questions_end_by_their_deadline_while_the_server_is_frozen),
         TEST(stored_headers_do_not_pass_for_the_servers),
         TEST(refused_credentials_are_tried_again),
         TEST(tls_is_not_given_up_for_plain_text),

@@ -8,6 +8,9 @@ from harness.processes import ROOT, get
 from harness.stack import API_KEY
 
 README = (ROOT / "README.md").read_text()
+CLUSTER = ROOT / "cluster"
+SCRIPTS = {file.name for file in (CLUSTER / "drills").iterdir() if file.is_file() and file.suffix == ""}
+DRILLS = sorted(SCRIPTS - {"run-all"})
 
 
 def test_the_redis_cli_line_publishes(stack, connect):
@@ -42,3 +45,25 @@ def test_the_curl_line_publishes(stack, connect):
     answer = get(stack.relay.admin_url + "/v1/events", data=body.encode(), headers={name: value}, method="POST")
     assert answer.status == 202
     client.expect("chat.message.posted", id=event["id"])
+
+
+def output_of(*command):
+    return subprocess.run(command, check=True, timeout=20, capture_output=True, text=True).stdout
+
+
+def test_every_drill_is_run_by_run_all():
+    listed = output_of(CLUSTER / "drills" / "run-all", "--list")
+    assert sorted(listed.split()) == DRILLS and len(DRILLS) > 15
+
+
+def test_every_drill_has_a_paragraph_of_its_own():
+    explained = re.findall(r"^\*\*`([a-z-]+)`\*\*: ", (CLUSTER / "README.md").read_text(), re.MULTILINE)
+    assert sorted(explained) == DRILLS
+
+
+def test_every_command_of_cluster_up_is_explained():
+    text = (CLUSTER / "README.md").read_text()
+    commands = re.findall(r"^    ([a-z]+) ", output_of(CLUSTER / "up", "--help"), re.MULTILINE)
+    assert len(commands) > 10
+    table = "".join(line for line in text.splitlines() if line.startswith("| `"))
+    assert [command for command in commands if not re.search(rf"`{command}[ `]", table)] == []

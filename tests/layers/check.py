@@ -23,7 +23,8 @@ LAYERS = {
     "node": {"node", "core", "io", "wire", "config", "base"},
     "relay": {"relay", "core", "io", "wire", "config", "base"},
     "bench": {"bench", "io", "wire", "base"},
-    "cli": {"node", "relay", "bench", "core", "io", "wire", "config", "base"},
+    "top": {"top", "io", "wire", "base"},
+    "cli": {"node", "relay", "bench", "top", "core", "io", "wire", "config", "base"},
 }
 
 # Foreign header -> files that may include it. One library, one adapter; the rest of the tree cannot tell which
@@ -50,7 +51,7 @@ FOREIGN = {
 # The C library and POSIX.
 SYSTEM = re.compile(
     r"^(assert|ctype|dirent|errno|fcntl|inttypes|limits|locale|math|netdb|poll|pthread|sched|semaphore|signal|spawn|stdarg|stdatomic|stdbool"
-    r"|stddef|stdint|stdio|stdlib|string|strings|time|unistd|dlfcn|malloc"
+    r"|stddef|stdint|stdio|stdlib|string|strings|termios|time|unistd|dlfcn|malloc"
     r"|sys/[a-z]+|netinet/[a-z]+|arpa/inet|linux/[a-z]+)\.h$"
 )
 

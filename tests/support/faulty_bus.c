@@ -44,7 +44,7 @@ static struct faulty_bus *of(struct bus *bus)
 static enum err subscribe(struct bus *bus, const char *subject, bus_receive receive, void *context,
                           struct bus_subscription **ret_subscription)
 {
-    return bus_subscribe(of(bus)->inner, subject, receive, context, ret_subscription);
+    return of(bus)->inner->ops->subscribe(of(bus)->inner, subject, receive, context, ret_subscription);
 }
 
 static void unsubscribe(struct bus *bus, struct bus_subscription *subscription,
@@ -56,6 +56,15 @@ static void unsubscribe(struct bus *bus, struct bus_subscription *subscription,
 static enum err publish(struct bus *bus, const char *subject, struct slice data)
 {
     return bus_publish(of(bus)->inner, subject, data);
+}
+
+static void ask(struct bus *base, const char *subject, struct slice data, uint64_t timeout_ms,
+                bus_ask_done done, void *context)
+{
+    if (atomic_load(&of(base)->down))
+        done(context, &(struct bus_answer){.status = BUS_ANSWER_NONE, .problem = "injected"});
+    else
+        bus_ask(of(base)->inner, subject, data, timeout_ms, done, context);
 }
 
 static void answer(bus_store_done done, void *context, enum bus_store_status status)
@@ -189,7 +198,7 @@ static void free_bus(struct bus *bus)
 
 struct bus *faulty_bus_new(struct bus *inner)
 {
-    static const struct bus_ops ops = {subscribe, unsubscribe,   publish, store,
+    static const struct bus_ops ops = {subscribe, unsubscribe,   publish, ask,     store,
                                        get,       ensure_stream, is_up,   free_bus};
     struct faulty_bus *bus = calloc(1, sizeof *bus);
 

@@ -30,7 +30,7 @@ struct harness {
     struct note notes[NOTES_MAX]; /* under lock, as all below */
     bool taken[NOTES_MAX];
     size_t count;
-    bool stop, resume, stop_accepting, accept, refuse;
+    bool stop, resume, accept, refuse;
 
     /* The loop's thread only. */
     struct ws_connection *paused, *undecided;
@@ -259,16 +259,14 @@ static void on_wake(void *context)
 {
     struct harness *harness = context;
     pthread_mutex_lock(&harness->lock);
-    bool stop = harness->stop, resume = harness->resume, stop_accepting = harness->stop_accepting;
+    bool stop = harness->stop, resume = harness->resume;
     bool accept = harness->accept, refuse = harness->refuse;
-    harness->resume = harness->stop_accepting = harness->accept = harness->refuse = false;
+    harness->resume = harness->accept = harness->refuse = false;
     pthread_mutex_unlock(&harness->lock);
     if (resume && harness->paused)
         ws_connection_pause(harness->paused, false);
     if (accept || refuse)
         decide(harness, accept);
-    if (stop_accepting)
-        ws_server_stop_accepting(harness->server);
     if (stop)
         loop_stop(harness->loop);
 }
@@ -431,9 +429,4 @@ void harness_resume(struct harness *harness)
 void harness_decide(struct harness *harness, bool accept)
 {
     ask(harness, accept ? &harness->accept : &harness->refuse);
-}
-
-void harness_stop_accepting(struct harness *harness)
-{
-    ask(harness, &harness->stop_accepting);
 }

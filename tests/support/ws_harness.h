@@ -70,6 +70,5 @@ void harness_finish(struct harness *harness, struct raw_client *client);
 void harness_expect_fault(struct harness *harness, struct raw_client *client, unsigned code);
 void harness_decide(struct harness *harness, bool accept);
 void harness_resume(struct harness *harness);
-void harness_stop_accepting(struct harness *harness);
 
 #endif

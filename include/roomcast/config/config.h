@@ -28,8 +28,8 @@ struct config_event {
     bool to_user; /* false: the chat, true: the user */
 };
 
-enum { STORAGE_FILE, STORAGE_MEMORY };             /* stream_storage */
-enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN }; /* authorization_mode */
+enum { STORAGE_FILE, STORAGE_MEMORY };                                    /* stream_storage */
+enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN, AUTHORIZATION_REQUEST }; /* authorization_mode */
 
 #define CONFIG_FIELD_TEXT    char *
 #define CONFIG_FIELD_SECRET  char *

@@ -18,7 +18,7 @@
  * programs: NODE, RELAY, BOTH. One file serves both programs, so each accepts the other's keys. */
 /* clang-format off */
 OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the WebSocket endpoint (/ws, /api/v1/ws); [::]:8080 listens on IPv6 and IPv4")
-OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz and /metrics; keep it private")
+OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz, /metrics, /cluster and POST /drain; keep it private")
 OPTION(workers, INT, "workers", "0", 0, 64, "threads", NODE, "worker threads; 0 starts one per core")
 OPTION(node_name, TEXT, "node.name", "", 0, 64, "", BOTH, "name of this process in messages and logs; empty takes the host name")
 OPTION(log_level, CHOICE, "log.level", "info", 0, 0, "debug|info|warn|error", BOTH, "least severe lines to write")
@@ -56,8 +56,10 @@ OPTION(auth_user_claim, TEXT, "auth.user_claim", "sub", 1, 64, "", NODE, "claim 
 OPTION(auth_require_expiry, BOOL, "auth.require_expiry", "true", 0, 0, "", NODE, "refuse tokens without `exp`")
 OPTION(auth_leeway_s, INT, "auth.leeway_s", "30", 0, 600, "s", NODE, "clock difference tolerated in `exp` and `nbf`")
 OPTION(auth_expiry_grace_s, INT, "auth.expiry_grace_s", "25", 0, 600, "s", NODE, "time for auth.refresh after a token's expiry before the close with 4201")
-OPTION(authorization_mode, CHOICE, "authorization.mode", "claims", 0, 0, "claims|open", NODE, "claims: the token lists the chats; open: every user may read every chat (development only)")
+OPTION(authorization_mode, CHOICE, "authorization.mode", "claims", 0, 0, "claims|open|request", NODE, "claims: the token lists the chats; request: a domain service is asked over NATS; open: every user may read every chat (development only)")
 OPTION(authorization_claim, TEXT, "authorization.claim", "chats", 1, 64, "", NODE, "claim with the list of chat ids, or \"*\"")
+OPTION(authorization_cache_s, INT, "authorization.cache_s", "60", 0, 86400, "s", NODE, "mode request: how long an answer holds that does not say so itself; 0: every subscribe asks")
+OPTION(authorization_timeout_ms, INT, "authorization.timeout_ms", "2000", 50, 60000, "ms", NODE, "mode request: wait for the service's answer")
 OPTION(allowed_origins, LIST, "allowed_origins", "", 0, 512, "", NODE, "browser origins that may connect, as https://app.example.com or https://*.example.com; * allows all; empty allows the node's own origin")
 
 OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the hard descriptor limit allows, at most 50000")
@@ -91,5 +93,7 @@ OPTION(resume_max_bytes, INT, "resume.max_bytes", "8388608", 65536, 1073741824, 
 OPTION(resume_cache_bytes, INT, "resume.cache_bytes", "67108864", 65536, 1099511627776, "bytes", NODE, "recent events of all rooms kept in memory for replay; the rooms used longest ago go first, each but for its newest event")
 OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it; at most rooms.linger_ms when nobody else of that node is in it")
 OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "users", NODE, "a chat with more users online tells nobody who comes and goes, and presence.get gives only their number")
-OPTION(drain_timeout_s, INT, "drain.timeout_s", "30", 1, 3600, "s", BOTH, "longest time from SIGTERM to the end of the process")
+OPTION(cluster_heartbeat_ms, INT, "cluster.heartbeat_ms", "5000", 100, 60000, "ms", BOTH, "how often this process tells the others that it is there, and how it is; one that is silent three times counts as dead")
+OPTION(drain_spread_s, INT, "drain.spread_s", "30", 0, 3600, "s", NODE, "time over which a drain sends the clients away, at an even pace; 0 sends all at once; never longer than drain.timeout_s allows, less 5 s or half of it")
+OPTION(drain_timeout_s, INT, "drain.timeout_s", "45", 1, 3600, "s", BOTH, "longest time from SIGTERM, or POST /drain, to the end of the process")
 /* clang-format on */

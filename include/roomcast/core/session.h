@@ -41,7 +41,8 @@ struct session_rules {
     uint64_t expiry_grace_ms;
     uint64_t close_timeout_ms; /* for the queue to drain once closing */
     uint64_t slow_grace_ms;    /* without any progress, while more is to be written than the kernel takes */
-    bool open_authorization;   /* every user may read every chat */
+    bool open_authorization;   /* the token does not decide which chats: everybody may read all, or a service
+                                  is asked by the hub */
 };
 
 struct session {

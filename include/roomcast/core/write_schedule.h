@@ -57,7 +57,8 @@ void write_schedule_put_off(struct write_schedule *schedule, struct write_place 
 uint64_t write_schedule_release(struct write_schedule *schedule, uint64_t now_ms);
 /* It need not wait. */
 void write_schedule_remove(struct write_schedule *schedule, struct write_place *place);
-/* Takes at most `max` (at least WRITE_LINES) out of the lines, in their shares; returns how many. */
+/* Takes `max` (at least WRITE_LINES) out of the lines, in their shares, or all who wait; returns how many.
+ * What a line does not use of its share goes to others, those of small audiences first. */
 uint32_t write_schedule_take(struct write_schedule *schedule, struct write_place **places, uint32_t max);
 
 /* Do events of rooms of different size wait? */

@@ -6,7 +6,7 @@
  *   store    the relay stores an event under a subject, once per message id, fenced by the subject's last
  *            sequence
  *   live     what was stored on <prefix>.ev.<rest> arrives on <prefix>.live.<rest>, at most once, in order
- *   signals  published directly, at most once, never stored
+ *   signals  published directly, at most once, never stored; a question is one whose answer comes back
  *
  * Subjects are plain: printable ASCII without spaces, wildcards and empty tokens. Others are a bug
  * (asserted).
@@ -34,7 +34,8 @@ struct bus_message {
     void *context;          /* as given to bus_subscribe */
     struct slice subject;   /* borrowed from the message */
     struct slice data;      /* borrowed from the message */
-    uint64_t stream_seq;    /* where the stream holds it; 0 for a signal. A locator, not truth (PROTOCOL 3) */
+    const char *reply;   /* borrowed from the message: bus_publish() to it answers a bus_ask(); else NULL */
+    uint64_t stream_seq; /* where the stream holds it; 0 for a signal. A locator, not truth (PROTOCOL 3) */
     void (*free)(struct bus_message *message); /* the adapter's */
 };
 void bus_message_free(struct bus_message **message);
@@ -64,6 +65,9 @@ typedef void (*bus_receive)(void *context, struct bus_message *message); /* take
  * reconnects. ERR_NO_MEMORY; ERR_BUSY when closed. */
 enum err bus_subscribe(struct bus *bus, const char *subject, bus_receive receive, void *context,
                        struct bus_subscription **ret_subscription) MUST_CHECK;
+/* The same of all subjects that have one token more than `subject`. */
+enum err bus_subscribe_below(struct bus *bus, const char *subject, bus_receive receive, void *context,
+                             struct bus_subscription **ret_subscription) MUST_CHECK;
 /* Ends it and nulls the pointer. Messages already on their way may still be delivered, with the old context,
  * for a moment: `released`, if not NULL, is called on a bus thread when none can come any more. */
 void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription,
@@ -72,6 +76,25 @@ void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription,
 /* A signal: at most once, dropped while the connection is down (ERR_UNAVAILABLE). ERR_TOO_BIG: beyond the
  * server's limit. */
 enum err bus_publish(struct bus *bus, const char *subject, struct slice data) MUST_CHECK;
+
+/* --- questions --- */
+
+enum bus_answer_status {
+    BUS_ANSWER_GIVEN,  /* `data` */
+    BUS_ANSWER_NOBODY, /* nobody subscribes to the subject; told at once */
+    BUS_ANSWER_NONE,   /* no connection, or no answer in time */
+};
+struct bus_answer {
+    enum bus_answer_status status;
+    struct slice data;   /* GIVEN; borrowed for the call */
+    const char *problem; /* not GIVEN: for the log, never NULL then */
+};
+typedef void (*bus_ask_done)(void *context, const struct bus_answer *answer);
+
+/* A signal to whoever subscribes to `subject`, and the first answer to it. `data` is copied before the call
+ * returns. `done` as in bus_store; what is answered later than that goes nowhere. */
+void bus_ask(struct bus *bus, const char *subject, struct slice data, uint64_t timeout_ms, bus_ask_done done,
+             void *context);
 
 /* --- the store --- */
 

@@ -100,8 +100,6 @@ struct ws_server_options {
 enum err ws_server_new(const struct ws_server_options *options, const struct ws_handlers *handlers,
                        struct ws_server **ret_server, char *problem) MUST_CHECK;
 uint16_t ws_server_port(const struct ws_server *server);
-/* Closes the listener; connections stay. */
-void ws_server_stop_accepting(struct ws_server *server);
 /* Drops what is still open (on_closed is called for each), then frees. Not from within a handler. The sockets
  * are closed when the loop turns again, or is freed. Accepts NULL, nulls. */
 void ws_server_free(struct ws_server **server);

@@ -1,7 +1,7 @@
 /* A node: worker threads with the clients, the hub with the rooms, the admin listener.
  *
- * Thread: everything on the main thread except node_on_bus_event and node_ready. The node has threads of its
- * own. */
+ * Thread: everything on the main thread, but what says that it may be called from any. The node has threads
+ * of its own. */
 #ifndef ROOMCAST_NODE_NODE_H
 #define ROOMCAST_NODE_NODE_H
 
@@ -28,16 +28,29 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
  * node_free. ERR_IO, ERR_NO_MEMORY with `problem` (256 bytes): node_stop and node_free are due all the same.
  */
 enum err node_start(struct node *node, struct bus *bus, char *problem) MUST_CHECK;
-/* To be called from the bus's on_event, on any thread, between node_new and node_free. */
+/* Any thread. To be called from the bus's on_event, between node_new and node_free. */
 void node_on_bus_event(struct node *node, enum bus_event event);
 uint16_t node_port(const struct node *node);
 uint16_t node_admin_port(const struct node *node);
 /* Any thread. True when clients can be served; otherwise appends what is missing: "nats: not connected". */
 bool node_ready(struct node *node, struct buffer *missing);
 
-/* Stops accepting, sends every client away with 4200, waits until all have gone or `timeout_ms` has passed,
- * ends the threads, leaves the bus's subjects. */
-void node_stop(struct node *node, uint64_t timeout_ms);
+/* The way out: node_drain(), wait until node_drain_is_over(), node_stop().
+ *
+ * Any thread, once started. Not ready from now on; new upgrades get 503; every client is sent away with 4200
+ * over drain.spread_s, evenly, the silent ones first. Later calls change nothing. `cause`: for the log. */
+void node_drain(struct node *node, const char *cause);
+/* Any thread. */
+bool node_is_draining(const struct node *node);
+/* Any thread. Every client has gone, or drain.timeout_s is over. */
+bool node_drain_is_over(const struct node *node);
+/* Any thread. Connections that are open, or about to be. */
+unsigned node_clients(const struct node *node);
+/* Any thread. The spread that drain.timeout_s leaves room for. */
+uint64_t node_drain_spread_ms(const struct node *node);
+
+/* Cuts who is still there, ends the threads, leaves the bus's subjects. */
+void node_stop(struct node *node);
 /* After node_stop, and after the bus was freed. Accepts NULL, nulls. */
 void node_free(struct node **node);
 

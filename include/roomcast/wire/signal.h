@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <roomcast/base/buffer.h>
 #include <roomcast/base/err.h>
@@ -15,14 +16,27 @@
 
 enum signal_kind { SIGNAL_TYPING, SIGNAL_PRESENCE_CHANGE, SIGNAL_PRESENCE_QUERY, SIGNAL_PRESENCE_SNAPSHOT };
 
+/* A user without a connection who is not said to have left yet. */
+struct signal_leaving {
+    struct slice user;
+    uint64_t left_ms; /* so long ago */
+};
+
 struct signal_message {
     enum signal_kind kind;
     struct room_key room; /* a chat */
     struct slice node;
-    struct slice user;         /* TYPING, PRESENCE_CHANGE */
-    bool on;                   /* TYPING: is typing; PRESENCE_CHANGE: is online */
-    const struct slice *users; /* PRESENCE_SNAPSHOT; borrowed */
+    struct slice user;          /* TYPING, PRESENCE_CHANGE */
+    bool on;                    /* TYPING: is typing; PRESENCE_CHANGE: is online */
+    uint64_t previous, version; /* PRESENCE_CHANGE; `version` also of a PRESENCE_SNAPSHOT. 0: the node has
+                                   nobody in the chat, or is of a release that counts no versions */
+    struct slice to;            /* PRESENCE_QUERY: only this node answers; empty: every one */
+    const struct slice *users;  /* PRESENCE_SNAPSHOT, and all below; borrowed */
     size_t users_count;
+    const struct signal_leaving *leaving; /* borrowed */
+    size_t leaving_count;
+    uint32_t page, pages; /* 1..pages; both 0: of a release that knows no pages */
+    bool wants_answer;
 };
 
 enum err signal_encode(const struct signal_message *signal, struct buffer *out) MUST_CHECK;
@@ -31,6 +45,7 @@ struct signal_owned {
     struct signal_message signal;
     void *message; /* protobuf-c's */
     struct slice *users;
+    struct signal_leaving *leaving;
 };
 /* As envelope_decode. A signal of a kind unknown here is ERR_UNKNOWN: newer nodes may send such; ignore it.
  */

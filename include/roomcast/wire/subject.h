@@ -3,8 +3,10 @@
  *   <prefix>.ev.user.<id>                      <prefix>.live.user.<id>
  *   <prefix>.sig.chat.<id>   signals between nodes, never stored
  * and, being no room's, unknown to subject_parse():
- *   <prefix>.sig.nodes       what each process says of itself (wire/heartbeat.h), never stored
- *   <prefix>.ev.relay.lease  which relay works (wire/lease_record.h)
+ *   <prefix>.sig.nodes        what each process says of itself (wire/heartbeat.h), never stored
+ *   <prefix>.sig.presence     what nodes have in all chats (wire/presence_digest.h), never stored
+ *   <prefix>.ev.relay.lease   which relay works (wire/lease_record.h)
+ *   <prefix>.authz.subscribe  may a user read a chat? (wire/authz_message.h)
  *
  * A user id may hold anything; bytes other than [A-Za-z0-9_-] travel as =XX (two upper-case hex digits), so
  * that no id can hold a '.', a wildcard or a space (NATS subject rules). */
@@ -30,5 +32,9 @@ void subject_format_all(const char *prefix, enum subject_kind kind, char *text);
 void subject_format_lease(const char *prefix, char *text);
 /* "<prefix>.sig.nodes". `text` has SUBJECT_SIZE bytes. */
 void subject_format_nodes(const char *prefix, char *text);
+/* "<prefix>.authz.subscribe". `text` has SUBJECT_SIZE bytes. */
+void subject_format_authorize(const char *prefix, char *text);
+/* "<prefix>.sig.presence". `text` has SUBJECT_SIZE bytes. */
+void subject_format_presence(const char *prefix, char *text);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <roomcast/base/err.h>
+#include <roomcast/base/shared_text.h>
 #include <roomcast/base/slice.h>
 #include <roomcast/base/uuid.h>
 #include <roomcast/wire/room_key.h>
@@ -28,7 +29,9 @@ struct token_options {
     const char *user_claim;
     const char *chats_claim;
     uint64_t leeway_s;
-    bool require_expiry; /* refuse tokens without `exp` */
+    bool require_expiry;    /* refuse tokens without `exp` */
+    size_t keep_claims_max; /* keep the claims as they are, and refuse tokens with more bytes of them; 0: do
+                               not keep them */
 };
 
 struct token_claims {
@@ -37,7 +40,8 @@ struct token_claims {
     char *id;            /* owned: jti; NULL when absent or over 64 bytes */
     struct uuid *chats;  /* owned; sorted by memcmp */
     uint32_t chats_count;
-    bool all_chats; /* the chats claim is "*" or holds "*" */
+    bool all_chats;           /* the chats claim is "*" or holds "*" */
+    struct shared_text *text; /* owned reference: the JSON object that the token holds; NULL unless kept */
 };
 
 struct token_verifier; /* immutable after new; any thread verifies */

@@ -37,10 +37,14 @@ class NatsClient:
         assert not line.startswith(b"-ERR"), line
         return line.rstrip(b"\r\n")
 
-    def publish(self, subject, data, reply=""):
-        """Returns when the server has it."""
+    def send_message(self, subject, data, reply=""):
+        """Does not wait for the server: another thread may be in next_request()."""
         data = data if isinstance(data, bytes) else data.encode()
         self._send(f"PUB {subject} {reply} {len(data)}\r\n".encode() + data + b"\r\n")
+
+    def publish(self, subject, data, reply=""):
+        """Returns when the server has it."""
+        self.send_message(subject, data, reply)
         self.flush()
 
     def flush(self):
@@ -65,11 +69,19 @@ class NatsClient:
             total = int(fields[-1])
             header_length = int(fields[-2]) if kind == b"HMSG" else 0
             body = self._file.read(total + 2)[:total]
-            self._messages.append((fields[0].decode(), body[:header_length], body[header_length:]))
+            reply = fields[2].decode() if len(fields) == (5 if kind == b"HMSG" else 4) else ""
+            self._messages.append((fields[0].decode(), body[:header_length], body[header_length:], reply))
         return kind
 
     def next_message(self):
         """(subject, headers as bytes, data)."""
+        return self._next()[:3]
+
+    def next_request(self):
+        """(data, the subject that an answer goes to)."""
+        return self._next()[2:]
+
+    def _next(self):
         while not self._messages:
             self._read_one()
         return self._messages.popleft()

@@ -214,7 +214,7 @@ class NatsServer(Process):
 
 
 class NatsCluster:
-    """Three servers with JetStream."""
+    """Servers with JetStream; a single one is no cluster."""
 
     def __init__(self, directory, size=3):
         self.route_ports = [free_port() for _ in range(size)]
@@ -224,6 +224,8 @@ class NatsCluster:
         ]
 
     def flags(self, index):
+        if len(self.servers) == 1:
+            return []
         addresses = [f"nats://{host}:{port}" for host, port in zip(self.route_hosts, self.route_ports)]
         return ["--cluster_name", "tests", "--cluster", addresses[index], "--routes", ",".join(addresses)]
 
@@ -250,15 +252,16 @@ class RedisServer(Process):
 
     def choose_ports(self):
         self.port = free_port()
-        self.client = redis.Redis(port=self.port, socket_timeout=seconds(30))
+        self.client = redis.Redis(host=self.host, port=self.port, socket_timeout=seconds(30))
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     def command(self):
-        return ["redis-server", "--bind", "127.0.0.1", "--port", self.port, "--dir", self.directory] + [
-            *("--appendonly", "yes", "--appendfsync", "always", "--save", "")
+        return ["redis-server", "--bind", self.host, "--port", self.port, "--dir", self.directory] + [
+            *("--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+            *("--protected-mode", "no"),  # it refuses other hosts than its own, which there are in network namespaces
         ]
 
     def is_ready(self):
@@ -275,11 +278,11 @@ class Answer:
         self.body = body
 
 
-def get(url, data=None, headers=None, method=None):
+def get(url, data=None, headers=None, method=None, timeout=10):
     """An HTTP request; every status is an answer. OSError when there is none."""
     request = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
     try:
-        with _http.open(request, timeout=seconds()) as answer:
+        with _http.open(request, timeout=seconds(timeout)) as answer:
             return Answer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -343,7 +346,7 @@ class Relay(Program):
     ready_key = "relay.listen"
 
     def choose_ports(self):
-        self.options["relay.listen"] = f"127.0.0.1:{free_port()}"
+        self.options["relay.listen"] = f"{self.host}:{free_port()}"
 
     def is_ready(self):
         """At work. A relay beside an active one is ready too, but see is_standby."""

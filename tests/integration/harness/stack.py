@@ -31,7 +31,8 @@ class Stack:
         return Relay(name, self.directory / name, options, {"ROOMCAST_RELAY_API_KEY": API_KEY})
 
     def new_node(self, name, options=None):
-        options = {"node.name": name, "nats.url": self.nats.url, "workers": 2, **self.node_options, **(options or {})}
+        options = {"workers": 2, "drain.spread_s": 0, **self.node_options, **(options or {})}  # a test that stops one waits
+        options = {"node.name": name, "nats.url": self.nats.url, **options}
         return Node(name, self.directory / name, options, {"ROOMCAST_AUTH_HMAC_SECRET": tokens.SECRET})
 
     def start(self):

@@ -89,6 +89,34 @@ static void no_line_is_left_out_however_much_waits_before_it(void **state)
     assert_true(count_of(taken, TURN, places[0], 1000) > TURN / 4); /* the first has the largest share */
 }
 
+/* `many` sessions wait with `few` behind them in another line: a turn is full as long as anybody waits. */
+static void assert_turn_is_full(uint32_t many_audience, uint32_t few_audience)
+{
+    static struct write_place many[2 * TURN], few[2];
+    struct write_place *taken[TURN];
+    memset(many, 0, sizeof many);
+    memset(few, 0, sizeof few);
+    write_schedule_init(&schedule);
+    add_many(many, 2 * TURN, many_audience);
+    add_many(few, 2, few_audience);
+    assert_int_equal(write_schedule_take(&schedule, taken, TURN), TURN);
+    assert_int_equal(count_of(taken, TURN, few, 2), 2);
+    assert_int_equal(count_of(taken, TURN, many, 2 * TURN), TURN - 2);
+    assert_int_equal(write_schedule_take(&schedule, taken, TURN), TURN);
+    assert_int_equal(write_schedule_take(&schedule, taken, TURN), 2);
+    assert_true(write_schedule_is_empty(&schedule));
+}
+
+static void what_a_line_does_not_use_of_its_share_goes_to_the_others(void **state)
+{
+    (void)state;
+    assert_turn_is_full(10, 10000);
+    assert_turn_is_full(10000, 10);
+    assert_turn_is_full(10000, WRITE_BEHIND);
+    assert_turn_is_full(WRITE_ALONE, WRITE_BEHIND);
+    assert_turn_is_full(WRITE_BEHIND, WRITE_ALONE);
+}
+
 static void a_session_of_two_rooms_waits_in_the_line_of_the_smaller(void **state)
 {
     (void)state;
@@ -201,6 +229,7 @@ int main(void)
         cmocka_unit_test_setup(a_line_is_served_first_come_first_served, set_up),
         cmocka_unit_test_setup(a_small_room_passes_a_large_one_that_waits_already, set_up),
         cmocka_unit_test_setup(no_line_is_left_out_however_much_waits_before_it, set_up),
+        cmocka_unit_test_setup(what_a_line_does_not_use_of_its_share_goes_to_the_others, set_up),
         cmocka_unit_test_setup(a_session_of_two_rooms_waits_in_the_line_of_the_smaller, set_up),
         cmocka_unit_test_setup(it_is_shared_while_events_of_different_audiences_wait, set_up),
         cmocka_unit_test_setup(whoever_is_removed_is_not_taken, set_up),

@@ -51,9 +51,9 @@ static inline void on_bus_event(void *context, enum bus_event event)
     (void)event;
 }
 
-static inline int start(void **state)
+/* `adjust` may be NULL. */
+static inline int start_with(void (*adjust)(struct config *config))
 {
-    (void)state;
     memset(&world, 0, sizeof world);
     world.config = (struct config){.nats_prefix = (char *)"test",
                                    .node_name = (char *)"node-a",
@@ -68,6 +68,8 @@ static inline int start(void **state)
                                    .resume_max_events = 1000,
                                    .resume_max_bytes = 1024 * 1024,
                                    .resume_cache_bytes = 4 * 1024 * 1024};
+    if (adjust)
+        adjust(&world.config);
     struct bus_memory_options bus_options = {.prefix = "test", .max_bytes = 1024 * 1024};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
     struct hub_outlet *outlets[WORKERS];
@@ -81,12 +83,19 @@ static inline int start(void **state)
     if (bus_memory_new(&bus_options, &callbacks, &world.bus) != ERR_OK)
         return 1;
     struct hub_options options = {.config = &world.config,
+                                  .instance = "node-a.itself",
                                   .bus = world.bus,
                                   .bus_changes = &world.bus_changes,
                                   .deflating = &world.deflating,
                                   .workers = outlets,
                                   .workers_count = WORKERS};
     return hub_start(&options, &world.hub) == ERR_OK ? 0 : 1;
+}
+
+static inline int start(void **state)
+{
+    (void)state;
+    return start_with(NULL);
 }
 
 static inline void free_output(struct hub_output *output)
@@ -101,12 +110,8 @@ static inline void free_output(struct hub_output *output)
     }
 }
 
-static inline int stop(void **state)
+static inline void free_workers(void)
 {
-    (void)state;
-    hub_stop(world.hub);
-    bus_free(&world.bus);
-    hub_free(&world.hub);
     for (int i = 0; i < WORKERS; i++) {
         struct inbox_item *lists[2] = {world.workers[i].first ? &world.workers[i].first->item : NULL,
                                        inbox_take(&world.workers[i].outlet.inbox)};
@@ -119,6 +124,15 @@ static inline int stop(void **state)
         }
         inbox_fini(&world.workers[i].outlet.inbox);
     }
+}
+
+static inline int stop(void **state)
+{
+    (void)state;
+    hub_stop(world.hub);
+    bus_free(&world.bus);
+    hub_free(&world.hub);
+    free_workers();
     return 0;
 }
 

@@ -1,6 +1,8 @@
 /* What the hub answers and hands on. */
 #include "hub_fixture.h"
 
+#include <roomcast/wire/signal.h>
+
 static void an_empty_room_answers_with_the_empty_position(void **state)
 {
     (void)state;
@@ -157,6 +159,39 @@ static void presence_lists_who_joined(void **state)
     expect_frame(0, "\"is_online\":false");
 }
 
+static void publish_online(const char *node, unsigned room, const char *name)
+{
+    struct room_key key = chat(room);
+    struct signal_message signal = {.kind = SIGNAL_PRESENCE_CHANGE,
+                                    .room = key,
+                                    .node = slice_of(node),
+                                    .user = slice_of(name),
+                                    .on = true};
+    char subject[SUBJECT_SIZE];
+    struct buffer out;
+    buffer_init(&out, 4096);
+    assert_int_equal(signal_encode(&signal, &out), ERR_OK);
+    subject_format("test", SUBJECT_SIGNAL, &key, subject);
+    assert_int_equal(bus_publish(world.bus, subject, buffer_slice(&out)), ERR_OK);
+    buffer_fini(&out);
+}
+
+static void the_users_of_a_node_that_is_gone_are_gone_with_it(void **state)
+{
+    (void)state;
+    join(0, 7, "anna");
+    hub_note_node(world.hub, SLICE_LITERAL("node-b.1"));
+    publish_online("node-b.1", 7, "bert");
+    expect_frame(0, "\"is_online\":true");
+    hub_forget_node(world.hub, SLICE_LITERAL("node-c.1"), true);
+    hub_forget_node(world.hub, SLICE_LITERAL("node-b.1"), true);
+    expect_frame(0, "\"is_online\":false");
+    ask(HUB_PRESENCE, 0, 7, "anna", false);
+    struct hub_request *answer = next_answer(0);
+    assert_non_null(strstr(answer->text, "\"count\":1"));
+    hub_request_free(&answer);
+}
+
 static void a_gap_that_the_stream_cannot_fill_is_counted_and_passed_over(void **state)
 {
     (void)state;
@@ -238,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(typing_reaches_the_room_but_not_its_sender_and_is_limited, start,
                                         stop),
         cmocka_unit_test_setup_teardown(presence_lists_who_joined, start, stop),
+        cmocka_unit_test_setup_teardown(the_users_of_a_node_that_is_gone_are_gone_with_it, start, stop),
         cmocka_unit_test_setup_teardown(a_gap_that_the_stream_cannot_fill_is_counted_and_passed_over, start,
                                         stop),
         cmocka_unit_test_setup_teardown(trouble_on_the_bus_makes_rooms_ask_anew_and_lose_nothing, start,

@@ -29,8 +29,8 @@ static void event_arrives(unsigned char number, uint64_t seq)
     arrive(&frame->output, hub_frame_cost(frame));
 }
 
-/* The hub's answer to a client that joins: it is at `seq`. */
-static void answer_arrives(struct client *client, unsigned char number, uint64_t seq)
+/* The hub's answer to a client that joins: it is at `seq`. It carries `carried` bytes. */
+static void answer_arrives_with(struct client *client, unsigned char number, uint64_t seq, size_t carried)
 {
     struct room_key room = chat(number), user;
     assert_int_equal(room_key_for_user(SLICE_LITERAL("ann"), &user), ERR_OK);
@@ -43,7 +43,13 @@ static void answer_arrives(struct client *client, unsigned char number, uint64_t
     request->position = (struct position){.epoch = "e1", .seq = seq};
     client->open = request;
     client->session.requests = 1;
-    arrive(&request->output, 0);
+    request->carried = carried;
+    arrive(&request->output, carried);
+}
+
+static void answer_arrives(struct client *client, unsigned char number, uint64_t seq)
+{
+    answer_arrives_with(client, number, seq, 0);
 }
 
 static void assert_queued(const struct client *client, uint32_t index, const char *text)
@@ -144,6 +150,22 @@ static void who_is_not_given_an_event_falls_behind_at_the_place_before_it(void *
         client_end_catch_ups(client);
 }
 
+static void what_an_answer_carries_counts_until_it_is_worked_on(void **state)
+{
+    (void)state;
+    members_of_chat(HOT, LARGE);
+    answer_arrives_with(client_of_nobody(), QUIET, 1, 1000);
+    worker_take_arrivals(world.worker);
+    assert_int_equal(world.worker->arriving.bytes, 0);
+    event_arrives(HOT, 1);
+    size_t of_event = world.worker->arriving.bytes;
+    answer_arrives_with(client_of_nobody(), HOT, 1, 1000);
+    worker_take_arrivals(world.worker);
+    assert_int_equal(world.worker->arriving.bytes, of_event + 1000); /* held behind the event */
+    worker_work_on_held(world.worker);
+    assert_int_equal(world.worker->arriving.bytes, 0);
+}
+
 static void what_is_held_when_the_worker_ends_is_freed(void **state)
 {
     (void)state;
@@ -164,6 +186,7 @@ int main(void)
         TEST(what_is_held_stays_ahead_when_the_room_has_become_small),
         TEST(held_events_take_several_turns),
         TEST(who_is_not_given_an_event_falls_behind_at_the_place_before_it),
+        TEST(what_an_answer_carries_counts_until_it_is_worked_on),
         TEST(what_is_held_when_the_worker_ends_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,48 @@ static void every_kind_survives_the_way_there_and_back(void **state)
     signal_release(&snapshot);
 }
 
+static void versions_pages_and_who_is_leaving_survive_too(void **state)
+{
+    (void)state;
+    struct signal_message in = {.room = chat_key(CHAT), .node = SLICE_LITERAL("roomcast-0")};
+    const struct slice users[] = {SLICE_LITERAL("u-1")};
+    const struct signal_leaving leaving[] = {{SLICE_LITERAL("u-2"), 1200}, {SLICE_LITERAL("u-3"), 0}};
+
+    in.kind = SIGNAL_PRESENCE_CHANGE;
+    in.user = SLICE_LITERAL("u-1");
+    in.previous = 6;
+    in.version = UINT64_MAX;
+    struct signal_owned change = round_trip(&in);
+    assert_int_equal(change.signal.previous, 6);
+    assert_true(change.signal.version == UINT64_MAX);
+    signal_release(&change);
+    in.kind = SIGNAL_PRESENCE_QUERY;
+    in.to = SLICE_LITERAL("roomcast-1");
+    struct signal_owned query = round_trip(&in);
+    assert_slice(query.signal.to, "roomcast-1");
+    signal_release(&query);
+    in.kind = SIGNAL_PRESENCE_SNAPSHOT;
+    in.users = users;
+    in.users_count = COUNT(users);
+    in.leaving = leaving;
+    in.leaving_count = COUNT(leaving);
+    in.page = 2;
+    in.pages = 3;
+    in.wants_answer = true;
+    struct signal_owned snapshot = round_trip(&in);
+    assert_int_equal(snapshot.signal.users_count, 1);
+    assert_int_equal(snapshot.signal.leaving_count, 2);
+    assert_slice(snapshot.signal.leaving[0].user, "u-2");
+    assert_int_equal(snapshot.signal.leaving[0].left_ms, 1200);
+    assert_slice(snapshot.signal.leaving[1].user, "u-3");
+    assert_true(snapshot.signal.version == UINT64_MAX);
+    assert_int_equal(snapshot.signal.page, 2);
+    assert_int_equal(snapshot.signal.pages, 3);
+    assert_true(snapshot.signal.wants_answer);
+    signal_release(&snapshot);
+    assert_null(snapshot.leaving);
+}
+
 static void a_snapshot_as_large_as_the_limit_allows_comes_back(void **state)
 {
     (void)state;
@@ -99,6 +141,12 @@ static void encoding_keeps_the_rules(void **state)
     bad = good, bad.room = user_key("u");
     assert_int_equal(signal_encode(&bad, &out), ERR_RANGE);
     bad = good, bad.kind = SIGNAL_PRESENCE_SNAPSHOT, bad.users = users, bad.users_count = COUNT(users);
+    assert_int_equal(signal_encode(&bad, &out), ERR_RANGE);
+    bad.users_count = 1, bad.page = 1;
+    assert_int_equal(signal_encode(&bad, &out), ERR_RANGE);
+    bad.pages = 2, bad.page = 3;
+    assert_int_equal(signal_encode(&bad, &out), ERR_RANGE);
+    bad = good, bad.kind = SIGNAL_PRESENCE_QUERY, bad.to = SLICE_LITERAL("n\n");
     assert_int_equal(signal_encode(&bad, &out), ERR_RANGE);
     assert_int_equal(out.len, 0);
     buffer_fini(&out);
@@ -203,7 +251,14 @@ static void damaged_signals_are_refused_or_whole(void **state)
 {
     (void)state;
     const struct slice users[] = {SLICE_LITERAL("u-1"), SLICE_LITERAL("u-2")};
-    struct signal_message in = {.room = chat_key(CHAT),
+    const struct signal_leaving leaving[] = {{SLICE_LITERAL("u-3"), 1200}};
+    struct signal_message in = {.previous = 300,
+                                .version = 301,
+                                .leaving = leaving,
+                                .leaving_count = COUNT(leaving),
+                                .page = 1,
+                                .pages = 2,
+                                .room = chat_key(CHAT),
                                 .node = SLICE_LITERAL("roomcast-0"),
                                 .user = SLICE_LITERAL("u-1"),
                                 .users = users,
@@ -226,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_survives_the_way_there_and_back),
+        cmocka_unit_test(versions_pages_and_who_is_leaving_survive_too),
         cmocka_unit_test(a_snapshot_as_large_as_the_limit_allows_comes_back),
         cmocka_unit_test(encoding_keeps_the_rules),
         cmocka_unit_test(a_snapshot_that_is_too_big_is_refused),

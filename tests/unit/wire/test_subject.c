@@ -24,6 +24,10 @@ static void subjects_have_the_documented_form(void **state)
     assert_string_equal(text, "roomcast.ev.relay.lease");
     subject_format_nodes("roomcast", text);
     assert_string_equal(text, "roomcast.sig.nodes");
+    subject_format_authorize("roomcast", text);
+    assert_string_equal(text, "roomcast.authz.subscribe");
+    subject_format_presence("roomcast", text);
+    assert_string_equal(text, "roomcast.sig.presence");
 }
 
 static void no_user_id_can_reach_into_another_subject(void **state)

@@ -1,13 +1,14 @@
 """Networks of our own: bridges, and hosts that hang on them by cables that can be cut.
 
-The drill itself runs in a network namespace made for it (`enter`), each host in a further one. None has a name:
+The program itself runs in a network namespace made for it (`enter`), each host in a further one. None has a name:
 they are gone with the processes in them, whatever ends those. Nothing outside is touched."""
 import os
 import subprocess
 import sys
 
 CANNOT = 77  # exit status: namespaces cannot be made here
-_MARK = "ROOMCAST_DRILL_NETWORK"
+_MARK = "ROOMCAST_OWN_NETWORK"
+_NOBODY = "02:00:00:00:00:01"  # a hardware address that no interface here has
 
 
 def _run(*command):
@@ -16,7 +17,7 @@ def _run(*command):
 
 def enter():
     """Runs this program again in a network namespace of its own; returns when it is there. As an ordinary user too,
-    where the kernel allows user namespaces."""
+    where the kernel allows user namespaces. What it has printed by then must have been flushed."""
     if os.environ.get(_MARK):
         _run("ip", "link", "set", "lo", "up")
         return
@@ -30,8 +31,15 @@ def enter():
     os.execvpe("unshare", [*unshare, sys.executable, *sys.argv], {**os.environ, _MARK: "1"})
 
 
+def entrance(pid):
+    """Words before a command that is to run in the namespace of this process."""
+    if os.geteuid() == 0:
+        return ["nsenter", f"--net=/proc/{pid}/ns/net", "--"]
+    return ["nsenter", f"--user=/proc/{pid}/ns/user", "--preserve-credentials", f"--net=/proc/{pid}/ns/net", "--"]
+
+
 class Network:
-    """A bridge in the drill's namespace; the drill itself is number 1 on it."""
+    """A bridge in the program's namespace; the program itself is number 1 on it."""
 
     def __init__(self, number):
         self.number = number
@@ -45,7 +53,8 @@ class Network:
 
 
 class Host:
-    """A namespace, held by a process that does nothing; a cable to each of the networks."""
+    """A namespace, held by a process that does nothing; a cable to each of the networks. To be made in a thread that
+    stays: the holder ends with the thread that made it (pdeathsig)."""
 
     def __init__(self, number, networks):
         self.number = number
@@ -80,6 +89,27 @@ class Host:
 
     def heal(self, network):
         _run("ip", "link", "set", self._cable(network), "up")
+
+    def silence(self, other):
+        """Nothing that one of the two sends reaches the other any more, on the networks they share; third ones hear both."""
+        self._each_way(other, lambda one, peer, network: one._lose(peer, network))
+
+    def unsilence(self, other):
+        self._each_way(other, lambda one, peer, network: one._find(peer, network))
+
+    def _each_way(self, other, act):
+        for network in self.networks:
+            if network in other.networks:
+                act(self, other, network)
+                act(other, self, network)
+
+    def _lose(self, peer, network):
+        """What goes there is sent to a hardware address that nobody answers to."""
+        self.run(*("ip", "neighbour", "replace", peer.address(network), "lladdr", _NOBODY),
+            *("dev", f"eth{network.number}", "nud", "permanent"))
+
+    def _find(self, peer, network):
+        self.run("ip", "neighbour", "delete", peer.address(network), "dev", f"eth{network.number}")
 
     def reaches(self, host, port):
         """Whether a TCP connection from here to there comes about within two seconds."""

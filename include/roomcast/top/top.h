@@ -1,0 +1,30 @@
+/* `roomcast top`: a cluster seen from outside, by the heartbeats of its processes.
+ *
+ * Thread: the main one, once, with no other thread started yet; it starts others and joins them. */
+#ifndef ROOMCAST_TOP_TOP_H
+#define ROOMCAST_TOP_TOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TOP_INTERVAL_MAX_S 60
+
+enum top_order { TOP_BY_NAME, TOP_BY_CONNECTIONS, TOP_BY_CPU };
+
+struct top_options {
+    const char *const *nats_urls; /* borrowed, as all that follows */
+    size_t nats_urls_count;
+    const char *prefix; /* of the subjects */
+    const char *stream;
+    unsigned interval_s; /* between two looks, 1..TOP_INTERVAL_MAX_S */
+    enum top_order order;
+    bool as_json; /* a line for each look; else a table: in place on a terminal, one below the other elsewhere
+                   */
+    bool once;    /* one look, when everybody has been heard for long enough, or 10 s are over */
+};
+
+/* Until a key or a signal ends it, or after the one look. Returns the exit status: 0; 1 when the one look saw
+ * nobody, or nothing can be shown any more; 2 when a NATS URL cannot be understood. */
+int top_run(const struct top_options *options);
+
+#endif

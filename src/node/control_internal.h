@@ -1,0 +1,51 @@
+/* The parts of control that its files share. */
+#ifndef ROOMCAST_NODE_CONTROL_INTERNAL_H
+#define ROOMCAST_NODE_CONTROL_INTERNAL_H
+
+#include <pthread.h>
+
+#include <roomcast/core/membership.h>
+#include <roomcast/io/loop.h>
+
+#include "control.h"
+#include "node_internal.h"
+
+#define CONTROL_TICK_MS 100
+
+/* What the processor time of a beat is measured from. */
+struct control_sample {
+    uint64_t at_us, cpu_us;
+};
+
+struct control {
+    struct node *node; /* borrowed */
+    pthread_t thread;  /* runs while `started` */
+    bool started;
+    struct loop *loop;
+    struct loop_wake *wake;
+    struct loop_timer *tick;
+    struct bus_subscription *beats;
+    struct inbox inbox; /* struct bus_message */
+    atomic_bool stopping;
+
+    /* its thread only */
+    uint64_t now_ms;
+    uint64_t next_beat_ms;
+    uint64_t number;            /* of the last beat */
+    enum node_state told_state; /* in the last beat */
+    unsigned bus_changes_seen;
+    struct buffer encoded; /* scratch */
+
+    pthread_mutex_t lock; /* writers: its thread */
+    struct membership membership;
+    struct control_sample sample;
+    uint64_t born_ms;
+};
+
+/* control_measure.c: the numbers of a beat, of this moment, but for `number`. Any thread that holds the lock.
+ */
+void control_measure(struct control *control, struct heartbeat *beat);
+/* The processor time of the next beat counts from now. */
+void control_begin_sample(struct control *control);
+
+#endif

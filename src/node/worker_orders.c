@@ -1,0 +1,69 @@
+/* What the node wants of the worker: a drain, and its pace. */
+#include "worker_internal.h"
+
+#include <stdlib.h>
+
+#include <roomcast/core/drain_plan.h>
+
+#define SETTLED_S 5 /* who has just come may have come from another node that drains: others first */
+
+enum err worker_give_order(struct worker *worker, const struct worker_order *order)
+{
+    struct worker_order *copy = malloc(sizeof *copy);
+    if (!copy)
+        return ERR_NO_MEMORY;
+    *copy = *order;
+    if (!inbox_put(&worker->orders, &copy->item))
+        free(copy);
+    return ERR_OK;
+}
+
+static void begin_drain(struct worker *worker, const struct worker_order *order)
+{
+    worker->drain = (struct worker_drain){
+        .is_on = true,
+        .reason = order->reason,
+        .clients = worker_staying(worker),
+        .began_ms = worker->now_ms,
+        .spread_ms = order->spread_ms,
+    };
+    worker_drain_on(worker);
+}
+
+void worker_drain_on(struct worker *worker)
+{
+    const struct worker_drain *drain = &worker->drain;
+    if (!drain->is_on)
+        return;
+    uint32_t due = drain_plan_due(drain->clients, worker_staying(worker), worker->now_ms - drain->began_ms,
+                                  drain->spread_ms);
+    due -= worker_send_settled_away(worker, due, drain->reason, SETTLED_S);
+    worker_send_anybody_away(worker, due, drain->reason);
+}
+
+void worker_take_orders(struct worker *worker)
+{
+    struct inbox_item *item = inbox_take(&worker->orders);
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct worker_order *order = (struct worker_order *)item;
+        switch (order->kind) {
+        case ORDER_DRAIN:
+            begin_drain(worker, order);
+            break;
+        }
+        free(order);
+        item = next;
+    }
+}
+
+void worker_drop_orders(struct worker *worker)
+{
+    inbox_close(&worker->orders);
+    struct inbox_item *item = inbox_take(&worker->orders);
+    while (item) {
+        struct inbox_item *next = item->next;
+        free((struct worker_order *)item);
+        item = next;
+    }
+}

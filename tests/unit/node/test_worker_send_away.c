@@ -1,0 +1,158 @@
+/* Who goes when clients are sent away: in a drain, or to another node. */
+#include <string.h>
+
+#include <roomcast/io/ws_server.h>
+
+#include "worker_fixture.h"
+
+#define OPEN_S 5
+#define ROOM   1
+
+static const struct position at_10 = {.epoch = "a", .seq = 10};
+static int connection; /* of everybody: nothing is written within these tests */
+
+static int stop_connected(void **state)
+{
+    for (struct client *client = world.worker->clients; client; client = client->next) {
+        client_end_catch_ups(client);
+        timer_wheel_cancel(&world.worker->wheel, &client->session.timer);
+        client->session.requests = 0;
+    }
+    return stop(state);
+}
+
+static struct client *connected(struct client *client)
+{
+    struct room_key user;
+    assert_int_equal(room_key_for_user(SLICE_LITERAL("ada"), &user), ERR_OK);
+    client->session.claims.user = room_key_store(&user);
+    assert_non_null(client->session.claims.user);
+    client->session.connection = &connection;
+    client->opened_s = (uint32_t)(world.worker->now_ms / 1000);
+    atomic_fetch_add(&world.worker->staying, 1);
+    return client;
+}
+
+/* Connected long ago; the first of them has said nothing for longest. */
+static void settle(struct client **clients, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        clients[i] = connected(client_of_nobody());
+    world.worker->now_ms += OPEN_S * 1000;
+}
+
+static bool is_sent_away(const struct client *client)
+{
+    return client->session.state == SESSION_CLOSING && client->session.close_reason == CLOSE_DRAINING;
+}
+
+static uint32_t send_settled(uint32_t count)
+{
+    return worker_send_settled_away(world.worker, count, CLOSE_DRAINING, OPEN_S);
+}
+
+static void who_has_said_nothing_for_longest_goes_first(void **state)
+{
+    (void)state;
+    struct client *clients[4];
+    settle(clients, 4);
+    client_note_said(world.worker, clients[0]);
+    assert_int_equal(send_settled(2), 2);
+    assert_true(is_sent_away(clients[1]) && is_sent_away(clients[2]));
+    assert_int_equal(send_settled(1), 1);
+    assert_true(is_sent_away(clients[3]) && !is_sent_away(clients[0]));
+    assert_int_equal(send_settled(10), 1);
+    assert_true(is_sent_away(clients[0]));
+    assert_int_equal(worker_staying(world.worker), 0);
+}
+
+static void who_would_lose_by_it_is_passed_over(void **state)
+{
+    (void)state;
+    struct client *clients[5];
+    struct room_key room = chat(ROOM);
+    settle(clients, 4);
+    clients[4] = connected(client_of_nobody()); /* has just come */
+    assert_int_equal(rooms_join(world.worker->rooms, &room, &clients[0]->session.rooms), ERR_OK);
+    assert_true(client_fall_behind(world.worker, clients[0], &room, &at_10, 0));
+    clients[1]->session.requests = 1;
+    clients[2]->session.is_blocked = true;
+    assert_int_equal(send_settled(5), 1);
+    assert_true(is_sent_away(clients[3]));
+    assert_int_equal(worker_send_anybody_away(world.worker, 3, CLOSE_DRAINING), 3);
+    assert_true(is_sent_away(clients[0]) && is_sent_away(clients[1]) && is_sent_away(clients[2]));
+    assert_false(is_sent_away(clients[4]));
+}
+
+static void who_has_no_connection_is_not_touched(void **state)
+{
+    (void)state;
+    struct client *opening = client_of_nobody();
+    world.worker->now_ms += OPEN_S * 1000;
+    assert_int_equal(send_settled(1), 0);
+    assert_int_equal(worker_send_anybody_away(world.worker, 1, CLOSE_DRAINING), 0);
+    assert_int_equal(opening->session.state, SESSION_OPEN);
+}
+
+static void a_search_for_settled_clients_is_bounded(void **state)
+{
+    (void)state;
+    struct client *clients[300];
+    settle(clients, 300);
+    for (unsigned i = 0; i < 256; i++)
+        clients[i]->session.is_blocked = true;
+    assert_int_equal(send_settled(1), 0);
+    clients[255]->session.is_blocked = false;
+    assert_int_equal(send_settled(1), 1);
+    assert_true(is_sent_away(clients[255]));
+}
+
+static void a_drain_keeps_its_pace_and_takes_who_is_settled_first(void **state)
+{
+    (void)state;
+    struct client *clients[10];
+    const struct worker_order order = {.kind = ORDER_DRAIN, .reason = CLOSE_DRAINING, .spread_ms = 1000};
+    settle(clients, 10);
+    clients[0]->session.is_blocked = true;
+    assert_int_equal(worker_give_order(world.worker, &order), ERR_OK);
+    worker_take_orders(world.worker);
+    assert_int_equal(worker_staying(world.worker), 10);
+    for (unsigned tenths = 1; tenths < 10; tenths++) {
+        world.worker->now_ms += 100;
+        worker_drain_on(world.worker);
+        assert_int_equal(worker_staying(world.worker), 10 - tenths);
+        assert_true(is_sent_away(clients[tenths]));
+    }
+    assert_false(is_sent_away(clients[0]));
+    world.worker->now_ms += 100;
+    worker_drain_on(world.worker);
+    assert_true(is_sent_away(clients[0]));
+}
+
+static void a_drain_without_a_spread_closes_everybody_at_once(void **state)
+{
+    (void)state;
+    struct client *clients[3];
+    const struct worker_order order = {.kind = ORDER_DRAIN, .reason = CLOSE_DRAINING};
+    settle(clients, 2);
+    clients[2] = connected(client_of_nobody());
+    assert_int_equal(worker_give_order(world.worker, &order), ERR_OK);
+    worker_take_orders(world.worker);
+    assert_int_equal(worker_staying(world.worker), 0);
+    assert_true(is_sent_away(clients[2]));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop_connected)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(who_has_said_nothing_for_longest_goes_first),
+        TEST(who_would_lose_by_it_is_passed_over),
+        TEST(who_has_no_connection_is_not_touched),
+        TEST(a_search_for_settled_clients_is_bounded),
+        TEST(a_drain_keeps_its_pace_and_takes_who_is_settled_first),
+        TEST(a_drain_without_a_spread_closes_everybody_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

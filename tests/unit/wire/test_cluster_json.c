@@ -1,0 +1,88 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <roomcast/wire/cluster_json.h>
+
+#define ZEROS                                                                                                \
+    ",\"uptime_s\":0,\"accepted_total\":0,\"closed_total\":0,\"events_total\":0,\"deliveries_total\":0,"     \
+    "\"shed_total\":0,\"queued_bytes\":0,\"lagging\":0,\"blocked\":0,\"age_ms_total\":0,\"age_count\":0,"    \
+    "\"in_flight\":0,\"stored_total\":"
+
+static void expect(struct buffer *out, const char *text)
+{
+    buffer_append_char(out, '\0');
+    assert_string_equal(out->data, text);
+    buffer_fini(out);
+}
+
+static void self_and_the_others_are_written_with_all_their_numbers(void **state)
+{
+    (void)state;
+    struct heartbeat self = {.instance = "a.1",
+                             .name = "a \"quoted\"",
+                             .admin = "127.0.0.1:9090",
+                             .release = "0.1.0",
+                             .kind = HEARTBEAT_OF_NODE,
+                             .state = HEARTBEAT_DRAINING,
+                             .number = 7,
+                             .interval_ms = 5000,
+                             .connections = 3,
+                             .max_connections = 50000,
+                             .rooms = 2,
+                             .cpu_permille = 15,
+                             .memory_bytes = 8388608};
+    struct cluster_member relay = {.beat = {.instance = "r.2",
+                                            .kind = HEARTBEAT_OF_RELAY,
+                                            .state = HEARTBEAT_SERVING,
+                                            .active = true,
+                                            .stored_total = 18446744073709551615u},
+                                   .age_ms = 1200};
+    struct buffer out;
+    buffer_init(&out, 4096);
+    cluster_json_write(&out, &self, &relay, 1);
+    expect(&out, "{\"self\":{\"instance\":\"a.1\",\"name\":\"a \\\"quoted\\\"\",\"kind\":\"node\","
+                 "\"state\":\"draining\",\"admin\":\"127.0.0.1:9090\",\"release\":\"0.1.0\",\"active\":false,"
+                 "\"number\":7,\"interval_ms\":5000,\"connections\":3,\"max_connections\":50000,\"rooms\":2,"
+                 "\"cpu_permille\":15,\"memory_bytes\":8388608" ZEROS "0},\"members\":[{\"instance\":\"r.2\","
+                 "\"name\":\"\",\"kind\":\"relay\",\"state\":\"serving\",\"admin\":\"\",\"release\":\"\","
+                 "\"active\":true,\"number\":0,\"interval_ms\":0,\"connections\":0,\"max_connections\":0,"
+                 "\"rooms\":0,\"cpu_permille\":0,\"memory_bytes\":0" ZEROS "18446744073709551615,"
+                 "\"age_ms\":1200}]}");
+}
+
+static void a_node_alone_has_no_members(void **state)
+{
+    (void)state;
+    struct heartbeat self = {.instance = "a.1", .kind = HEARTBEAT_OF_NODE};
+    struct buffer out;
+    buffer_init(&out, 4096);
+    cluster_json_write(&out, &self, NULL, 0);
+    assert_non_null(strstr(out.data, "},\"members\":[]}"));
+    buffer_fini(&out);
+}
+
+static void every_state_has_a_name_of_its_own(void **state)
+{
+    (void)state;
+    for (int i = HEARTBEAT_UNKNOWN; i <= HEARTBEAT_LEAVING; i++) {
+        assert_true(strlen(cluster_json_state((enum heartbeat_state)i)) > 0);
+        for (int j = HEARTBEAT_UNKNOWN; j < i; j++)
+            assert_string_not_equal(cluster_json_state((enum heartbeat_state)i),
+                                    cluster_json_state((enum heartbeat_state)j));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(self_and_the_others_are_written_with_all_their_numbers),
+        cmocka_unit_test(a_node_alone_has_no_members),
+        cmocka_unit_test(every_state_has_a_name_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
