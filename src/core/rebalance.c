@@ -2,6 +2,7 @@
 
 #define STEP_MS        1000
 #define LEAST_EXCESS   8    /* connections: what a handful of clients does is no imbalance */
+#define TARGET_EXCESS  2000 /* thousandths: connections are whole, and somebody has to have the odd ones */
 #define PART           4    /* of what is too much, at most this part a second */
 #define HEARD_OF_MS    2000 /* until a client that was sent away is counted elsewhere, beside the beat's age */
 #define PROBED         100  /* closes whose effect is judged */
@@ -42,7 +43,8 @@ static uint64_t shed_recently(const struct rebalance *rebalance, uint64_t steps)
 struct view {
     uint64_t now_ms;
     uint64_t nodes, connections;
-    bool overdue; /* somebody's beat is */
+    uint64_t shed; /* by them, lately */
+    bool overdue;  /* somebody's beat is */
 };
 
 static void look_at(void *context, const struct member *member)
@@ -53,6 +55,7 @@ static void look_at(void *context, const struct member *member)
         return;
     view->nodes++;
     view->connections += member->beat.connections;
+    view->shed += member->shed;
     if (view->now_ms > member->heard_ms + 2 * member->beat.interval_ms + OVERDUE_MS)
         view->overdue = true;
 }
@@ -68,7 +71,9 @@ static bool is_calm(const struct rebalance *rebalance, const struct membership *
 
 static uint64_t target_at(const struct rebalance *rebalance, uint64_t mean)
 {
-    return mean + mean * (rebalance->rules.threshold - 1000) / 8000;
+    uint64_t above_mean = mean * (rebalance->rules.threshold - 1000) / 8000;
+
+    return mean + (above_mean > TARGET_EXCESS ? above_mean : TARGET_EXCESS);
 }
 
 static void forget(struct rebalance *rebalance)
@@ -79,14 +84,15 @@ static void forget(struct rebalance *rebalance)
     rebalance->pause_ms = rebalance->paused_until_ms = 0;
 }
 
-/* The mean as the beats give it, and as it probably is: clients that this node has just closed are counted
+/* The mean as the beats give it, and as it probably is: clients that were closed lately may be counted
  * nowhere, being on their way, or newer than the beat of the node that has them. */
 static void measure(struct rebalance *rebalance, const struct membership *membership,
                     const struct view *others, uint64_t connections)
 {
     uint64_t steps = (membership->interval_ms + HEARD_OF_MS + STEP_MS - 1) / STEP_MS;
     rebalance->counted_mean = (connections + others->connections) * 1000 / (others->nodes + 1);
-    rebalance->mean = rebalance->counted_mean + shed_recently(rebalance, steps) * 1000 / (others->nodes + 1);
+    uint64_t unseen = shed_recently(rebalance, steps) + others->shed;
+    rebalance->mean = rebalance->counted_mean + unseen * 1000 / (others->nodes + 1);
     rebalance->target = target_at(rebalance, rebalance->mean);
 }
 
@@ -101,7 +107,7 @@ static void watch(struct rebalance *rebalance, uint64_t connections, uint64_t pr
 {
     rebalance->probe_ms = probe_ms;
     rebalance->watch_shed = rebalance->shed_total;
-    rebalance->watch_excess = above(connections, rebalance->counted_mean);
+    rebalance->watch_connections = connections;
 }
 
 enum probe { PROBE_NONE, PROBE_WAIT, PROBE_FUTILE };
@@ -120,7 +126,7 @@ static enum probe probe(struct rebalance *rebalance, uint64_t connections, uint6
     }
     if (shed_recently(rebalance, RETURN_STEPS) > 0)
         return PROBE_WAIT;
-    if (rebalance->watch_excess - above(connections, rebalance->counted_mean) < (int64_t)shed * 1000 / 10)
+    if (connections + shed / 10 > rebalance->watch_connections)
         return PROBE_FUTILE;
     watch(rebalance, connections, now_ms + PROBE_EVERY_MS);
     return PROBE_NONE;

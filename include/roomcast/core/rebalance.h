@@ -8,7 +8,7 @@
  *     IDLE -------------------------------------> SHEDDING   closes some each second
  *       ^                                            |
  *       +--------------------------------------------+
- *            at the target: mean x (1 + (threshold - 1) / 8)
+ *            at the target: mean x (1 + (threshold - 1) / 8), or mean + 2
  *
  * Between the two lies nothing, so that a node does not swing around one line. It gives up, for 1 minute and
  * then for up to 32, when those that it closes come back to it: a load balancer that always chooses the same
@@ -42,11 +42,11 @@ struct rebalance {
     uint64_t shed_total;               /* at the last step */
     uint64_t recent[REBALANCE_RECENT]; /* connections closed in each of the last steps, a ring */
     unsigned recent_at;
-    uint64_t counted_mean; /* without the clients that may be on their way */
-    uint64_t watch_shed;   /* from which shed_total on the effect is watched */
-    int64_t watch_excess;  /* and how much was too much then, in thousandths */
-    uint64_t probe_ms;     /* when it is judged, at the earliest */
-    uint64_t pause_ms;     /* of the last pause; 0: none since the nodes last changed */
+    uint64_t counted_mean;      /* without the clients that may be on their way */
+    uint64_t watch_shed;        /* from which shed_total on the effect is watched */
+    uint64_t watch_connections; /* and how many there were then */
+    uint64_t probe_ms;          /* when it is judged, at the earliest */
+    uint64_t pause_ms;          /* of the last pause; 0: none since the nodes last changed */
     uint64_t paused_until_ms;
 };
 

@@ -21,6 +21,7 @@ static struct {
     uint64_t connections;
     enum heartbeat_kind kind;
     enum heartbeat_state state;
+    uint64_t shed_total;
     bool is_there, is_silent;
 } others[OTHERS];
 static uint64_t beats;
@@ -37,7 +38,7 @@ static void begin_with(uint64_t threshold, uint64_t per_minute, uint64_t quiet_m
     self = (struct rebalance_self){.serving = true};
     last_event = REBALANCE_NOTHING;
     for (size_t i = 0; i < OTHERS; i++) {
-        others[i].connections = 0;
+        others[i].connections = others[i].shed_total = 0;
         others[i].kind = HEARTBEAT_OF_NODE;
         others[i].state = HEARTBEAT_SERVING;
         others[i].is_there = others[i].is_silent = false;
@@ -61,13 +62,14 @@ static int end(void **state)
 }
 
 static void beat(const char *instance, enum heartbeat_kind kind, enum heartbeat_state of_state,
-                 uint64_t connections)
+                 uint64_t connections, uint64_t shed_total)
 {
     struct heartbeat heartbeat = {.kind = kind,
                                   .state = of_state,
                                   .number = beats,
                                   .interval_ms = INTERVAL,
-                                  .connections = connections};
+                                  .connections = connections,
+                                  .shed_total = shed_total};
 
     snprintf(heartbeat.instance, sizeof heartbeat.instance, "%s", instance);
     membership_hear(&membership, &heartbeat, now);
@@ -78,11 +80,11 @@ static void beat_all(void)
     char name[16];
 
     beats++;
-    beat("me", HEARTBEAT_OF_NODE, HEARTBEAT_SERVING, self.connections);
+    beat("me", HEARTBEAT_OF_NODE, HEARTBEAT_SERVING, self.connections, self.shed_total);
     for (size_t i = 0; i < OTHERS; i++) {
         snprintf(name, sizeof name, "other-%zu", i);
         if (others[i].is_there && !others[i].is_silent)
-            beat(name, others[i].kind, others[i].state, others[i].connections);
+            beat(name, others[i].kind, others[i].state, others[i].connections, others[i].shed_total);
     }
 }
 
@@ -317,6 +319,32 @@ static void clients_on_their_way_are_not_missed(void **state)
     }
 }
 
+static void nor_are_those_that_others_have_just_closed(void **state)
+{
+    (void)state;
+    others_are(300, 300);
+    self.connections = 300;
+    seconds(30, 1);
+    assert_int_equal(rebalance.mean, 300000);
+    others[0].connections = 270;
+    others[0].shed_total = 30;
+    until_a_beat(1);
+    assert_int_equal(rebalance.mean, 300000);
+    until_a_beat(1); /* they are connected somewhere by now */
+    assert_int_equal(rebalance.mean, 290000);
+}
+
+static void odd_ones_are_left_where_they_are(void **state)
+{
+    (void)state;
+    others_are(6, 6);
+    self.connections = 30;
+    seconds(120, 1);
+    assert_int_equal(last_event, REBALANCE_DONE);
+    assert_in_range(self.connections, 14, 16);
+    assert_int_equal(seconds(600, 1), 0);
+}
+
 static void relays_take_no_clients(void **state)
 {
     (void)state;
@@ -406,6 +434,8 @@ int main(void)
         TEST(a_longer_quiet_time_can_be_asked_for),
         TEST(it_waits_for_a_beat_that_is_overdue),
         TEST(clients_on_their_way_are_not_missed),
+        TEST(nor_are_those_that_others_have_just_closed),
+        TEST(odd_ones_are_left_where_they_are),
         TEST(relays_take_no_clients),
         TEST(it_gives_up_when_all_come_back_and_tries_ever_more_rarely),
         TEST(another_node_is_another_chance),
