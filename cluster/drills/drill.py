@@ -92,7 +92,7 @@ class Drill:
         self.begun_at = None  # when the first event was published
         self.random = random.Random(options.seed)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="roomcast-drill-"))
-        node_options = {"workers": 1, **pairs(options.node_option)}
+        node_options = {"workers": 1, **traits["node_options"], **pairs(options.node_option)}
         self.stack = DrillStack(self.directory, options.relays, node_options)
         for relay in self.stack.relays:
             relay.options.update(pairs(options.relay_option))
@@ -182,11 +182,11 @@ class Drill:
         self.pause(server, seconds)
         self.wait_replicas()
 
-    def partition(self, process, nets, target):
+    def partition(self, process, nets, target, seconds=PARTITION_SECONDS):
         """Cuts the cables of the process's host to these networks. `target`: an address that is out of reach then."""
         host = self.stack.host_of(process)
-        self.fault(f"{process.name} is cut off for {PARTITION_SECONDS} s")
-        healed_at = time.monotonic() + PARTITION_SECONDS
+        self.fault(f"{process.name} is cut off for {seconds} s")
+        healed_at = time.monotonic() + seconds
         try:
             for network in nets:
                 host.cut(network)
@@ -388,14 +388,15 @@ def run(
     notifications=True,
     typing=True,
     offline_s=0.1,
+    node_options=None,
     **defaults,
 ):
     """The main program of a drill's script. `make_faults(drill)` runs while events are published. `defaults`: of the
-    options. `may_report`: NATS itself may lose what it had acknowledged, which clients are to be told."""
+    options. `node_options`: those of the nodes that the drill is made for. `may_report`: NATS itself may lose what it had acknowledged, which clients are to be told."""
     usual = {"clients": 200, "events": 20000, "rate": 400, "rooms": 40, "cut_every": 15}
     options = parse_arguments(doc, {**usual, **defaults})
     traits = {"networks": use_networks, "may_report": may_report, "notifications": notifications}
-    traits |= {"typing": typing, "offline_s": offline_s}
+    traits |= {"typing": typing, "offline_s": offline_s, "node_options": node_options or {}}
     if use_networks:
         networks.enter()
     name = pathlib.Path(sys.argv[0]).name

@@ -11,6 +11,7 @@
 #include <roomcast/wire/token.h>
 
 #include "bus_metrics.h"
+#include "revocations_bus.h"
 #include "serving.h"
 #include "signals.h"
 
@@ -96,13 +97,15 @@ static void on_bus_event(void *context, enum bus_event event)
     bus_metrics_on_event(event);
 }
 
-static int serve(const struct config *config, struct bus *bus, struct node *node)
+static int serve(const struct config *config, struct bus *bus, struct bus *revocations_bus, struct node *node)
 {
     char problem[256] = "";
-    struct relay_options options = {.config = config, .bus = bus, .redis_optional = true};
+    struct relay_options options = {
+        .config = config, .bus = bus, .revocations_bus = revocations_bus, .redis_optional = true};
     struct relay *relay = NULL;
     int status = 0;
-    if (node_start(node, bus, problem) != ERR_OK || relay_start(&options, &relay, problem) != ERR_OK) {
+    if (node_start(node, bus, revocations_bus, problem) != ERR_OK ||
+        relay_start(&options, &relay, problem) != ERR_OK) {
         log_error("start_failed", LOG_TEXT("problem", problem));
         status = 1;
     } else {
@@ -132,14 +135,16 @@ int run_dev(const struct config *config)
     }
     struct bus_memory_options bus_options = {.prefix = config->nats_prefix, .max_bytes = DEV_HISTORY_BYTES};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
-    struct bus *bus;
+    struct bus_callbacks silent = {.on_event = NULL};
+    struct bus *bus = NULL, *revocations_bus = NULL;
     int status = 1;
-    if (bus_memory_new(&bus_options, &callbacks, &bus) == ERR_OK) {
-        status = serve(config, bus, node);
-        bus_free(&bus);
-    } else {
+    if (bus_memory_new(&bus_options, &callbacks, &bus) == ERR_OK &&
+        revocations_bus_memory(config, &silent, &revocations_bus) == ERR_OK)
+        status = serve(config, bus, revocations_bus, node);
+    else
         fprintf(stderr, "roomcast: out of memory\n");
-    }
+    bus_free(&bus);
+    bus_free(&revocations_bus);
     node_free(&node);
     return status;
 }

@@ -11,6 +11,7 @@
 #include <roomcast/relay/relay.h>
 
 #include "bus_metrics.h"
+#include "revocations_bus.h"
 #include "signals.h"
 
 extern char **environ;
@@ -36,6 +37,15 @@ static void on_bus_event(void *context, enum bus_event event)
     pthread_mutex_unlock(&listener->lock);
 }
 
+static void on_revocations_bus_event(void *context, enum bus_event event)
+{
+    struct listener *listener = context;
+    pthread_mutex_lock(&listener->lock);
+    if (listener->relay)
+        relay_on_revocations_bus_event(listener->relay, event);
+    pthread_mutex_unlock(&listener->lock);
+}
+
 static void set_relay(struct listener *listener, struct relay *relay)
 {
     pthread_mutex_lock(&listener->lock);
@@ -44,10 +54,11 @@ static void set_relay(struct listener *listener, struct relay *relay)
 }
 
 /* Until a signal has come and what is in flight is stored, or the time for that is over. */
-static int serve(const struct config *config, struct bus *bus, struct listener *listener)
+static int serve(const struct config *config, struct bus *bus, struct bus *revocations_bus,
+                 struct listener *listener)
 {
     char problem[256] = "";
-    struct relay_options options = {.config = config, .bus = bus};
+    struct relay_options options = {.config = config, .bus = bus, .revocations_bus = revocations_bus};
     struct relay *relay = NULL;
     enum err err = relay_start(&options, &relay, problem);
     if (err != ERR_OK) {
@@ -63,6 +74,20 @@ static int serve(const struct config *config, struct bus *bus, struct listener *
     set_relay(listener, NULL);
     relay_stop(&relay, config->drain_timeout_s * 1000);
     return 0;
+}
+
+static int serve_with_revocations(const struct config *config, struct bus *bus, struct listener *listener)
+{
+    char problem[256] = "";
+    const struct bus_callbacks callbacks = {.on_event = on_revocations_bus_event, .context = listener};
+    struct bus *revocations_bus;
+    if (revocations_bus_nats(config, &callbacks, &revocations_bus, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: nats.url: %s\n", problem);
+        return 2;
+    }
+    int status = serve(config, bus, revocations_bus, listener);
+    bus_free(&revocations_bus);
+    return status;
 }
 
 static int run(const struct config *config)
@@ -84,7 +109,7 @@ static int run(const struct config *config)
         fprintf(stderr, "roomcast-relay: nats.url: %s\n", problem);
         return 2;
     }
-    int status = serve(config, bus, &listener);
+    int status = serve_with_revocations(config, bus, &listener);
     bus_free(&bus);
     log_info("stopped", LOG_I64("status", status));
     return status;

@@ -7,6 +7,7 @@
 #include <roomcast/node/node.h>
 
 #include "bus_metrics.h"
+#include "revocations_bus.h"
 #include "serving.h"
 #include "signals.h"
 
@@ -16,12 +17,17 @@ static void on_bus_event(void *context, enum bus_event event)
     node_on_bus_event(context, event);
 }
 
+static void on_revocations_bus_event(void *context, enum bus_event event)
+{
+    node_on_revocations_bus_event(context, event);
+}
+
 /* Until it is to end and the clients have gone. */
-static int serve(struct node *node, struct bus *bus)
+static int serve(struct node *node, struct bus *bus, struct bus *revocations_bus)
 {
     char problem[256] = "";
     int status = 0;
-    if (node_start(node, bus, problem) != ERR_OK) {
+    if (node_start(node, bus, revocations_bus, problem) != ERR_OK) {
         log_error("start_failed", LOG_TEXT("problem", problem));
         status = 1;
     } else {
@@ -33,7 +39,21 @@ static int serve(struct node *node, struct bus *bus)
     return status;
 }
 
-/* With a bus for the node; the bus goes before the node that listens to it. */
+static int serve_with_revocations(const struct config *config, struct node *node, struct bus *bus)
+{
+    char problem[256] = "";
+    struct bus_callbacks callbacks = {.on_event = on_revocations_bus_event, .context = node};
+    struct bus *revocations_bus;
+    if (revocations_bus_nats(config, &callbacks, &revocations_bus, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast: nats.url: %s\n", problem);
+        return 2;
+    }
+    int status = serve(node, bus, revocations_bus);
+    bus_free(&revocations_bus);
+    return status;
+}
+
+/* With its buses for the node; they go before the node that listens to them. */
 static int serve_on_nats(const struct config *config, struct node *node)
 {
     char problem[256] = "";
@@ -50,7 +70,7 @@ static int serve_on_nats(const struct config *config, struct node *node)
         fprintf(stderr, "roomcast: nats.url: %s\n", problem);
         return 2;
     }
-    int status = serve(node, bus);
+    int status = serve_with_revocations(config, node, bus);
     bus_free(&bus);
     return status;
 }

@@ -409,7 +409,8 @@ static bool tell_loss(struct feed *feed, const struct feed_rules *rules, struct 
 /* Something is missing for too long: on without it. */
 static void give_up_in_time(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms)
 {
-    if (feed->work->gap_since_ms == 0 || now_ms - feed->work->gap_since_ms < rules->repair_timeout_ms)
+    if (feed->work->gap_since_ms == 0 || rules->is_cut_off ||
+        now_ms - feed->work->gap_since_ms < rules->repair_timeout_ms)
         return;
     uint64_t seq = feed->position.seq + 1;
     const struct history_slot *slot = history_slot(&feed->history, seq);
@@ -417,6 +418,15 @@ static void give_up_in_time(struct feed *feed, const struct feed_rules *rules, u
     if (slot && slot->frame)
         return; /* the leader has yet to say which event is right */
     feed_give_up(feed, feed_hole_end(feed, seq), FEED_LOSS_TIMEOUT);
+}
+
+void feed_shift_gap(struct feed *feed, uint64_t cut_ms, uint64_t now_ms)
+{
+    if (!feed->work || feed->work->gap_since_ms == 0)
+        return;
+    feed->work->gap_since_ms += cut_ms;
+    if (feed->work->gap_since_ms > now_ms)
+        feed->work->gap_since_ms = now_ms; /* it began during the cut */
 }
 
 struct feed_action feed_next(struct feed *feed, const struct feed_rules *rules, uint64_t now_ms,
@@ -467,7 +477,7 @@ uint64_t feed_due(const struct feed *feed, const struct feed_rules *rules)
         deadline_sooner(&due_ms, work->extent_at_ms ? work->extent_at_ms : 1);
     if (work->waiters)
         deadline_sooner(&due_ms, work->waiters_due_ms);
-    if (work->gap_since_ms)
+    if (work->gap_since_ms && !rules->is_cut_off)
         deadline_sooner(&due_ms, work->gap_since_ms + rules->repair_timeout_ms);
     return due_ms;
 }

@@ -1,43 +1,14 @@
-#include <roomcast/core/presence.h>
+#include "presence_internal.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include <roomcast/base/hash.h>
-
-/* One other node that has, or had, users in the chat. */
-struct presence_node {
-    struct presence_node *next;
-    char name[PRESENCE_NODE_MAX + 1];
-    size_t users; /* entries that name it; freed with the last */
-};
-
-/* A user on another node. */
-struct presence_elsewhere {
-    struct presence_elsewhere *next;
-    struct presence_node *node;
-    bool marked; /* while a snapshot is applied: named by it */
-};
-
-struct presence_user {
-    struct room_key user;
-    uint32_t local;                       /* connections here */
-    struct presence_elsewhere *elsewhere; /* owned */
-    UT_hash_handle hh;
-};
-
-struct presence {
-    struct presence_user *users; /* owned; everyone who is online anywhere */
-    struct presence_node *nodes; /* owned */
-    size_t local_users;
-};
-
-enum err presence_new(struct presence **ret_presence)
+enum err presence_new(uint64_t leave_delay_ms, struct presence **ret_presence)
 {
     struct presence *presence = calloc(1, sizeof *presence);
     if (!presence)
         return ERR_NO_MEMORY;
+    presence->leave_delay_ms = leave_delay_ms;
+    presence->is_settling = true;
     *ret_presence = presence;
     return ERR_OK;
 }
@@ -57,27 +28,23 @@ void presence_free(struct presence **presence)
         HASH_DELETE(hh, (*presence)->users, user);
         free(user);
     }
-    while ((*presence)->nodes) {
-        struct presence_node *node = (*presence)->nodes;
-        (*presence)->nodes = node->next;
-        free(node);
-    }
+    presence_free_nodes(*presence);
     free(*presence);
     *presence = NULL;
 }
 
 /* --- users --- */
 
-static struct presence_user *find_user(const struct presence *presence, const struct room_key *key)
+struct presence_user *presence_find(const struct presence *presence, const struct room_key *key)
 {
     struct presence_user *user;
     HASH_FIND(hh, presence->users, key, ROOM_KEY_BYTES(key), user);
     return user;
 }
 
-static struct presence_user *find_or_add_user(struct presence *presence, const struct room_key *key)
+struct presence_user *presence_find_or_add(struct presence *presence, const struct room_key *key)
 {
-    struct presence_user *user = find_user(presence, key);
+    struct presence_user *user = presence_find(presence, key);
     if (user)
         return user;
     user = calloc(1, sizeof *user);
@@ -92,215 +59,118 @@ static struct presence_user *find_or_add_user(struct presence *presence, const s
     return user;
 }
 
-static bool is_online(const struct presence_user *user)
+static void stop_leaving(struct presence *presence, struct presence_user *user)
 {
-    return user->local > 0 || user->elsewhere;
+    if (user->leave_at_ms == 0)
+        return;
+    *(user->previous ? &user->previous->next : &presence->leaving) = user->next;
+    *(user->next ? &user->next->previous : &presence->last) = user->previous;
+    user->leave_at_ms = 0;
+    user->previous = user->next = NULL;
+    presence->leaving_users--;
 }
 
-/* Frees an entry that says nothing any more; true when it did. */
-static bool drop_if_offline(struct presence *presence, struct presence_user *user)
+/* Most are the last to go: those who have just left. */
+void presence_set_leaving(struct presence *presence, struct presence_user *user, uint64_t leave_at_ms)
 {
-    if (is_online(user))
-        return false;
+    stop_leaving(presence, user);
+    struct presence_user *before = presence->last;
+    while (before && before->leave_at_ms > leave_at_ms)
+        before = before->previous;
+    user->leave_at_ms = leave_at_ms;
+    user->previous = before;
+    user->next = before ? before->next : presence->leaving;
+    *(user->previous ? &user->previous->next : &presence->leaving) = user;
+    *(user->next ? &user->next->previous : &presence->last) = user;
+    presence->leaving_users++;
+}
+
+void presence_drop(struct presence *presence, struct presence_user *user)
+{
+    stop_leaving(presence, user);
     HASH_DELETE(hh, presence->users, user);
     free(user);
-    return true;
+}
+
+bool presence_comes(struct presence *presence, struct presence_user *user)
+{
+    bool is_absent = !presence_is_held(user) && user->leave_at_ms == 0;
+    stop_leaving(presence, user);
+    if (is_absent && presence->is_settling)
+        user->is_new = true;
+    return is_absent && !presence->is_settling;
+}
+
+bool presence_goes(struct presence *presence, struct presence_user *user, uint64_t now_ms, bool at_once)
+{
+    if (presence_is_held(user))
+        return false;
+    if (!at_once && presence->leave_delay_ms > 0) {
+        presence_set_leaving(presence, user, now_ms + presence->leave_delay_ms);
+        return false;
+    }
+    bool was_told = !user->is_new;
+    presence_drop(presence, user);
+    return was_told;
 }
 
 enum err presence_join(struct presence *presence, const struct room_key *key,
                        struct presence_change *ret_change)
 {
-    struct presence_user *user = find_or_add_user(presence, key);
+    struct presence_user *user = presence_find_or_add(presence, key);
     if (!user)
         return ERR_NO_MEMORY;
-    *ret_change =
-        (struct presence_change){.local = user->local == 0, .global = !is_online(user), .online = true};
-    presence->local_users += user->local == 0;
+    bool comes = presence_comes(presence, user), is_first = user->local == 0;
+    *ret_change = (struct presence_change){.local = is_first, .global = comes, .online = true};
+    presence->local_users += is_first;
     user->local++;
     return ERR_OK;
 }
 
-void presence_leave(struct presence *presence, const struct room_key *key, struct presence_change *ret_change)
+void presence_leave(struct presence *presence, const struct room_key *key, uint64_t now_ms,
+                    struct presence_change *ret_change)
 {
-    struct presence_user *user = find_user(presence, key);
+    struct presence_user *user = presence_find(presence, key);
     *ret_change = (struct presence_change){.local = false};
     if (!user || user->local == 0) /* the join found no memory */
         return;
     user->local--;
-    presence->local_users -= user->local == 0;
-    *ret_change = (struct presence_change){.local = user->local == 0, .online = false};
-    ret_change->global = drop_if_offline(presence, user);
-}
-
-/* --- other nodes --- */
-
-static struct presence_node *find_node(const struct presence *presence, struct slice name)
-{
-    for (struct presence_node *node = presence->nodes; node; node = node->next) {
-        if (slice_equal(slice_of(node->name), name))
-            return node;
-    }
-    return NULL;
-}
-
-static struct presence_node *find_or_add_node(struct presence *presence, struct slice name)
-{
-    struct presence_node *node = find_node(presence, name);
-    if (node)
-        return node;
-    node = calloc(1, sizeof *node);
-    if (!node)
-        return NULL;
-    memcpy(node->name, name.data, name.len);
-    node->next = presence->nodes;
-    presence->nodes = node;
-    return node;
-}
-
-static void drop_if_unused(struct presence *presence, struct presence_node *node)
-{
-    if (node->users > 0)
+    if (user->local > 0)
         return;
-    struct presence_node **link = &presence->nodes;
-    while (*link != node)
-        link = &(*link)->next;
-    *link = node->next;
-    free(node);
+    presence->local_users--;
+    *ret_change = (struct presence_change){.local = true, .online = false};
+    ret_change->global = presence_goes(presence, user, now_ms, false);
 }
 
-static struct presence_elsewhere **find_elsewhere(struct presence_user *user,
-                                                  const struct presence_node *node)
-{
-    struct presence_elsewhere **link = &user->elsewhere;
-    while (*link && (*link)->node != node)
-        link = &(*link)->next;
-    return link;
-}
+/* --- time --- */
 
-/* Notes that `key` is on `node`. `ret_came` tells whether the user was offline before. */
-static enum err put(struct presence *presence, struct presence_node *node, const struct room_key *key,
-                    bool *ret_came)
-{
-    struct presence_user *user = find_or_add_user(presence, key);
-    if (!user)
-        return ERR_NO_MEMORY;
-    bool came = !is_online(user);
-    struct presence_elsewhere **link = find_elsewhere(user, node);
-    if (!*link) {
-        struct presence_elsewhere *elsewhere = calloc(1, sizeof *elsewhere);
-        if (!elsewhere) {
-            drop_if_offline(presence, user);
-            return ERR_NO_MEMORY;
-        }
-        elsewhere->node = node;
-        *link = elsewhere;
-        node->users++;
-    }
-    (*link)->marked = true;
-    *ret_came = came;
-    return ERR_OK;
-}
-
-/* Takes one entry out; true when the user is offline now (and its entry freed). */
-static bool take(struct presence *presence, struct presence_user *user, struct presence_elsewhere **link)
-{
-    struct presence_elsewhere *elsewhere = *link;
-    *link = elsewhere->next;
-    elsewhere->node->users--;
-    free(elsewhere);
-    return drop_if_offline(presence, user);
-}
-
-static bool is_node_name(struct slice name)
-{
-    return name.len >= 1 && name.len <= PRESENCE_NODE_MAX && !memchr(name.data, '\0', name.len);
-}
-
-enum err presence_remote(struct presence *presence, struct slice name, const struct room_key *key,
-                         bool online, struct presence_change *ret_change)
-{
-    if (!is_node_name(name))
-        return ERR_RANGE;
-    struct presence_change change = {.online = online};
-    if (online) {
-        struct presence_node *node = find_or_add_node(presence, name);
-        if (!node)
-            return ERR_NO_MEMORY;
-        enum err err = put(presence, node, key, &change.global);
-        if (err != ERR_OK) {
-            drop_if_unused(presence, node);
-            return err;
-        }
-    } else {
-        struct presence_node *node = find_node(presence, name);
-        struct presence_user *user = find_user(presence, key);
-        struct presence_elsewhere **link = node && user ? find_elsewhere(user, node) : NULL;
-        if (link && *link) {
-            change.global = take(presence, user, link);
-            drop_if_unused(presence, node);
-        }
-    }
-    *ret_change = change;
-    return ERR_OK;
-}
-
-static void unmark(struct presence *presence, const struct presence_node *node)
+void presence_settle(struct presence *presence, presence_visit visit, void *context)
 {
     struct presence_user *user, *next;
+    presence->is_settling = false;
     HASH_ITER(hh, presence->users, user, next)
     {
-        struct presence_elsewhere **link = find_elsewhere(user, node);
-        if (*link)
-            (*link)->marked = false;
+        if (user->is_new)
+            visit(context, &user->user, true);
+        user->is_new = false;
     }
 }
 
-/* Takes out what `node` no longer names. */
-static void sweep(struct presence *presence, const struct presence_node *node, presence_visit visit,
-                  void *context)
+uint64_t presence_due(const struct presence *presence)
 {
-    struct presence_user *user, *next;
-    HASH_ITER(hh, presence->users, user, next)
-    {
-        struct presence_elsewhere **link = find_elsewhere(user, node);
-        if (!*link || (*link)->marked)
-            continue;
+    return presence->leaving ? presence->leaving->leave_at_ms : 0;
+}
+
+void presence_run(struct presence *presence, uint64_t now_ms, presence_visit visit, void *context)
+{
+    while (presence->leaving && presence->leaving->leave_at_ms <= now_ms) {
+        struct presence_user *user = presence->leaving;
         struct room_key key = user->user;
-        if (take(presence, user, link))
+        bool was_told = !user->is_new;
+        presence_drop(presence, user);
+        if (was_told)
             visit(context, &key, false);
     }
-}
-
-enum err presence_snapshot(struct presence *presence, struct slice name, const struct room_key *users,
-                           size_t count, presence_visit visit, void *context)
-{
-    if (!is_node_name(name))
-        return ERR_RANGE;
-    struct presence_node *node = find_or_add_node(presence, name);
-    if (!node)
-        return ERR_NO_MEMORY;
-    unmark(presence, node);
-    enum err err = ERR_OK;
-    for (size_t i = 0; i < count && err == ERR_OK; i++) {
-        bool came = false;
-        err = put(presence, node, &users[i], &came);
-        if (came)
-            visit(context, &users[i], true);
-    }
-    if (err == ERR_OK) /* half a list says nothing about who is missing from it */
-        sweep(presence, node, visit, context);
-    drop_if_unused(presence, node);
-    return err;
-}
-
-void presence_forget(struct presence *presence, struct slice name, presence_visit visit, void *context)
-{
-    struct presence_node *node = find_node(presence, name);
-    if (!node)
-        return;
-    unmark(presence, node);
-    sweep(presence, node, visit, context);
-    drop_if_unused(presence, node);
 }
 
 /* --- questions --- */
@@ -315,6 +185,11 @@ size_t presence_local_count(const struct presence *presence)
     return presence->local_users;
 }
 
+size_t presence_leaving_count(const struct presence *presence)
+{
+    return presence->leaving_users;
+}
+
 void presence_each(const struct presence *presence, bool local_only, presence_visit visit, void *context)
 {
     const struct presence_user *user;
@@ -322,4 +197,10 @@ void presence_each(const struct presence *presence, bool local_only, presence_vi
         if (!local_only || user->local > 0)
             visit(context, &user->user, true);
     }
+}
+
+void presence_each_leaving(const struct presence *presence, presence_leaving_visit visit, void *context)
+{
+    for (const struct presence_user *user = presence->leaving; user; user = user->next)
+        visit(context, &user->user, user->leave_at_ms);
 }

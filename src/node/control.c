@@ -165,22 +165,6 @@ static void expire(struct control *control)
     pthread_mutex_unlock(&control->lock);
 }
 
-/* --- the node's state --- */
-
-/* A drain that begins meanwhile stands. */
-static void change_state(struct control *control, enum node_state from, enum node_state to)
-{
-    atomic_compare_exchange_strong(&control->node->shared.state, &from, to);
-}
-
-static void watch_bus(struct control *control)
-{
-    if (bus_is_up(control->node->bus))
-        change_state(control, NODE_CUT_OFF, NODE_SERVING);
-    else
-        change_state(control, NODE_SERVING, NODE_CUT_OFF);
-}
-
 /* --- the thread --- */
 
 static void turn(void *context)
@@ -188,7 +172,7 @@ static void turn(void *context)
     struct control *control = context;
     control->now_ms = loop_now_ms(control->loop);
     hear_all(control);
-    watch_bus(control);
+    control_watch_bus(control);
     beat_if_due(control);
     expire(control);
     if (atomic_load(&control->stopping))
@@ -264,7 +248,7 @@ static enum err open_loop(struct control *control)
     if (err != ERR_OK)
         return err;
     loop_timer_start(control->tick, CONTROL_TICK_MS, CONTROL_TICK_MS);
-    control->now_ms = loop_now_ms(control->loop);
+    control->now_ms = control->grace_at_ms = loop_now_ms(control->loop);
     return ERR_OK;
 }
 

@@ -33,6 +33,8 @@ struct control {
     uint64_t next_beat_ms;
     uint64_t number;            /* of the last beat */
     enum node_state told_state; /* in the last beat */
+    uint64_t grace_at_ms;       /* when it was looked last whether the bus is up */
+    uint64_t cut_ms;            /* how long it has been down */
     unsigned bus_changes_seen;
     struct buffer encoded; /* scratch */
 
@@ -41,6 +43,9 @@ struct control {
     struct control_sample sample;
     uint64_t born_ms;
 };
+
+/* control_grace.c: the node's state as far as the bus decides it, and what follows for the clients. */
+void control_watch_bus(struct control *control);
 
 /* control_measure.c: the numbers of a beat, of this moment, but for `number`. Any thread that holds the lock.
  */

@@ -47,6 +47,8 @@ static enum heartbeat_state state_of(const struct node *node)
         return HEARTBEAT_SERVING;
     case NODE_CUT_OFF:
         return HEARTBEAT_CUT_OFF;
+    case NODE_ISOLATED:
+        return HEARTBEAT_ISOLATED;
     case NODE_DRAINING:
         return HEARTBEAT_DRAINING;
     case NODE_LEAVING:
@@ -103,6 +105,7 @@ void control_measure(struct control *control, struct heartbeat *beat)
         .deliveries_total = count_of(METRIC_DELIVERIES),
         .queued_bytes = count_of(METRIC_QUEUED_BYTES),
         .lagging = count_of(METRIC_LAGGING),
+        .blocked = count_of(METRIC_BLOCKED),
         .age_ms_total = count_of(METRIC_EVENT_AGE_SUM),
         .age_count = count_of(METRIC_EVENT_AGE_COUNT),
     };

@@ -77,6 +77,16 @@ static bool refuse(struct outcome *out, enum metric metric, unsigned status, enu
     return false;
 }
 
+static bool takes_clients(const struct node_shared *shared, struct outcome *out)
+{
+    if (shared_is_draining(shared))
+        return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
+    if (atomic_load(&shared->state) == NODE_ISOLATED)
+        return refuse(out, METRIC_HANDSHAKES_UNAVAILABLE, 503, ERROR_CODE_UNAVAILABLE,
+                      "this node is cut off from the others");
+    return true;
+}
+
 static bool is_endpoint(struct slice path)
 {
     return slice_equal(path, SLICE_LITERAL("/ws")) || slice_equal(path, SLICE_LITERAL("/api/v1/ws"));
@@ -93,8 +103,11 @@ static bool check_request(struct node_shared *shared, const struct ws_request *r
                       "this path speaks WebSocket (RFC 6455): send an upgrade request");
     if (!request->is_upgrade)
         return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST, request->fault);
-    if (shared_is_draining(shared))
-        return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
+    if (!takes_clients(shared, out))
+        return false;
+    if (!revoked_is_loaded(shared->revoked))
+        return refuse(out, METRIC_HANDSHAKES_UNAVAILABLE, 503, ERROR_CODE_UNAVAILABLE,
+                      "the node does not know yet what is revoked");
     if (!origin_allowed(&shared->config->allowed_origins, request->origin, request->host))
         return refuse(out, METRIC_HANDSHAKES_ORIGIN, 403, ERROR_CODE_ORIGIN_NOT_ALLOWED,
                       "pages of this origin may not connect: see option allowed_origins");
@@ -159,8 +172,10 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
         return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
     if (token->err != ERR_OK)
         return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
-    if (shared_is_draining(shared)) /* since it was checked */
-        return refuse(out, METRIC_HANDSHAKES_DRAINING, 503, ERROR_CODE_DRAINING, NULL);
+    if (!takes_clients(shared, out)) /* since it was checked */
+        return false;
+    if (revoked_find(shared->revoked, claims, NULL) != 0)
+        return refuse(out, METRIC_HANDSHAKES_REVOKED, 401, ERROR_CODE_UNAUTHORIZED, "the token was revoked");
     struct room_key user = token_claims_user(claims);
     return count_connection(shared, &user, out);
 }

@@ -138,7 +138,7 @@ static void work_on_message(struct hub *hub, struct bus_message *message)
     if (kind == SUBJECT_LIVE)
         hub_feed_on_live(hub, channel, message);
     else if (kind == SUBJECT_SIGNAL && channel->chat)
-        hub_presence_on_signal(hub, channel, message->data);
+        hub_signal_receive(hub, channel, message->data);
 }
 
 static void trim_scratch(struct hub *hub)
@@ -209,6 +209,26 @@ static void reconcile_all(struct hub *hub)
     struct hub_channel *channel;
     DL_FOREACH(hub->by_use, channel)
     hub_feed_suspect(hub, channel);
+    hub_presence_heal(hub);
+}
+
+/* While nobody can be asked, no gap is given up: that is no loss, and the time does not count afterwards. */
+static void watch_cut(struct hub *hub)
+{
+    bool is_cut_off = !bus_is_up(hub->bus);
+    if (is_cut_off == hub->feed_rules.is_cut_off)
+        return;
+    hub->feed_rules.is_cut_off = is_cut_off;
+    if (is_cut_off) {
+        hub->cut_since_ms = hub->now_ms;
+        return;
+    }
+    struct hub_channel *channel;
+    DL_FOREACH(hub->by_use, channel)
+    {
+        feed_shift_gap(&channel->feed, hub->now_ms - hub->cut_since_ms, hub->now_ms);
+        hub_channel_arm(hub, channel);
+    }
 }
 
 static void tick(void *context)
@@ -216,7 +236,11 @@ static void tick(void *context)
     struct hub *hub = context;
     pthread_mutex_lock(&hub->lock);
     hub->now_ms = clock_monotonic_ms();
+    watch_cut(hub);
     reconcile_all(hub);
+    hub_presence_sync_tick(hub);
+    hub_presence_nodes_tick(hub);
+    hub_digest_tick(hub);
     hub_authorize_run(hub);
     timer_wheel_advance(&hub->wheel, hub->now_ms, fire, hub);
     pthread_mutex_unlock(&hub->lock);
@@ -284,11 +308,14 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub)
         return ERR_NO_MEMORY;
     init(hub, options);
     enum err err = allocate(hub, options);
+    if (err == ERR_OK)
+        err = hub_digest_start(hub);
     if (err == ERR_OK) {
         loop_timer_start(hub->tick, TICK_MS, TICK_MS);
         err = pthread_create(&hub->thread, NULL, run, hub) == 0 ? ERR_OK : ERR_IO;
     }
     if (err != ERR_OK) {
+        hub_digest_stop(hub);
         hub_free(&hub);
         return err;
     }
@@ -339,6 +366,7 @@ void hub_stop(struct hub *hub)
     hub->closed = true; /* the bus may still deliver */
     hub->now_ms = clock_monotonic_ms();
     refuse_requests(hub);
+    hub_digest_stop(hub);
     hub_authorize_close(hub);
     while (hub->by_use)
         hub_channel_close(hub, hub->by_use);
@@ -360,10 +388,12 @@ void hub_free(struct hub **hub)
     inbox_fini(&(*hub)->readings);
     buffer_fini(&(*hub)->text);
     buffer_fini(&(*hub)->encoded);
-    hub_nodes_free(*hub);
     deflater_free(&(*hub)->deflater);
     loop_free(&(*hub)->loop);
     room_table_fini(&(*hub)->channels, NULL);
+    hub_presence_nodes_free(*hub);
+    free((*hub)->presence.buckets);
+    free((*hub)->presence.rooms);
     pthread_mutex_destroy(&(*hub)->lock);
     free((*hub)->workers);
     free(*hub);

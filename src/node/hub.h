@@ -151,9 +151,10 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST
 #define HUB_BUSY_REQUESTS (64u * 1024)
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
-/* Another node of the deployment is there; any thread. */
+/* Another node's heart beats; any thread. Until the first note, whoever says something is taken for alive. */
 void hub_note_node(struct hub *hub, struct slice instance);
-/* It is gone, and its users with it, whether it `died` without a word or said so. Any thread. */
+/* It is gone, and is not heard any more until it is noted again. Its users, unless other nodes have them too,
+ * are offline at once when it `died` without a word; else they are leaving. Any thread. */
 void hub_forget_node(struct hub *hub, struct slice instance, bool died);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
 void hub_stop(struct hub *hub);

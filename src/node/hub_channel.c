@@ -200,7 +200,7 @@ void hub_channel_on_timer(struct hub *hub, struct hub_channel *channel)
 void hub_channel_arm(struct hub *hub, struct hub_channel *channel)
 {
     uint64_t due_ms = hub_feed_due(hub, channel);
-    deadline_sooner(&due_ms, channel->chat ? departures_due_ms(&channel->chat->leaving) : 0);
+    deadline_sooner(&due_ms, channel->chat ? hub_presence_due(hub, channel) : 0);
     deadline_sooner(&due_ms, channel->linger_until_ms);
     if (due_ms != 0)
         timer_wheel_set(&hub->wheel, &channel->timer, due_ms);

@@ -8,26 +8,15 @@
 #include <stdatomic.h>
 
 #include <roomcast/core/authz_cache.h>
-#include <roomcast/core/departures.h>
 #include <roomcast/core/feed.h>
-#include <roomcast/core/presence.h>
 #include <roomcast/core/room_table.h>
 #include <roomcast/core/timer_wheel.h>
-#include <roomcast/core/typing_limit.h>
 #include <roomcast/io/bus.h>
 #include <roomcast/io/deflate.h>
 #include <roomcast/io/loop.h>
 
 #include "hub.h"
-
-/* What a room has when it is a chat: who is there and who types. */
-struct hub_chat {
-    struct bus_subscription *signals;
-    struct presence *presence;
-    struct typing_limit typing;
-    struct departures leaving; /* users whose last connection has left the chat a moment ago */
-    bool presence_is_due;      /* signals may have been missed: the others are asked once the bus answers */
-};
+#include "hub_presence.h"
 
 /* A room on one worker. */
 struct hub_share {
@@ -106,10 +95,11 @@ struct hub {
     size_t history_bytes;              /* of all feeds */
     struct hub_channel *by_use;        /* all, utlist */
     struct hub_channel *wanting;       /* utlist */
+    struct hub_presence presence;      /* of all chats */
     uint32_t last_channel_number;
     struct authz_cache *authz; /* NULL: authorization.mode is not request */
+    uint64_t cut_since_ms;     /* while feed_rules.is_cut_off */
     unsigned reading;          /* FEED_READ and FEED_ASK_NEXT under way */
-    struct hub_node *nodes;    /* utlist: the other nodes that are there, owned */
 };
 
 /* A question of a feed to the stream, on its way to a bus thread and back. */
@@ -205,24 +195,6 @@ void hub_authorize_run(struct hub *hub);
 void hub_authorize_close(struct hub *hub);
 /* When no answer can come any more. */
 void hub_authorize_fini(struct hub *hub);
-
-/* hub_presence.c: who is in the chat. */
-enum err hub_presence_open(struct hub *hub, struct hub_channel *channel,
-                           const struct room_key *key) MUST_CHECK;
-void hub_presence_close(struct hub *hub, struct hub_channel *channel);
-void hub_presence_join(struct hub *hub, struct hub_channel *channel, const struct room_key *user);
-void hub_presence_part(struct hub *hub, struct hub_channel *channel, const struct room_key *user);
-void hub_presence_on_timer(struct hub *hub, struct hub_channel *channel);
-void hub_presence_on_signal(struct hub *hub, struct hub_channel *channel, struct slice data);
-void hub_presence_query(struct hub *hub, struct hub_channel *channel);
-void hub_presence_answer(struct hub *hub, struct hub_channel *channel, struct hub_request *request);
-void hub_publish_typing(struct hub *hub, struct hub_channel *channel, const struct room_key *user,
-                        bool is_typing);
-/* The node has gone, and its users with it. */
-void hub_presence_forget(struct hub *hub, struct hub_channel *channel, struct slice node);
-
-/* hub_nodes.c: the other nodes. */
-void hub_nodes_free(struct hub *hub);
 
 /* hub.c */
 /* Takes the request, a HUB_JOIN, over. */

@@ -227,8 +227,6 @@ void hub_feed_suspect(struct hub *hub, struct hub_channel *channel)
     if (spread < SUSPECT_SPREAD_MS)
         spread = SUSPECT_SPREAD_MS;
     feed_suspect(&channel->feed, hub->now_ms, 1 + random_below(spread));
-    if (channel->chat)
-        channel->chat->presence_is_due = true;
     hub_channel_arm(hub, channel);
 }
 

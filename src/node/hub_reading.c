@@ -137,11 +137,6 @@ static void on_reading(struct hub *hub, struct hub_channel *channel, const struc
         metrics_inc(METRIC_EVENTS_FETCHED);
         hub_event_deflate(hub, event.frame);
     }
-    if (reading->kind == FEED_ASK_HEAD && reading->status != BUS_LAST_UNAVAILABLE && channel->chat &&
-        channel->chat->presence_is_due) {
-        channel->chat->presence_is_due = false;
-        hub_presence_query(hub, channel);
-    }
     tell_feed(hub, channel, reading->kind, reading->ask, kind, &event);
     frame_unref(&event.frame);
 }

@@ -235,10 +235,35 @@ static void warn_of_short_drain(const struct node *node)
                  LOG_U64("drain_timeout_s", config->drain_timeout_s));
 }
 
-enum err node_start(struct node *node, struct bus *bus, char *problem)
+static void on_revoked(void *context)
+{
+    struct node *node = context;
+    for (unsigned i = 0; i < node->workers_count; i++)
+        worker_ask_revoked(node->workers[i]);
+}
+
+/* Before the workers let anybody in. */
+static enum err make_revoked(struct node *node, struct bus *bus)
+{
+    const struct revoked_options options = {
+        .config = node->shared.config,
+        .bus = bus,
+        .changes = &node->revocations_changes,
+        .on_change = on_revoked,
+        .context = node,
+    };
+    return revoked_new(&options, &node->shared.revoked);
+}
+
+enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_bus, char *problem)
 {
     node->bus = bus;
-    enum err err = start_workers(node, problem);
+    snprintf(problem, PROBLEM_SIZE, "the revocations cannot be followed");
+    enum err err = make_revoked(node, revocations_bus);
+    if (err == ERR_OK)
+        err = start_workers(node, problem);
+    if (err == ERR_OK)
+        err = revoked_start(node->shared.revoked);
     if (err == ERR_OK)
         err = admin_start(node, &node->admin, problem);
     if (err != ERR_OK)
@@ -265,6 +290,12 @@ void node_on_bus_event(struct node *node, enum bus_event event)
         control_wake(control);
 }
 
+void node_on_revocations_bus_event(struct node *node, enum bus_event event)
+{
+    (void)event; /* as above */
+    atomic_fetch_add(&node->revocations_changes, 1);
+}
+
 uint16_t node_port(const struct node *node)
 {
     return node->port;
@@ -285,11 +316,17 @@ bool node_ready(struct node *node, struct buffer *missing)
         buffer_append_text(missing, "nats: not connected");
         return false;
     }
+    if (!revoked_is_loaded(node->shared.revoked)) {
+        buffer_append_text(missing, "revocations: not loaded (is a relay running?)");
+        return false;
+    }
     return true;
 }
 
 void node_stop(struct node *node)
 {
+    if (node->shared.revoked)
+        revoked_stop(node->shared.revoked);
     unsigned clients = atomic_load(&node->drain_clients), cut = node_clients(node);
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_ask_stop(node->workers[i]);
@@ -315,6 +352,7 @@ void node_free(struct node **node)
     struct control *control = atomic_load(&n->control);
     control_free(&control);
     hub_free(&n->hub);
+    revoked_free(&n->shared.revoked);
     user_quota_free(&n->shared.quota);
     token_verifier_free(&n->shared.verifier);
     pthread_mutex_destroy(&n->shared.quota_lock);

@@ -12,7 +12,8 @@
 
 struct node {
     struct node_shared shared;
-    struct bus *bus; /* borrowed */
+    struct bus *bus;                 /* borrowed */
+    atomic_uint revocations_changes; /* any thread: as bus_changes, of the revocations' bus */
     enum metric_program metrics;
     atomic_uint bus_changes; /* any thread: times when messages of the bus may have been missed */
     struct http_server *admin;

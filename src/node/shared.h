@@ -11,11 +11,13 @@
 #include <roomcast/wire/token.h>
 
 #include "hub.h"
+#include "revoked.h"
 
 /* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
 enum node_state {
     NODE_SERVING,
     NODE_CUT_OFF,  /* without the bus: who is there stays, and who comes may */
+    NODE_ISOLATED, /* for so long that nobody new may, and who is there is sent away; not for ever */
     NODE_DRAINING, /* nobody new, and who is there is sent away */
     NODE_LEAVING,  /* nobody is left */
 };
@@ -30,6 +32,7 @@ struct node_shared {
     unsigned max_connections; /* clients */
     unsigned max_sockets;     /* and those that have not completed their upgrade */
     struct hub *hub;
+    struct revoked *revoked;           /* NULL: nothing is ever revoked */
     char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 
     /* any thread */

@@ -58,7 +58,7 @@ static void on_writable(void *context, struct ws_connection *connection)
     struct worker *worker = context;
     struct client *client = ws_connection_session(connection);
     worker->now_ms = loop_now_ms(worker->loop);
-    client->session.is_blocked = false;
+    client_set_blocked(client, false);
     session_progressed(&client->session, &worker->shared->rules, worker->now_ms);
     client_arm(worker, client);
     client_note_queued(worker, client, 0, 0); /* what is queued, or can be, leaves at the end of the turn */
@@ -96,6 +96,7 @@ static void on_wake(void *context)
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
     worker_take_orders(worker);
+    worker_take_revoked(worker); /* before what is still on its way to those whom it hits */
     worker_take_arrivals(worker);
     worker_take_verified(worker);
     if (worker->stop_asked)
@@ -113,6 +114,7 @@ static void on_tick(void *context)
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
     timer_wheel_advance(&worker->wheel, worker->now_ms, fire, worker);
+    worker_look_for_tokens(worker);
     worker_drain_on(worker);
 }
 
@@ -254,6 +256,11 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
 uint32_t worker_staying(const struct worker *worker)
 {
     return atomic_load_explicit(&worker->staying, memory_order_relaxed);
+}
+
+void worker_ask_revoked(struct worker *worker)
+{
+    loop_wake_send(worker->wake);
 }
 
 void worker_ask_stop(struct worker *worker)

@@ -33,6 +33,7 @@ struct worker_order {
     struct inbox_item item; /* first */
     enum worker_order_kind {
         ORDER_DRAIN, /* send everybody away for `reason`, evenly over `spread_ms`, and whoever still opens */
+        ORDER_STOP_DRAIN, /* no more of it, unless the node ends */
     } kind;
     enum close_reason reason;
     uint64_t spread_ms;
@@ -41,6 +42,8 @@ struct worker_order {
 enum err worker_give_order(struct worker *worker, const struct worker_order *order) MUST_CHECK;
 /* Any thread. Clients that are connected and not being closed. */
 uint32_t worker_staying(const struct worker *worker);
+/* Any thread. More is revoked (revoked.h). */
+void worker_ask_revoked(struct worker *worker);
 /* End the thread; sessions still open are cut. */
 void worker_ask_stop(struct worker *worker);
 void worker_join(struct worker *worker);

@@ -67,6 +67,11 @@ static void say_connected(struct worker *worker, struct client *client, const st
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
     }
+    if (client_is_revoked(worker, client)) { /* since its token was checked */
+        metrics_inc(METRIC_REVOKED_SESSIONS);
+        client_close(worker, client, CLOSE_REVOKED);
+        return;
+    }
     /* The first ping comes at a random moment: connections that came together must not be pinged together. */
     uint64_t first_ping_ms = 1 + random_below((uint32_t)worker->shared->rules.ping_interval_ms);
     session_opened(session, worker->now_ms, first_ping_ms);
@@ -96,6 +101,10 @@ static void say_subscribed(struct worker *worker, struct client *client, struct 
         client_send_error(worker, client, ERROR_CODE_FORBIDDEN, NULL, &request->room, &request->id);
     } else if (request->status != ERR_OK) {
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
+    } else if (!client_may_read(worker, client, &request->room)) { /* since it asked */
+        give_back_join(worker, request);
+        metrics_inc(METRIC_CLIENT_MESSAGES_FORBIDDEN);
+        client_send_error(worker, client, ERROR_CODE_FORBIDDEN, NULL, &request->room, &request->id);
     } else if (request->cancelled) {
         give_back_join(worker, request);
         client_send_error(worker, client, ERROR_CODE_NOT_SUBSCRIBED,

@@ -55,7 +55,7 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
 {
     struct session *session = &client->session;
     const struct session_rules *rules = &worker->shared->rules;
-    if (!session_may_read(session, &wanted->chat, rules)) {
+    if (!client_may_read(worker, client, &wanted->chat)) {
         refuse_chat(worker, client, ERROR_CODE_FORBIDDEN, &wanted->chat, id);
         return;
     }
@@ -160,14 +160,13 @@ static void end_forbidden_rooms(struct worker *worker, struct client *client)
 {
     struct session *session = &client->session;
     for (struct hub_request *request = client->open; request; request = request->next) {
-        if (request->purpose == FOR_SUBSCRIBE &&
-            !session_may_read(session, &request->room, &worker->shared->rules))
+        if (request->purpose == FOR_SUBSCRIBE && !client_may_read(worker, client, &request->room))
             request->cancelled = true;
     }
     for (uint32_t i = session->rooms.count; i-- > 0;) {
         struct room_key room;
         room_list_key(&session->rooms, i, &room);
-        if (room.route != ROUTE_TO_CHAT || session_may_read(session, &room, &worker->shared->rules))
+        if (room.route != ROUTE_TO_CHAT || client_may_read(worker, client, &room))
             continue;
         client_leave(worker, client, &room);
         buffer_clear(&worker->text);
@@ -180,6 +179,11 @@ static void end_forbidden_rooms(struct worker *worker, struct client *client)
 void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
                     struct token_claims *claims, const struct request_id *id)
 {
+    if (err == ERR_OK && revoked_find(worker->shared->revoked, claims, NULL) != 0) {
+        token_claims_release(claims);
+        err = ERR_FORBIDDEN;
+        reason = "the token was revoked";
+    }
     if (err == ERR_OK) {
         err = session_refresh(&client->session, claims, &worker->shared->rules, clock_wall_ms(),
                               worker->now_ms);

@@ -62,6 +62,15 @@ struct worker_drain {
     uint64_t began_ms, spread_ms;
 };
 
+/* What is being taken away. */
+struct worker_revoking {
+    uint64_t seen;                /* of revoked_next() */
+    struct revocation revocation; /* while it is under way: a large chat takes several turns */
+    bool is_under_way;
+    bool has_tokens;     /* all clients are to be looked through for tokens ... */
+    uint64_t look_at_ms; /* ... not before */
+};
+
 struct worker {
     /* immutable after start */
     struct node_shared *shared;
@@ -94,6 +103,7 @@ struct worker {
     struct buffer text;        /* scratch: one client message */
     struct frame *ping;        /* the same for everybody */
     struct worker_drain drain;
+    struct worker_revoking revoking;
     bool counts_as_io_uring;                    /* in the metric; set before the thread starts */
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
     int64_t queued_bytes;                       /* likewise: the change of this turn */
@@ -117,6 +127,15 @@ void worker_take_orders(struct worker *worker);
 void worker_drain_on(struct worker *worker);
 /* The worker is being freed. */
 void worker_drop_orders(struct worker *worker);
+
+/* worker_revoked.c: rights taken away while the session lasts. */
+void worker_take_revoked(struct worker *worker);
+/* At most a few times a second: it looks at every client. */
+void worker_look_for_tokens(struct worker *worker);
+/* The user or the token has no right any more. */
+bool client_is_revoked(struct worker *worker, const struct client *client);
+/* By its token, and not revoked. */
+bool client_may_read(struct worker *worker, const struct client *client, const struct room_key *chat);
 
 /* worker_send_away.c: clients that shall connect to another node. Both return how many they have closed,
  * `count` at most, of those that have said nothing for longest. */
@@ -173,6 +192,8 @@ void client_schedule(struct worker *worker, struct client *client, uint32_t audi
 void client_unschedule(struct worker *worker, struct client *client);
 /* One write at once, to make room in its queue. False: nothing could be tried. */
 bool client_write_now(struct worker *worker, struct client *client);
+/* The kernel takes no more for it for now, or does again. */
+void client_set_blocked(struct client *client, bool is_blocked);
 /* When it is blocked while it is behind in a room, it has to take something in within the grace time. */
 void client_note_stall(struct worker *worker, struct client *client);
 /* The end of a turn: some of the sessions with something to write are written to, once each, in the order of

@@ -18,8 +18,16 @@ enum err worker_give_order(struct worker *worker, const struct worker_order *ord
     return ERR_OK;
 }
 
+/* The end of the node has the last word: it neither stops, nor becomes another drain. */
+static bool is_ending(const struct worker *worker)
+{
+    return worker->drain.is_on && worker->drain.reason == CLOSE_DRAINING;
+}
+
 static void begin_drain(struct worker *worker, const struct worker_order *order)
 {
+    if (is_ending(worker))
+        return;
     worker->drain = (struct worker_drain){
         .is_on = true,
         .reason = order->reason,
@@ -50,6 +58,9 @@ void worker_take_orders(struct worker *worker)
         switch (order->kind) {
         case ORDER_DRAIN:
             begin_drain(worker, order);
+            break;
+        case ORDER_STOP_DRAIN:
+            worker->drain.is_on = is_ending(worker);
             break;
         }
         free(order);

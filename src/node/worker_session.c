@@ -110,6 +110,7 @@ static uint64_t retry_after_ms(const struct worker *worker, enum close_reason re
     /* Clients that are sent away together come back one after the other. */
     switch (reason) {
     case CLOSE_DRAINING:
+    case CLOSE_ISOLATED:
         return random_below(worker->drain.spread_ms > 0 ? 1000 : 2000);
     case CLOSE_OVERLOADED:
     case CLOSE_RATE_LIMITED:
@@ -132,8 +133,8 @@ void client_close(struct worker *worker, struct client *client, enum close_reaso
     log_info("session_closing", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
              LOG_U64("code", row->code), LOG_TEXT("reason", row->text));
     /* A reader that was too slow for its queue would be too slow for what is in it: it resumes from its
-     * cursor. */
-    if (reason == CLOSE_SLOW_CONSUMER)
+     * cursor. And who has no rights any more reads nothing more. */
+    if (reason == CLOSE_SLOW_CONSUMER || reason == CLOSE_REVOKED)
         client_drop_queue(worker, session);
     buffer_clear(&worker->text);
     server_disconnect(&worker->text, row->code, row->text, close_reason_may_reconnect(reason),
@@ -191,6 +192,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
     }
     leave_all(worker, client);
     client_end_catch_ups(client);
+    client_set_blocked(client, false);
     client_drop_queue(worker, session);
     client_unschedule(worker, client);
     session_ended(session);

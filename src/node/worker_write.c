@@ -127,6 +127,14 @@ static void add_to_batch(struct send_state *send, struct client *client)
     batch->len++;
 }
 
+void client_set_blocked(struct client *client, bool is_blocked)
+{
+    if (client->session.is_blocked == is_blocked)
+        return;
+    client->session.is_blocked = is_blocked;
+    metrics_change(METRIC_BLOCKED, is_blocked ? 1 : -1);
+}
+
 static void settle(struct worker *worker, struct client *client, enum ws_write result, uint32_t count)
 {
     struct session *session = &client->session;
@@ -141,7 +149,7 @@ static void settle(struct worker *worker, struct client *client, enum ws_write r
     worker->writes++;
     worker->written_bytes += written;
     worker->queued_bytes -= (int64_t)written;
-    session->is_blocked = result == WS_BLOCKED;
+    client_set_blocked(client, result == WS_BLOCKED);
 }
 
 /* One write for each, as far as the kernel takes it. Calls nothing back. */

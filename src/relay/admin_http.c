@@ -62,7 +62,10 @@ void admin_http_handle(void *context, struct http_exchange *exchange)
 
     if (is(path, "/v1/events")) {
         if (require(exchange, "POST"))
-            source_http_post(admin->events, exchange);
+            source_http_post(admin->events, exchange, HTTP_EVENTS);
+    } else if (is(path, "/v1/revocations")) {
+        if (require(exchange, "POST"))
+            source_http_post(admin->events, exchange, HTTP_REVOCATIONS);
     } else if (is(path, "/livez")) {
         if (require(exchange, "GET"))
             answer_text(exchange, 200, SLICE_LITERAL("ok\n"));

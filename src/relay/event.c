@@ -24,6 +24,13 @@ struct relay_event *relay_event_new(const struct domain_event *domain, struct sl
 
     if (!event)
         return NULL;
+    if (domain->change != EVENT_CHANGES_NOTHING && !(event->revocation = malloc(sizeof *event->revocation))) {
+        free(event);
+        return NULL;
+    }
+    if (event->revocation)
+        *event->revocation = domain->revocation;
+    event->change = domain->change;
     char *at = event->bytes;
     event->item.kind = LANES_ITEM_EVENT;
     event->room = domain->room;
@@ -49,6 +56,7 @@ void relay_event_free(struct relay_event **event)
 {
     if (!*event)
         return;
+    free((*event)->revocation);
     free(*event);
     *event = NULL;
     metrics_change(METRIC_RELAY_IN_FLIGHT, -1);

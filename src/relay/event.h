@@ -11,6 +11,7 @@
 #include <roomcast/base/slice.h>
 #include <roomcast/core/lane.h>
 #include <roomcast/wire/domain_event.h>
+#include <roomcast/wire/revocation.h>
 #include <roomcast/wire/room_key.h>
 
 enum event_outcome {
@@ -40,8 +41,17 @@ struct relay_event {
     enum event_outcome outcome;
     char problem[EVENT_PROBLEM_SIZE];
 
+    /* What it changes in who may read what: the revoker's (revoker.h), but for `entry_order`. */
+    enum event_change change;
+    bool is_overload; /* EVENT_REFUSED because no more revocations are kept: later it may be taken */
+    struct revocation *revocation; /* owned; NULL: it changes nothing */
+    uint64_t entry_order;          /* the source's: revoker_order() of a place that stays the same when it is
+                                    * read again; 0: none */
+    void (*then)(struct relay_event *event); /* the source's `done`, while the revoker waits for the lanes */
+    void *revoker;
+
     struct room_key room;
-    const struct event_rule *rule; /* borrowed from the event map */
+    const struct event_rule *rule; /* borrowed from the event map; NULL: nobody hears of it */
     struct slice text;             /* as it came; all slices are owned, id is NUL-terminated */
     struct slice payload;          /* within text */
     struct slice id, source, occurred_at, correlation_id, traceparent;

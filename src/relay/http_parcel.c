@@ -12,6 +12,21 @@ static void refuse(struct http_parcel *parcel, unsigned status, enum error_code 
     parcel->code = code;
 }
 
+static const char *word(const struct http_parcel *parcel)
+{
+    return parcel->kind == HTTP_EVENTS ? "event" : "revocation";
+}
+
+static enum intake_verdict check(const struct intake *intake, enum http_parcel_kind kind, struct slice text,
+                                 struct relay_event **ret_event, char *reason)
+{
+    struct slice source = SLICE_LITERAL("http");
+
+    if (kind == HTTP_REVOCATIONS)
+        return intake_check_revocation(intake, text, source, ret_event, reason);
+    return intake_check(intake, text, SLICE_LITERAL(""), source, ret_event, reason);
+}
+
 static void add_event(const struct intake *intake, struct http_parcel *parcel, struct slice text,
                       bool in_array)
 {
@@ -20,8 +35,7 @@ static void add_event(const struct intake *intake, struct http_parcel *parcel, s
     struct relay_event *event = NULL;
 
     metrics_inc(METRIC_RELAY_READ_HTTP);
-    enum intake_verdict verdict =
-        intake_check(intake, text, SLICE_LITERAL(""), SLICE_LITERAL("http"), &event, reason);
+    enum intake_verdict verdict = check(intake, parcel->kind, text, &event, reason);
     switch (verdict) {
     case INTAKE_TAKEN:
         event->index = index;
@@ -41,7 +55,8 @@ static void add_event(const struct intake *intake, struct http_parcel *parcel, s
     }
     metrics_inc(METRIC_RELAY_REJECTED);
     if (in_array)
-        snprintf(parcel->message, sizeof parcel->message, "event %zu: %s; no event was taken", index, reason);
+        snprintf(parcel->message, sizeof parcel->message, "%s %zu: %s; none was taken", word(parcel), index,
+                 reason);
     else
         snprintf(parcel->message, sizeof parcel->message, "%s", reason);
     if (verdict == INTAKE_TOO_BIG)
@@ -57,8 +72,8 @@ static void add_array(const struct intake *intake, struct http_parcel *parcel, s
 
     while ((step = json_array_next(array, &element)) == JSON_ARRAY_ELEMENT) {
         if (parcel->count + parcel->skipped == parcel->max) {
-            snprintf(parcel->message, sizeof parcel->message, "the array has more than %zu events",
-                     parcel->max);
+            snprintf(parcel->message, sizeof parcel->message, "the array has more than %zu %ss", parcel->max,
+                     word(parcel));
             refuse(parcel, 413, ERROR_CODE_PAYLOAD_TOO_LARGE);
             return;
         }
@@ -69,16 +84,16 @@ static void add_array(const struct intake *intake, struct http_parcel *parcel, s
     if (step == JSON_ARRAY_END && parcel->count + parcel->skipped > 0)
         return;
     snprintf(parcel->message, sizeof parcel->message, "%s",
-             step == JSON_ARRAY_END ? "the array is empty"
-                                    : "the array is not valid JSON; no event was taken");
+             step == JSON_ARRAY_END ? "the array is empty" : "the array is not valid JSON; none was taken");
     refuse(parcel, 400, ERROR_CODE_INVALID_EVENT);
 }
 
-void http_parcel_read(const struct intake *intake, struct slice body, size_t max, struct http_parcel *parcel)
+void http_parcel_read(const struct intake *intake, enum http_parcel_kind kind, struct slice body, size_t max,
+                      struct http_parcel *parcel)
 {
     struct json_array array;
 
-    *parcel = (struct http_parcel){.max = max};
+    *parcel = (struct http_parcel){.kind = kind, .max = max};
     parcel->events = calloc(parcel->max, sizeof(struct relay_event *));
     if (!parcel->events) {
         snprintf(parcel->message, sizeof parcel->message, "out of memory");

@@ -31,4 +31,10 @@ enum intake_verdict {
 enum intake_verdict intake_check(const struct intake *intake, struct slice text, struct slice fallback_id,
                                  struct slice source, struct relay_event **ret_event, char *reason);
 
+/* The same of one element of POST /v1/revocations: INTAKE_TAKEN, INTAKE_BAD, INTAKE_TOO_BIG or
+ * INTAKE_NO_MEMORY. */
+enum intake_verdict intake_check_revocation(const struct intake *intake, struct slice text,
+                                            struct slice source, struct relay_event **ret_event,
+                                            char *reason);
+
 #endif

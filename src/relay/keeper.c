@@ -17,8 +17,8 @@
 #define SLEEP_MS     3600000
 
 struct keeper {
-    const struct config *config; /* borrowed, immutable */
-    struct bus *bus;             /* borrowed */
+    struct keeper_options options; /* immutable */
+    struct log_limit conflicts;
     struct wakeup wakeup;
     atomic_bool stopping, suspected;
     pthread_mutex_t lock;
@@ -28,31 +28,14 @@ struct keeper {
     bool started; /* main thread only */
 };
 
-static enum err ensure(const struct keeper *keeper, char *problem)
+static void report(struct keeper *keeper, enum err err, bool changed, const char *problem)
 {
-    /* JetStream takes no duplicate window beyond the age of the messages. */
-    uint64_t dedup_s = keeper->config->stream_dedup_s, max_age_s = keeper->config->stream_max_age_s;
-    const struct bus_stream_options options = {
-        .in_memory = keeper->config->stream_storage == STORAGE_MEMORY,
-        .replicas = (unsigned)keeper->config->stream_replicas,
-        .max_age_s = keeper->config->stream_max_age_s,
-        .max_bytes = keeper->config->stream_max_bytes,
-        .max_per_subject = keeper->config->stream_max_per_room,
-        .dedup_s = dedup_s < max_age_s ? dedup_s : max_age_s,
-    };
-
-    return bus_ensure_stream(keeper->bus, &options, problem);
-}
-
-static void report(const struct keeper *keeper, enum err err, bool changed, const char *problem)
-{
-    static struct log_limit limit = LOG_LIMIT(60000);
-    const char *stream = keeper->config->stream_name;
+    const char *stream = keeper->options.stream;
     uint64_t suppressed;
 
     if (err == ERR_OK && changed)
         log_info("stream_ready", LOG_TEXT("stream", stream));
-    else if (err == ERR_CONFLICT && log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+    else if (err == ERR_CONFLICT && log_limit_pass(&keeper->conflicts, clock_monotonic_ms(), &suppressed))
         log_error("stream_conflict", LOG_TEXT("stream", stream), LOG_TEXT("problem", problem),
                   LOG_TEXT("action", "change the configuration or choose a new stream.name"));
     else if (err != ERR_OK && err != ERR_CONFLICT && changed)
@@ -65,7 +48,7 @@ static uint64_t look(struct keeper *keeper, struct backoff *backoff)
     char problem[PROBLEM_SIZE] = "";
 
     atomic_store(&keeper->suspected, false);
-    enum err err = ensure(keeper, problem);
+    enum err err = bus_ensure_stream(keeper->options.bus, &keeper->options.shape, problem);
     if (err != ERR_OK && problem[0] == '\0')
         snprintf(problem, sizeof problem, "%s", err_text(err));
     pthread_mutex_lock(&keeper->lock);
@@ -99,14 +82,14 @@ static void *run(void *context)
     return NULL;
 }
 
-enum err keeper_new(const struct config *config, struct bus *bus, struct keeper **ret_keeper)
+enum err keeper_new(const struct keeper_options *options, struct keeper **ret_keeper)
 {
     struct keeper *keeper = calloc(1, sizeof *keeper);
 
     if (!keeper)
         return ERR_NO_MEMORY;
-    keeper->config = config;
-    keeper->bus = bus;
+    keeper->options = *options;
+    keeper->conflicts = (struct log_limit)LOG_LIMIT(60000);
     wakeup_init(&keeper->wakeup);
     pthread_mutex_init(&keeper->lock, NULL);
     snprintf(keeper->problem, sizeof keeper->problem, "not looked at yet");
@@ -132,7 +115,7 @@ bool keeper_ready(struct keeper *keeper, struct buffer *missing)
     pthread_mutex_lock(&keeper->lock);
     bool ready = keeper->ready;
     if (!ready)
-        buffer_appendf(missing, "stream: %s\n", keeper->problem);
+        buffer_appendf(missing, "%s: %s\n", keeper->options.what, keeper->problem);
     pthread_mutex_unlock(&keeper->lock);
     return ready;
 }

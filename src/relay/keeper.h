@@ -1,4 +1,4 @@
-/* Sees to it that the stream exists: makes it when it is absent, never changes one that does, and tries again
+/* Sees to it that a stream exists: makes it when it is absent, never changes one that does, and tries again
  * for ever.
  *
  * Thread: has one of its own, because bus_ensure_stream() blocks; all functions from any thread. */
@@ -9,13 +9,17 @@
 
 #include <roomcast/base/buffer.h>
 #include <roomcast/base/err.h>
-#include <roomcast/config/config.h>
 #include <roomcast/io/bus.h>
 
 struct keeper;
 
-/* Borrows both. */
-enum err keeper_new(const struct config *config, struct bus *bus, struct keeper **ret_keeper) MUST_CHECK;
+struct keeper_options {
+    struct bus *bus;    /* borrowed; of the stream */
+    const char *stream; /* borrowed; its name */
+    const char *what;   /* static: what stands before the reason in keeper_ready() */
+    struct bus_stream_options shape;
+};
+enum err keeper_new(const struct keeper_options *options, struct keeper **ret_keeper) MUST_CHECK;
 /* The stream may have gone: looks again soon. `context` is the keeper. */
 void keeper_suspect(void *context);
 /* False, and appends why to `missing`, until the stream was found in the right shape. */

@@ -16,13 +16,14 @@
 #include "admin_http.h"
 #include "beat.h"
 #include "intake.h"
-#include "keeper.h"
 #include "lanes.h"
 #include "lease_driver.h"
 #include "redis_watch.h"
+#include "revoker.h"
 #include "source_http.h"
 #include "source_pubsub.h"
 #include "source_stream.h"
+#include "streams.h"
 
 #define NAME_SIZE        65
 #define HTTP_CONNECTIONS 256
@@ -31,19 +32,20 @@
 #define RELEASE_MS       1000 /* for the last record of the lease */
 
 struct relay {
-    const struct config *config; /* borrowed */
-    struct bus *bus;             /* borrowed */
+    const struct config *config;       /* borrowed */
+    struct bus *bus, *revocations_bus; /* borrowed */
     char name[NAME_SIZE];
     struct event_map *map;
     struct intake intake;
     struct redis_watch watch;
-    struct keeper *keeper;
+    struct keeper *keeper, *revocations_keeper;
     struct loop *loop;
     struct loop_wake *end;
     pthread_t loop_thread;
     bool loop_started;
     struct tenure tenure;
     struct lanes *lanes;
+    struct revoker *revoker;
     struct lease_driver *lease;
     struct beat *beat;
     struct source_http *http_source;
@@ -115,19 +117,41 @@ static enum err start_lanes(struct relay *relay)
     return lanes_new(&options, &relay->lanes);
 }
 
+static enum err start_revoker(struct relay *relay)
+{
+    const struct revoker_options options = {
+        .config = relay->config,
+        .loop = relay->loop,
+        .bus = relay->revocations_bus,
+        .lanes = relay->lanes,
+        .tenure = &relay->tenure,
+        .on_unavailable = keeper_suspect,
+        .context = relay->revocations_keeper,
+    };
+    return revoker_new(&options, &relay->revoker);
+}
+
 static void on_lost(void *context)
 {
-    lanes_abandon(((struct relay *)context)->lanes);
+    struct relay *relay = context;
+
+    lanes_abandon(relay->lanes);
+    revoker_abandon(relay->revoker);
 }
 
 static void on_resumed(void *context)
 {
-    lanes_hurry(((struct relay *)context)->lanes);
+    struct relay *relay = context;
+
+    lanes_hurry(relay->lanes);
+    revoker_hurry(relay->revoker);
 }
 
 static bool is_idle(void *context)
 {
-    return lanes_is_idle(((struct relay *)context)->lanes);
+    struct relay *relay = context;
+
+    return lanes_is_idle(relay->lanes) && revoker_is_idle(relay->revoker);
 }
 
 static enum err start_lease(struct relay *relay)
@@ -171,7 +195,7 @@ static enum err start_sources(struct relay *relay, char *problem)
     const struct source_context context = {
         .config = relay->config,
         .intake = &relay->intake,
-        .lanes = relay->lanes,
+        .revoker = relay->revoker,
         .watch = &relay->watch,
         .tenure = &relay->tenure,
     };
@@ -208,9 +232,13 @@ static enum err start(struct relay *relay, char *problem)
     enum err err = make_map(relay);
 
     if (err == ERR_OK)
-        err = keeper_new(relay->config, relay->bus, &relay->keeper);
+        err = streams_keep_events(relay->config, relay->bus, &relay->keeper);
+    if (err == ERR_OK)
+        err = streams_keep_revocations(relay->config, relay->revocations_bus, &relay->revocations_keeper);
     if (err == ERR_OK)
         err = start_lanes(relay);
+    if (err == ERR_OK)
+        err = start_revoker(relay);
     if (err == ERR_OK)
         err = start_lease(relay);
     if (err == ERR_OK)
@@ -261,6 +289,7 @@ enum err relay_start(const struct relay_options *options, struct relay **ret_rel
     }
     relay->config = options->config;
     relay->bus = options->bus;
+    relay->revocations_bus = options->revocations_bus;
     tenure_init(&relay->tenure);
     redis_watch_init(&relay->watch, options->redis_optional);
     choose_name(relay);
@@ -284,6 +313,14 @@ void relay_on_bus_event(struct relay *relay, enum bus_event event)
         keeper_suspect(relay->keeper);                       /* other servers may have come than went */
     if (event == BUS_EVENT_UP || event == BUS_EVENT_ELECTED) /* there is somebody again who stores */
         lanes_hurry(relay->lanes);
+}
+
+void relay_on_revocations_bus_event(struct relay *relay, enum bus_event event)
+{
+    if (event == BUS_EVENT_UP)
+        keeper_suspect(relay->revocations_keeper);
+    if (event == BUS_EVENT_UP || event == BUS_EVENT_ELECTED)
+        revoker_hurry(relay->revoker);
 }
 
 static bool lease_ready(struct relay *relay, struct buffer *missing)
@@ -310,10 +347,11 @@ bool relay_ready(struct relay *relay, struct buffer *missing)
 {
     bool ready = true;
 
-    if (!bus_is_up(relay->bus)) {
+    if (!bus_is_up(relay->bus) || !bus_is_up(relay->revocations_bus)) {
         buffer_append_text(missing, "nats: not connected\n");
         ready = false;
-    } else if (!keeper_ready(relay->keeper, missing) || !lease_ready(relay, missing)) {
+    } else if (!keeper_ready(relay->keeper, missing) || !keeper_ready(relay->revocations_keeper, missing) ||
+               !lease_ready(relay, missing)) {
         ready = false;
     }
     return redis_watch_ready(&relay->watch, missing) && ready;
@@ -365,13 +403,16 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
     stop_reading(relay, deadline);
     if (relay->keeper)
         keeper_stop(relay->keeper);
+    if (relay->revocations_keeper)
+        keeper_stop(relay->revocations_keeper);
     wait_for_sources(relay, deadline);
     if (relay->loop_started)
         lease_driver_release(relay->lease, timeout_ms < RELEASE_MS ? timeout_ms : RELEASE_MS);
     stop_loop(relay);
     tenure_end(&relay->tenure);
     beat_free(&relay->beat);
-    lanes_free(&relay->lanes);        /* gives what is left back to the sources */
+    lanes_free(&relay->lanes);        /* gives what is left back to the sources ... */
+    revoker_free(&relay->revoker);    /* ... as this does */
     http_server_free(&relay->server); /* so that every open request is answered */
     lease_driver_free(&relay->lease); /* which its thread asks who is active */
     source_stream_free(&relay->stream);
@@ -381,6 +422,7 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
         loop_wake_free(&relay->end);
     loop_free(&relay->loop);
     keeper_free(&relay->keeper);
+    keeper_free(&relay->revocations_keeper);
     event_map_free(&relay->map);
     redis_watch_fini(&relay->watch);
     free(relay);

@@ -7,8 +7,8 @@
 #include <roomcast/config/config.h>
 
 #include "intake.h"
-#include "lanes.h"
 #include "redis_watch.h"
+#include "revoker.h"
 #include "tenure.h"
 
 #define SOURCE_CONNECT_TIMEOUT_MS 2000u
@@ -19,7 +19,7 @@
 struct source_context {
     const struct config *config;
     const struct intake *intake;
-    struct lanes *lanes;
+    struct revoker *revoker; /* takes events in, for the lanes too */
     struct redis_watch *watch;
     struct tenure *tenure; /* only while it is valid anything is read */
 };

@@ -10,7 +10,6 @@
 #include <roomcast/base/random.h>
 
 #include "http_answer.h"
-#include "http_parcel.h"
 #include "wakeup.h"
 
 #define MESSAGE_SIZE   512
@@ -24,7 +23,7 @@ struct batch {
     struct http_exchange *exchange; /* NULL once answered */
     size_t waiting;                 /* events still with the lanes */
     size_t stored, skipped;
-    bool abandoned, refused;
+    bool abandoned, refused, overloaded;
     uint64_t deadline_ms;
     uint64_t tenure;            /* in which the request came */
     char message[MESSAGE_SIZE]; /* when refused */
@@ -69,6 +68,8 @@ static void answer_batch(const struct batch *batch, struct http_exchange *exchan
     /* First, or nobody would send again what is not stored only for now. */
     if (batch->abandoned || batch->waiting)
         answer_unavailable(exchange, ERROR_CODE_UNAVAILABLE, not_stored);
+    else if (batch->overloaded)
+        answer_unavailable(exchange, ERROR_CODE_OVERLOADED, batch->message);
     else if (batch->refused)
         http_refuse(exchange, 400, ERROR_CODE_INVALID_EVENT, batch->message, NULL, NULL);
     else
@@ -107,10 +108,11 @@ static void note_outcome(struct batch *batch, const struct relay_event *event)
     }
     /* As an event that the relay itself refuses: the publisher is told, and no dead letter is written. */
     metrics_inc(METRIC_RELAY_REJECTED);
+    batch->overloaded |= event->is_overload;
     if (!batch->refused) {
         batch->refused = true;
-        snprintf(batch->message, sizeof batch->message, "event %zu cannot be stored: %s", event->index,
-                 event->problem);
+        snprintf(batch->message, sizeof batch->message, "%s %zu cannot be stored: %s",
+                 event->rule ? "event" : "revocation", event->index, event->problem);
     }
 }
 
@@ -245,7 +247,7 @@ static void submit(struct source_http *source, struct http_parcel *parcel, struc
         event->tenure = batch->tenure;
         event->context = batch;
         event->done = on_done;
-        lanes_submit(source->context.lanes, event);
+        revoker_submit(source->context.revoker, event);
     }
     pthread_mutex_lock(&source->lock);
     source->submitting = false;
@@ -258,7 +260,7 @@ static size_t parcel_max(const struct config *config)
     return config->relay_max_in_flight < HTTP_BATCH_MAX ? config->relay_max_in_flight : HTTP_BATCH_MAX;
 }
 
-void source_http_post(struct source_http *source, struct http_exchange *exchange)
+void source_http_post(struct source_http *source, struct http_exchange *exchange, enum http_parcel_kind kind)
 {
     struct http_parcel parcel;
     enum error_code code;
@@ -270,7 +272,7 @@ void source_http_post(struct source_http *source, struct http_exchange *exchange
         answer_standby(source, exchange);
         return;
     }
-    http_parcel_read(source->context.intake, http_body(exchange), parcel_max(source->context.config),
+    http_parcel_read(source->context.intake, kind, http_body(exchange), parcel_max(source->context.config),
                      &parcel);
     if (parcel.status) {
         bool later = parcel.status == 503;

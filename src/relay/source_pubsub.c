@@ -114,7 +114,7 @@ static void submit(struct source_pubsub *source, struct relay_event *event)
     event->done = on_done;
     atomic_fetch_add(&source->in_flight, 1);
     atomic_fetch_add(&source->bytes_in_flight, event->text.len);
-    lanes_submit(source->context.lanes, event);
+    revoker_submit(source->context.revoker, event);
 }
 
 static void take_event(struct source_pubsub *source, const struct backlog_item *item)

@@ -63,7 +63,8 @@ static void submit_entry(struct source_stream *source, const char *id, struct re
     event->tenure = source->tenure;
     event->context = source;
     event->done = source_stream_on_done;
-    lanes_submit(source->context.lanes, event);
+    event->entry_order = revoker_order(id);
+    revoker_submit(source->context.revoker, event);
 }
 
 static void take_event(struct source_stream *source, const struct redis_entry *entry)

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <roomcast/wire/revocation.h>
+
 static const char *const kind_tokens[] = {
     [SUBJECT_EVENT] = ".ev.", [SUBJECT_LIVE] = ".live.", [SUBJECT_SIGNAL] = ".sig."};
 static const char *const route_tokens[] = {[ROUTE_TO_CHAT] = "chat.", [ROUTE_TO_USER] = "user."};
@@ -103,6 +105,30 @@ void subject_format_presence(const char *prefix, char *text)
 {
     assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
     strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "presence");
+}
+
+void subject_format_revocations(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(text, prefix), ".rev");
+}
+
+void subject_format_revocation_shard(const char *prefix, enum subject_kind kind, unsigned shard, char *text)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    assert(shard < REVOCATION_SHARDS);
+    subject_format_revocations(prefix, text);
+    char *end = stpcpy(stpcpy(text + strlen(text), kind_tokens[kind]), "s.");
+    *end++ = hex[shard >> 4];
+    *end++ = hex[shard & 0xf];
+    *end = '\0';
+}
+
+void subject_format_revocation_notice(const char *prefix, char *text)
+{
+    subject_format_revocations(prefix, text);
+    strcat(text, ".sig");
 }
 
 static bool take(struct slice *text, const char *token)

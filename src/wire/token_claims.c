@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ID_MAX 64 /* bytes of a jti that is kept */
-
 static enum err refuse(const char **ret_reason, enum err err, const char *reason)
 {
     *ret_reason = reason;
@@ -39,6 +37,14 @@ static enum err read_expiry(const json_t *claims, const struct token_rules *rule
         expiry = 1; /* 0 means never */
     *ret_expires_at = expiry < 9007199254740992.0 ? (uint64_t)expiry : (UINT64_C(1) << 53) - 1;
     return ERR_OK;
+}
+
+/* RFC 7519 section 4.1.6. What is no usable time counts as none: a revocation then binds the token. */
+static uint64_t read_issued_at(const json_t *claims)
+{
+    double issued = json_number_value(json_object_get(claims, "iat"));
+
+    return issued >= 1 && issued < 9007199254740992.0 ? (uint64_t)issued : 0;
 }
 
 /* RFC 7519 section 4.1.5: valid from nbf on. */
@@ -103,7 +109,7 @@ static void read_id(const json_t *claims, struct token_claims *ret_claims)
 {
     struct slice id = string_slice(json_object_get(claims, "jti"));
 
-    if (id.len > 0 && id.len <= ID_MAX)
+    if (id.len > 0 && id.len <= TOKEN_ID_MAX)
         ret_claims->id =
             strndup(id.data, id.len); /* NULL too when memory is out: it only tells tokens apart */
 }
@@ -157,6 +163,7 @@ enum err token_claims_read(const json_t *claims, const struct token_rules *rules
         token_claims_release(&kept);
         return err;
     }
+    kept.issued_at = read_issued_at(claims);
     read_id(claims, &kept);
     *ret_claims = kept;
     return ERR_OK;

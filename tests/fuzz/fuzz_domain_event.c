@@ -34,7 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(reason[0] != '\0');
         return 0;
     }
-    must(event.room.len > 0 && event.rule);
+    must(event.change_failed ? reason[0] != '\0' : true);
+    must(event.rule ? event.room.len > 0 : event.change == EVENT_REVOKES_ACCESS);
+    must((event.change == EVENT_CHANGES_NOTHING) == (event.revocation.kind == 0));
     check_payload(map, event.payload);
     domain_event_release(&event);
     return 0;

@@ -19,8 +19,8 @@ def cluster(node):
     return json.loads(answer.body)
 
 
-def others(node):
-    return {member["name"]: member for member in cluster(node)["members"]}
+def others(node, kind="node"):
+    return {member["name"]: member for member in cluster(node)["members"] if member["kind"] == kind}
 
 
 @pytest.fixture
@@ -44,6 +44,13 @@ def test_each_node_tells_how_it_is_and_hears_the_others(two, open_client, chat):
     assert 0 < member["number"] <= fresh["number"] and member["age_ms"] < seconds(BEAT_S * 4) * 1000
     assert first.metrics()["roomcast_cluster_nodes"] == 2
     assert first.metrics()["roomcast_heartbeats_total", "result", "received"] > 2
+
+
+def test_relays_are_seen_and_are_not_counted_as_nodes(two):
+    first, _ = two.nodes
+    relay = eventually(lambda: others(first, "relay").get("relay-0"), what="the relay has sent a beat")
+    assert relay["active"] is True
+    assert first.metrics()["roomcast_cluster_nodes"] == 2
 
 
 def test_a_killed_node_is_gone_after_three_beats_and_not_before(two):

@@ -32,6 +32,14 @@ def test_clients_lose_nothing(name):
     assert result["published"] == 2000 and result["delivered"] == result["expected"]
 
 
+def test_a_rollout_costs_nothing_and_spreads_the_clients():
+    options = ("--clients", "200", "--rate", "120", "--cut-every", "0", "--node-option", "drain.spread_s=5")
+    status, result = run("rolling-restart", *options)
+    assert status == 0, result and result["failures"]
+    assert result["faults"] == 1 and result["client_counts"]["disconnect 4200"] > 30
+    assert result["delivered"] == result["expected"]
+
+
 def test_a_drill_sees_what_clients_lose_that_do_not_resume():
     status, result = run("cut-clients", "--rate", "200", "--careless", "--deadline", "1")
     assert status == 1

@@ -46,8 +46,8 @@ def test_nodes_and_relay_wait_for_nats_and_redis(make_stack, open_client, chat):
 
 
 def test_a_client_of_a_node_without_nats_is_told_unavailable_not_lied_to(make_stack, open_client, chat):
-    stack = make_stack(node_options={"rooms.join_timeout_ms": 300})
-    stack.nodes[0].spawn()
+    stack = make_stack(node_options={"rooms.join_timeout_ms": 300}).start()
+    stack.nats.stop()
     wait_not_ready(stack.nodes[0], "nats")
     client = open_client(stack.nodes[0])
     client.send(type="subscribe.chat", chat_id=chat, id=1)

@@ -186,6 +186,7 @@ struct sim_node {
     unsigned number;
     bool is_alive, is_linked;
     uint64_t life, link;     /* change when it dies, or when its link breaks */
+    uint64_t unlinked_ms;    /* when that was */
     struct feed_rules rules; /* the plan's, with ... */
     struct feed_extent extent;
     bool is_extent_asked;

@@ -493,6 +493,8 @@ void sim_node_unlink(struct sim *sim, struct sim_node *node)
 {
     sim_say(sim, "node %u  loses its link", node->number);
     node->is_linked = false;
+    node->rules.is_cut_off = true;
+    node->unlinked_ms = sim->now_ms;
     node->link++;
     sim->counts->link_losses++;
 }
@@ -501,5 +503,10 @@ void sim_node_link(struct sim *sim, struct sim_node *node)
 {
     sim_say(sim, "node %u  has a link again", node->number);
     node->is_linked = true;
+    node->rules.is_cut_off = false;
+    for (unsigned room = 0; room < ROOMS; room++) {
+        if (node->feeds[room])
+            feed_shift_gap(&node->feeds[room]->feed, sim->now_ms - node->unlinked_ms, sim->now_ms);
+    }
     sim_node_suspect(sim, node);
 }

@@ -291,8 +291,10 @@ static struct config *load(const struct relay_fixture *fixture, const char *cons
 void fixture_start_relay(struct relay_fixture *fixture)
 {
     char problem[256] = "";
-    const struct relay_options options = {
-        .config = fixture->config, .bus = fixture->bus, .redis_optional = !fixture->has_redis};
+    const struct relay_options options = {.config = fixture->config,
+                                          .bus = fixture->bus,
+                                          .revocations_bus = fixture->revocations_bus,
+                                          .redis_optional = !fixture->has_redis};
 
     if (relay_start(&options, &fixture->relay, problem) != ERR_OK)
         fail_msg("relay_start: %s", problem);
@@ -321,6 +323,11 @@ void fixture_start(struct relay_fixture *fixture, bool with_redis, const char *c
     const struct bus_callbacks callbacks = {.on_event = NULL};
     assert_int_equal(bus_memory_new(&options, &callbacks, &memory), ERR_OK);
     fixture->bus = faulty_bus_new(memory);
+    char prefix[SUBJECT_SIZE];
+    subject_format_revocations(fixture->config->nats_prefix, prefix);
+    const struct bus_memory_options of_revocations = {.prefix = prefix, .max_bytes = 64u << 20};
+    assert_int_equal(bus_memory_new(&of_revocations, &callbacks, &memory), ERR_OK);
+    fixture->revocations_bus = faulty_bus_new(memory);
     listen_to_rooms(fixture);
     fixture_start_relay(fixture);
 }
@@ -329,6 +336,7 @@ void fixture_stop(struct relay_fixture *fixture)
 {
     relay_stop(&fixture->relay, 1000);
     bus_free(&fixture->bus);
+    bus_free(&fixture->revocations_bus);
     if (fixture->has_redis)
         redis_process_fini(&fixture->redis);
     config_free(&fixture->config);

@@ -32,7 +32,7 @@ struct relay_fixture {
     struct redis_process redis;
     bool has_redis;
     struct config *config;
-    struct bus *bus; /* a faulty_bus */
+    struct bus *bus, *revocations_bus; /* faulty_buses */
     struct relay *relay;
     struct bus_subscription *subscriptions[FIXTURE_ROOMS];
     pthread_mutex_t lock;

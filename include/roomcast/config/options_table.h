@@ -26,6 +26,7 @@ OPTION(log_format, CHOICE, "log.format", "logfmt", 0, 0, "logfmt|json", BOTH, "f
 
 OPTION(nats_url, LIST, "nats.url", "nats://127.0.0.1:4222", 1, 1024, "", BOTH, "NATS servers, comma-separated; user and password may stand in the URL")
 OPTION(nats_prefix, TEXT, "nats.prefix", "roomcast", 1, 64, "", BOTH, "first token of every NATS subject")
+OPTION(nats_grace_s, INT, "nats.grace_s", "30", 0, 86400, "s", NODE, "how long the clients stay with a node that is cut off from NATS, before it sends them to others; 0: for ever")
 OPTION(stream_name, TEXT, "stream.name", "roomcast_events_1", 1, 64, "", BOTH, "JetStream stream; choose a new name, never a used one, to start over")
 OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "copies of the stream; 3 survives the loss of a server")
 OPTION(stream_storage, CHOICE, "stream.storage", "file", 0, 0, "file|memory", RELAY, "where NATS keeps the stream; memory dies with the servers, and is slow beyond some 10000 events")
@@ -41,12 +42,14 @@ OPTION(redis_patterns, LIST, "redis.patterns", "events.*,events:*", 0, 256, "", 
 OPTION(redis_dead_stream, TEXT, "redis.dead_stream", "roomcast:dead", 1, 256, "", RELAY, "where events that cannot be used are kept, with the reason")
 OPTION(redis_dead_max, INT, "redis.dead_max", "10000", 1, 10000000, "entries", RELAY, "dead letters kept")
 
-OPTION(relay_listen, ADDRESS, "relay.listen", "127.0.0.1:9091", 0, 0, "", RELAY, "address of POST /v1/events, /livez, /readyz and /metrics")
-OPTION(relay_api_key, SECRET, "relay.api_key", "", 0, 1024, "", RELAY, "bearer key of POST /v1/events; without one that endpoint refuses everybody")
+OPTION(relay_listen, ADDRESS, "relay.listen", "127.0.0.1:9091", 0, 0, "", RELAY, "address of POST /v1/events, POST /v1/revocations, /livez, /readyz and /metrics")
+OPTION(relay_api_key, SECRET, "relay.api_key", "", 0, 1024, "", RELAY, "bearer key of POST /v1/events and POST /v1/revocations; without one they refuse everybody")
 OPTION(relay_max_event_bytes, INT, "relay.max_event_bytes", "524288", 1024, 8388608, "bytes", RELAY, "largest domain event")
 OPTION(relay_max_in_flight, INT, "relay.max_in_flight", "1024", 1, 65536, "events", RELAY, "events taken in and not yet stored; then reading stops")
 OPTION(relay_lease_ms, INT, "relay.lease_ms", "3000", 0, 30000, "ms", RELAY, "how long a relay that fell silent keeps others from taking over, at least 500; 0: this is the only relay, and there must be no other")
 OPTION(relay_store_timeout_ms, INT, "relay.store_timeout_ms", "5000", 100, 60000, "ms", RELAY, "wait for NATS to confirm a stored event before asking again")
+
+OPTION(revocations_max_age_s, INT, "revocations.max_age_s", "86400", 60, 31536000, "s", RELAY, "longest life of a token: so long a revocation is kept")
 
 OPTION(auth_hmac_secret, SECRET, "auth.hmac_secret", "", 0, 4096, "", NODE, "secret of HS256/384/512 tokens, at least 32 bytes")
 OPTION(auth_public_key_file, PATH, "auth.public_key_file", "", 0, 4096, "", NODE, "PEM public key of RS*, ES* or EdDSA tokens")
@@ -91,7 +94,7 @@ OPTION(rooms_repair_s, INT, "rooms.repair_s", "30", 1, 3600, "s", NODE, "how lon
 OPTION(resume_max_events, INT, "resume.max_events", "1000", 1, 100000, "events", NODE, "longest stretch of a room that is replayed; a client that missed more reloads")
 OPTION(resume_max_bytes, INT, "resume.max_bytes", "8388608", 65536, 1073741824, "bytes", NODE, "the same in bytes; also what one room keeps in memory at most")
 OPTION(resume_cache_bytes, INT, "resume.cache_bytes", "67108864", 65536, 1099511627776, "bytes", NODE, "recent events of all rooms kept in memory for replay; the rooms used longest ago go first, each but for its newest event")
-OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection left it; at most rooms.linger_ms when nobody else of that node is in it")
+OPTION(presence_leave_delay_s, INT, "presence.leave_delay_s", "15", 0, 3600, "s", NODE, "how long a user stays online in a chat after the last connection on any node left it; the same on all nodes")
 OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "users", NODE, "a chat with more users online tells nobody who comes and goes, and presence.get gives only their number")
 OPTION(cluster_heartbeat_ms, INT, "cluster.heartbeat_ms", "5000", 100, 60000, "ms", BOTH, "how often this process tells the others that it is there, and how it is; one that is silent three times counts as dead")
 OPTION(drain_spread_s, INT, "drain.spread_s", "30", 0, 3600, "s", NODE, "time over which a drain sends the clients away, at an even pace; 0 sends all at once; never longer than drain.timeout_s allows, less 5 s or half of it")

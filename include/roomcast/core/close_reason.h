@@ -10,6 +10,7 @@
 #include <roomcast/base/metrics.h>
 
 #define CLOSE_REASON_LIST(ROW)                                                                               \
+    ROW(REVOKED, 4003, "access revoked", METRIC_CLOSED_REVOKED)                                              \
     ROW(PROTOCOL_VIOLATION, 4005, "too many wrong messages", METRIC_CLOSED_PROTOCOL_VIOLATION)               \
     ROW(MESSAGE_TOO_BIG, 4009, "message too big", METRIC_CLOSED_TOO_BIG)                                     \
     ROW(OVERLOADED, 4100, "server overloaded", METRIC_CLOSED_OVERLOADED)                                     \
@@ -17,7 +18,8 @@
     ROW(RATE_LIMITED, 4129, "too many messages", METRIC_CLOSED_RATE_LIMITED)                                 \
     ROW(DRAINING, 4200, "draining", METRIC_CLOSED_DRAINING)                                                  \
     ROW(TOKEN_EXPIRED, 4201, "token expired", METRIC_CLOSED_TOKEN_EXPIRED)                                   \
-    ROW(NO_PONG, 4202, "no pong", METRIC_CLOSED_NO_PONG)
+    ROW(NO_PONG, 4202, "no pong", METRIC_CLOSED_NO_PONG)                                                     \
+    ROW(ISOLATED, 4204, "node cut off", METRIC_CLOSED_ISOLATED)
 
 enum close_reason {
 #define CLOSE_REASON_ENUM(name, code, text, metric) CLOSE_##name,

@@ -53,6 +53,7 @@ struct feed_rules {
         verify_every_ms; /* a room is compared with the leader at least so often. What it said is trusted for
                             twice as long, and less than a minute: the stream keeps events for longer */
     uint64_t repair_timeout_ms; /* a gap that cannot be repaired for so long is given up */
+    bool is_cut_off;            /* nobody can be asked now: no gap is given up for that */
 };
 
 /* Somebody who wants to know where the room stands, and perhaps what was missed. */
@@ -235,6 +236,9 @@ void feed_on_extent(struct feed *feed, const struct feed_rules *rules, uint64_t 
 /* Events may have been missed (a lost link, dropped messages, a new leader): the leader is asked after
  * `delay_ms`, by which callers spread thousands of rooms. */
 void feed_suspect(struct feed *feed, uint64_t now_ms, uint64_t delay_ms);
+
+/* The owner was cut off for `cut_ms` until now: time that does not count against a gap. */
+void feed_shift_gap(struct feed *feed, uint64_t cut_ms, uint64_t now_ms);
 
 /* Takes the waiter over until its FEED_ANSWER. */
 void feed_wait(struct feed *feed, const struct feed_rules *rules, struct feed_waiter *waiter,

@@ -24,12 +24,15 @@ struct node_options {
 /* Reads the keys and sets the process's descriptor limit. ERR_CONFIG, ERR_IO, ERR_NO_MEMORY with `problem`
  * (256 bytes) saying what is wrong with which option. */
 enum err node_new(const struct node_options *options, struct node **ret_node, char *problem) MUST_CHECK;
-/* Listens, starts the threads and returns. `bus` is borrowed, and freed by the caller between node_stop and
- * node_free. ERR_IO, ERR_NO_MEMORY with `problem` (256 bytes): node_stop and node_free are due all the same.
+/* Listens, starts the threads and returns. `revocations_bus`: as in relay_options. Both are borrowed, and
+ * freed by the caller between node_stop and node_free. ERR_IO, ERR_NO_MEMORY with `problem` (256 bytes):
+ * node_stop and node_free are due all the same.
  */
-enum err node_start(struct node *node, struct bus *bus, char *problem) MUST_CHECK;
+enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_bus,
+                    char *problem) MUST_CHECK;
 /* Any thread. To be called from the bus's on_event, between node_new and node_free. */
 void node_on_bus_event(struct node *node, enum bus_event event);
+void node_on_revocations_bus_event(struct node *node, enum bus_event event);
 uint16_t node_port(const struct node *node);
 uint16_t node_admin_port(const struct node *node);
 /* Any thread. True when clients can be served; otherwise appends what is missing: "nats: not connected". */
@@ -51,7 +54,7 @@ uint64_t node_drain_spread_ms(const struct node *node);
 
 /* Cuts who is still there, ends the threads, leaves the bus's subjects. */
 void node_stop(struct node *node);
-/* After node_stop, and after the bus was freed. Accepts NULL, nulls. */
+/* After node_stop, and after both buses were freed. Accepts NULL, nulls. */
 void node_free(struct node **node);
 
 #endif

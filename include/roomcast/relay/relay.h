@@ -4,10 +4,11 @@
  *   Redis Pub/Sub --> intake: check, map, seal --> one store in flight each --> bus
  *   HTTP ----------/         \--> dead letters
  *
- * An event is acknowledged to its source only after the bus has stored it. Order within a room is the order
- * of arrival, through faults too. Of several relays one works, by a lease on the bus, and the others stand
- * by. Memory is bounded: above relay.max_in_flight reading stops. Thread: start and stop on the main thread;
- * the relay has threads of its own. */
+ * What takes rights away is told to the nodes at once and stored in a stream of its own
+ * (src/relay/revoker.h). An event is acknowledged to its source only after the bus has stored it. Order
+ * within a room is the order of arrival, through faults too. Of several relays one works, by a lease on the
+ * bus, and the others stand by. Memory is bounded: above relay.max_in_flight reading stops. Thread: start and
+ * stop on the main thread; the relay has threads of its own. */
 #ifndef ROOMCAST_RELAY_RELAY_H
 #define ROOMCAST_RELAY_RELAY_H
 
@@ -28,6 +29,8 @@ const char *relay_check(const struct config *config);
 struct relay_options {
     const struct config *config; /* borrowed; outlives the relay */
     struct bus *bus;             /* borrowed; outlives the relay */
+    struct bus *revocations_bus; /* borrowed; outlives the relay: its prefix is that of
+                                    subject_format_revocations(), its stream "<stream.name>_revocations" */
     bool redis_optional;         /* --dev: Redis is used when it answers, and not missed in relay_ready */
 };
 
@@ -36,6 +39,7 @@ struct relay_options {
 enum err relay_start(const struct relay_options *options, struct relay **ret_relay, char *problem) MUST_CHECK;
 /* To be called from the bus's on_event, on any thread. */
 void relay_on_bus_event(struct relay *relay, enum bus_event event);
+void relay_on_revocations_bus_event(struct relay *relay, enum bus_event event);
 /* True when it can do its work now; otherwise appends what is missing: "redis: connection refused". Any
  * thread. */
 bool relay_ready(struct relay *relay, struct buffer *missing);

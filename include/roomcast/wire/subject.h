@@ -7,6 +7,8 @@
  *   <prefix>.sig.presence     what nodes have in all chats (wire/presence_digest.h), never stored
  *   <prefix>.ev.relay.lease   which relay works (wire/lease_record.h)
  *   <prefix>.authz.subscribe  may a user read a chat? (wire/authz_message.h)
+ *   <prefix>.rev.ev.s.<nn>    stored revocations; <prefix>.rev.live.s.<nn>: the same, republished
+ *   <prefix>.rev.sig          the same, told at once
  *
  * A user id may hold anything; bytes other than [A-Za-z0-9_-] travel as =XX (two upper-case hex digits), so
  * that no id can hold a '.', a wildcard or a space (NATS subject rules). */
@@ -36,5 +38,10 @@ void subject_format_nodes(const char *prefix, char *text);
 void subject_format_authorize(const char *prefix, char *text);
 /* "<prefix>.sig.presence". `text` has SUBJECT_SIZE bytes. */
 void subject_format_presence(const char *prefix, char *text);
+/* Revocations have a bus of their own, whose prefix is "<prefix>.rev": its subjects by the outer prefix.
+ * `shard` below REVOCATION_SHARDS. `text` has SUBJECT_SIZE bytes. */
+void subject_format_revocations(const char *prefix, char *text);
+void subject_format_revocation_shard(const char *prefix, enum subject_kind kind, unsigned shard, char *text);
+void subject_format_revocation_notice(const char *prefix, char *text);
 
 #endif

@@ -20,6 +20,7 @@
 #define TOKEN_MAX_BYTES  65536
 #define TOKEN_CHATS_MAX  8192 /* elements of the chats claim */
 #define TOKEN_SECRET_MIN 32   /* bytes of an HMAC secret (RFC 7518 section 3.2) */
+#define TOKEN_ID_MAX     64   /* bytes of a jti that is kept */
 
 struct token_options {
     struct slice hmac_secret;    /* empty: none */
@@ -37,7 +38,8 @@ struct token_options {
 struct token_claims {
     char *user;          /* owned: a ROUTE_TO_USER key as it is stored; token_claims_user() */
     uint64_t expires_at; /* Unix seconds; 0: never */
-    char *id;            /* owned: jti; NULL when absent or over 64 bytes */
+    uint64_t issued_at;  /* Unix seconds, fractions cut; 0: the token does not say (iat) */
+    char *id;            /* owned: jti; NULL when absent or over TOKEN_ID_MAX bytes */
     struct uuid *chats;  /* owned; sorted by memcmp */
     uint32_t chats_count;
     bool all_chats;           /* the chats claim is "*" or holds "*" */

@@ -1,4 +1,5 @@
 """NATS, Redis, the relay and nodes, wired together."""
+import json
 import pathlib
 
 from . import tokens
@@ -83,15 +84,20 @@ class Stack:
         """By Redis Pub/Sub, when the relay listens: at most once is all that Pub/Sub gives."""
         eventually(lambda: self.redis.publish(channel, event.text) > 0, what="the relay listens to Pub/Sub")
 
-    def post(self, body, key=API_KEY):
-        """POST /v1/events: the answer."""
+    def post(self, body, key=API_KEY, path="/v1/events"):
+        """The answer."""
         if isinstance(body, Event):
             body = body.text
         headers = {"Content-Type": "application/json"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         data = body if isinstance(body, bytes) else body.encode()
-        return get(self.relay.admin_url + "/v1/events", data=data, headers=headers, method="POST")
+        return get(self.relay.admin_url + path, data=data, headers=headers, method="POST")
+
+    def revoke(self, *revocations):
+        """POST /v1/revocations, which must be accepted: dicts."""
+        answer = self.post(json.dumps(revocations), path="/v1/revocations")
+        assert answer.status == 202, answer.body
 
     def dead_letters(self):
         """Entries of the dead-letter stream: dicts of text."""

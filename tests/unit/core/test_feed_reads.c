@@ -427,6 +427,48 @@ static void a_gap_that_cannot_be_repaired_is_given_up_in_time(void **state)
     scene_end(&scene);
 }
 
+static void a_gap_is_not_given_up_while_the_owner_is_cut_off_nor_for_that_time(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene);
+    scene_settle(&scene, 10);
+    uint64_t patience_ms = scene.rules.repair_timeout_ms;
+    scene.is_down = true;
+    scene_live(&scene, 12);
+    scene_wait(&scene, patience_ms / 2);
+    scene.rules.is_cut_off = true;
+    scene_wait(&scene, 3 * patience_ms);
+    scene.rules.is_cut_off = false;
+    feed_shift_gap(&scene.feed, 3 * patience_ms, scene.now);
+    scene_wait(&scene, patience_ms / 2 - 1);
+    assert_int_equal(scene.losses, 0);
+    scene_wait(&scene, 1); /* what was before the cut counts */
+    assert_int_equal(scene.losses, 1);
+    scene_end(&scene);
+}
+
+static void a_gap_that_began_while_the_owner_was_cut_off_counts_from_its_end(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_begin(&scene);
+    scene_settle(&scene, 10);
+    feed_shift_gap(&scene.feed, 1000, scene.now); /* without a gap it changes nothing */
+    scene.is_down = true;
+    scene.rules.is_cut_off = true;
+    scene_wait(&scene, 1000);
+    scene_live(&scene, 12); /* was on its way */
+    scene_wait(&scene, 1000);
+    scene.rules.is_cut_off = false;
+    feed_shift_gap(&scene.feed, 2000, scene.now);
+    scene_wait(&scene, scene.rules.repair_timeout_ms - 1);
+    assert_int_equal(scene.losses, 0);
+    scene_wait(&scene, 1);
+    assert_int_equal(scene.losses, 1);
+    scene_end(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +494,8 @@ int main(void)
         cmocka_unit_test(an_event_that_comes_after_all_is_delivered),
         cmocka_unit_test(reads_that_nobody_answers_are_repeated_at_growing_intervals),
         cmocka_unit_test(a_gap_that_cannot_be_repaired_is_given_up_in_time),
+        cmocka_unit_test(a_gap_is_not_given_up_while_the_owner_is_cut_off_nor_for_that_time),
+        cmocka_unit_test(a_gap_that_began_while_the_owner_was_cut_off_counts_from_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

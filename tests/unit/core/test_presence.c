@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
+#include "presence_test.h"
 #include <roomcast/base/random.h>
-#include <roomcast/core/presence.h>
 
 #define USERS 8
 #define NODES 3
@@ -36,14 +36,14 @@ static void the_first_connection_comes_online_and_the_last_goes_offline(void **s
     struct presence *presence;
     struct presence_change change;
     struct room_key anna = user(1);
-    assert_int_equal(presence_new(&presence), ERR_OK);
+    assert_int_equal(new_settled(0, &presence), ERR_OK);
     assert_int_equal(presence_join(presence, &anna, &change), ERR_OK);
     assert_true(change.local && change.global && change.online);
     assert_int_equal(presence_join(presence, &anna, &change), ERR_OK);
     assert_false(change.local || change.global);
-    presence_leave(presence, &anna, &change);
+    presence_leave(presence, &anna, 0, &change);
     assert_false(change.local || change.global);
-    presence_leave(presence, &anna, &change);
+    presence_leave(presence, &anna, 0, &change);
     assert_true(change.local && change.global && !change.online);
     assert_int_equal(presence_count(presence), 0);
     presence_free(&presence);
@@ -55,13 +55,13 @@ static void a_user_stays_online_while_another_node_has_them(void **state)
     struct presence *presence;
     struct presence_change change;
     struct room_key anna = user(1);
-    assert_int_equal(presence_new(&presence), ERR_OK);
+    assert_int_equal(new_settled(0, &presence), ERR_OK);
     assert_int_equal(presence_join(presence, &anna, &change), ERR_OK);
-    assert_int_equal(presence_remote(presence, node(0), &anna, true, &change), ERR_OK);
+    assert_int_equal(say(presence, node(0), &anna, true, &change), ERR_OK);
     assert_false(change.global);
-    presence_leave(presence, &anna, &change);
+    presence_leave(presence, &anna, 0, &change);
     assert_true(change.local && !change.global);
-    assert_int_equal(presence_remote(presence, node(0), &anna, false, &change), ERR_OK);
+    assert_int_equal(say(presence, node(0), &anna, false, &change), ERR_OK);
     assert_true(change.global && !change.online);
     presence_free(&presence);
 }
@@ -74,10 +74,9 @@ static void a_node_name_that_is_no_name_is_refused(void **state)
     struct room_key anna = user(1);
     char longest[200];
     memset(longest, 'n', sizeof longest);
-    assert_int_equal(presence_new(&presence), ERR_OK);
-    assert_int_equal(presence_remote(presence, SLICE_LITERAL(""), &anna, true, &change), ERR_RANGE);
-    assert_int_equal(presence_remote(presence, (struct slice){longest, sizeof longest}, &anna, true, &change),
-                     ERR_RANGE);
+    assert_int_equal(new_settled(0, &presence), ERR_OK);
+    assert_int_equal(say(presence, SLICE_LITERAL(""), &anna, true, &change), ERR_RANGE);
+    assert_int_equal(say(presence, (struct slice){longest, sizeof longest}, &anna, true, &change), ERR_RANGE);
     assert_int_equal(presence_count(presence), 0);
     presence_free(&presence);
 }
@@ -126,7 +125,7 @@ static void remote_snapshot(struct presence *presence, struct model *model, unsi
         if (model->remote[n][u])
             users[count++] = user(u);
     }
-    assert_int_equal(presence_snapshot(presence, node(n), users, count, visit, NULL), ERR_OK);
+    assert_int_equal(say_all(presence, node(n), users, count, visit, NULL), ERR_OK);
 }
 
 static void random_steps_agree_with_a_plain_model(void **state)
@@ -134,7 +133,7 @@ static void random_steps_agree_with_a_plain_model(void **state)
     (void)state;
     struct presence *presence;
     struct model model = {.local = {0}};
-    assert_int_equal(presence_new(&presence), ERR_OK);
+    assert_int_equal(new_settled(0, &presence), ERR_OK);
     srand(5);
     for (int step = 0; step < 20000; step++) {
         struct model before = model;
@@ -146,16 +145,16 @@ static void random_steps_agree_with_a_plain_model(void **state)
             assert_int_equal(presence_join(presence, &key, &change), ERR_OK);
             model.local[u]++;
         } else if (what < 14 && model.local[u] > 0) {
-            presence_leave(presence, &key, &change);
+            presence_leave(presence, &key, 0, &change);
             model.local[u]--;
         } else if (what < 18) {
             bool online = rand() % 2;
-            assert_int_equal(presence_remote(presence, node(n), &key, online, &change), ERR_OK);
+            assert_int_equal(say(presence, node(n), &key, online, &change), ERR_OK);
             model.remote[n][u] = online;
         } else if (what == 18) {
             remote_snapshot(presence, &model, n);
         } else {
-            presence_forget(presence, node(n), visit, NULL);
+            presence_forget(presence, node(n), true, 0, visit, NULL);
             memset(model.remote[n], 0, sizeof model.remote[n]);
         }
         if (change.global)

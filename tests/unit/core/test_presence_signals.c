@@ -16,6 +16,8 @@
 
 #include "failing_alloc.h"
 #include "presence.c"
+#include "presence_elsewhere.c"
+#include "presence_test.h"
 #include "seeded.h"
 
 #define A SLICE_LITERAL("node-a")
@@ -50,7 +52,7 @@ static struct presence *new_presence(void)
 {
     struct presence *presence = NULL;
 
-    assert_int_equal(presence_new(&presence), ERR_OK);
+    assert_int_equal(new_settled(0, &presence), ERR_OK);
     return presence;
 }
 
@@ -73,7 +75,7 @@ static void leave(struct presence *presence, const struct room_key *user, bool l
 {
     struct presence_change change = {.online = false};
 
-    presence_leave(presence, user, &change);
+    presence_leave(presence, user, 0, &change);
     expect(change, local, global, false);
 }
 
@@ -82,7 +84,7 @@ static void remote(struct presence *presence, struct slice node, const struct ro
 {
     struct presence_change change = {.online = false};
 
-    assert_int_equal(presence_remote(presence, node, user, online, &change), ERR_OK);
+    assert_int_equal(say(presence, node, user, online, &change), ERR_OK);
     expect(change, false, global, online);
 }
 
@@ -132,17 +134,15 @@ static void node_names_are_limited_and_told_apart_in_full(void **state)
     struct visits visits = {0};
 
     memset(longest, 'n', sizeof longest);
-    assert_int_equal(presence_remote(presence, (struct slice){longest, 0}, &anna, true, &change), ERR_RANGE);
-    assert_int_equal(presence_remote(presence, (struct slice){longest, sizeof longest}, &anna, true, &change),
-                     ERR_RANGE);
+    assert_int_equal(say(presence, (struct slice){longest, 0}, &anna, true, &change), ERR_RANGE);
+    assert_int_equal(say(presence, (struct slice){longest, sizeof longest}, &anna, true, &change), ERR_RANGE);
     assert_int_equal(
-        presence_snapshot(presence, (struct slice){longest, sizeof longest}, &anna, 1, note_visit, &visits),
-        ERR_RANGE);
-    assert_int_equal(presence_remote(presence, (struct slice){"a\0b", 3}, &anna, true, &change), ERR_RANGE);
+        say_all(presence, (struct slice){longest, sizeof longest}, &anna, 1, note_visit, &visits), ERR_RANGE);
+    assert_int_equal(say(presence, (struct slice){"a\0b", 3}, &anna, true, &change), ERR_RANGE);
     assert_int_equal(presence_count(presence), 0);
     remote(presence, (struct slice){longest, PRESENCE_NODE_MAX}, &anna, true, true);
     remote(presence, (struct slice){longest, PRESENCE_NODE_MAX - 1}, &anna, false, false);
-    presence_forget(presence, (struct slice){longest, sizeof longest}, note_visit, &visits);
+    presence_forget(presence, (struct slice){longest, sizeof longest}, true, 0, note_visit, &visits);
     assert_int_equal(visits.total, 0);
     remote(presence, (struct slice){longest, PRESENCE_NODE_MAX}, &anna, false, true);
     presence_free(&presence);
@@ -165,7 +165,7 @@ static void snapshot_replaces_what_was_known_of_the_node(void **state)
     remote(presence, A, &u[3], true, true);
     /* stays: 3; comes: 4, named twice; goes: 1; 0 and 2 are held by others */
     const struct room_key list[] = {u[3], u[4], u[4]};
-    assert_int_equal(presence_snapshot(presence, A, list, 3, note_visit, &visits), ERR_OK);
+    assert_int_equal(say_all(presence, A, list, 3, note_visit, &visits), ERR_OK);
     assert_int_equal(visits.total, 2);
     assert_int_equal(visits.went[1], 1);
     assert_int_equal(visits.came[4], 1);
@@ -189,16 +189,16 @@ static void empty_snapshot_and_forgetting_leave_nothing_of_the_node(void **state
             remote(presence, A, &user, true, true);
         }
         if (way == 0)
-            assert_int_equal(presence_snapshot(presence, A, NULL, 0, note_visit, &visits), ERR_OK);
+            assert_int_equal(say_all(presence, A, NULL, 0, note_visit, &visits), ERR_OK);
         else
-            presence_forget(presence, A, note_visit, &visits);
+            presence_forget(presence, A, true, 0, note_visit, &visits);
         assert_int_equal(presence_count(presence), 0);
         assert_int_equal(alloc_live, before);
     }
     for (unsigned i = 0; i < USERS; i++)
         assert_int_equal(visits.went[i], 2);
-    presence_forget(presence, B, note_visit, &visits);
-    assert_int_equal(presence_snapshot(presence, B, NULL, 0, note_visit, &visits), ERR_OK);
+    presence_forget(presence, B, true, 0, note_visit, &visits);
+    assert_int_equal(say_all(presence, B, NULL, 0, note_visit, &visits), ERR_OK);
     assert_int_equal(visits.total, 2 * USERS);
     presence_free(&presence);
 }
@@ -339,8 +339,7 @@ static void random_snapshot(struct model *model, unsigned node)
         list[i] = user_number(user);
         now[user] = true;
     }
-    assert_int_equal(presence_snapshot(model->presence, node_number(node), list, count, note_visit, &visits),
-                     ERR_OK);
+    assert_int_equal(say_all(model->presence, node_number(node), list, count, note_visit, &visits), ERR_OK);
     expect_replaced(model, node, now, &visits);
 }
 
@@ -368,7 +367,7 @@ static void random_step(struct model *model)
     } else {
         const bool none[USERS] = {false};
         struct visits visits = {0};
-        presence_forget(model->presence, node_number(node), note_visit, &visits);
+        presence_forget(model->presence, node_number(node), true, 0, note_visit, &visits);
         expect_replaced(model, node, none, &visits);
     }
 }
@@ -440,7 +439,7 @@ static unsigned remote_or_retry(struct presence *presence, struct slice node, co
     struct presence_change change = {.online = false};
     size_t count = presence_count(presence);
 
-    if (presence_remote(presence, node, user, true, &change) == ERR_OK)
+    if (say(presence, node, user, true, &change) == ERR_OK)
         return 0;
     assert_false(change.online);
     assert_int_equal(presence_count(presence), count);
@@ -455,12 +454,12 @@ static unsigned snapshot_or_retry(struct presence *presence, struct slice node, 
     unsigned visits = 0;
     size_t online = presence_count(presence);
 
-    if (presence_snapshot(presence, node, users, count, ignore, &visits) == ERR_OK) {
+    if (say_all(presence, node, users, count, ignore, &visits) == ERR_OK) {
         assert_int_equal(visits, expected_visits);
         return 0;
     }
     assert_int_equal(presence_count(presence), online + visits);
-    assert_int_equal(presence_snapshot(presence, node, users, count, ignore, &visits), ERR_OK);
+    assert_int_equal(say_all(presence, node, users, count, ignore, &visits), ERR_OK);
     assert_int_equal(visits, expected_visits);
     return 1;
 }
@@ -478,7 +477,7 @@ static void step_without_memory_changes_nothing_and_can_be_repeated(void **state
         struct presence *presence = NULL;
         unsigned failures = 0;
         alloc_fail(k);
-        if (presence_new(&presence) != ERR_OK) {
+        if (new_settled(0, &presence) != ERR_OK) {
             assert_null(presence);
             presence = new_presence();
             failures++;

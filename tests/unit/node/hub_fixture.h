@@ -65,6 +65,7 @@ static inline int start_with(void (*adjust)(struct config *config))
                                    .limits_typing_ms = 60000,
                                    .rooms_verify_s = 30,
                                    .rooms_repair_s = 30,
+                                   .cluster_heartbeat_ms = 1000,
                                    .resume_max_events = 1000,
                                    .resume_max_bytes = 1024 * 1024,
                                    .resume_cache_bytes = 4 * 1024 * 1024};

@@ -30,6 +30,7 @@ static int start_with_hub(void **state)
                                    .node_name = (char *)"node-a",
                                    .limits_message_depth = 8,
                                    .rooms_join_timeout_ms = 3000,
+                                   .cluster_heartbeat_ms = 1000,
                                    .rooms_verify_s = 30,
                                    .rooms_repair_s = 30,
                                    .resume_max_events = 1000,
@@ -40,6 +41,7 @@ static int start_with_hub(void **state)
     world.shared.rules.messages = (struct rate_limit_rule){.count = 1000, .period_ms = 1000, .burst = 1000};
     struct hub_outlet *outlet = worker_outlet(world.worker);
     struct hub_options options = {.config = &world.config,
+                                  .instance = "node-a.itself",
                                   .bus = NULL,
                                   .bus_changes = &bus_changes,
                                   .deflating = &world.shared.deflating,

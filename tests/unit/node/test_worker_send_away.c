@@ -142,6 +142,49 @@ static void a_drain_without_a_spread_closes_everybody_at_once(void **state)
     assert_true(is_sent_away(clients[2]));
 }
 
+static void give(enum worker_order_kind kind, enum close_reason reason)
+{
+    const struct worker_order order = {.kind = kind, .reason = reason, .spread_ms = 1000};
+    assert_int_equal(worker_give_order(world.worker, &order), ERR_OK);
+    worker_take_orders(world.worker);
+}
+
+static void let_pass(unsigned ms)
+{
+    world.worker->now_ms += ms;
+    worker_drain_on(world.worker);
+}
+
+static void an_isolation_that_is_over_sends_nobody_away_any_more(void **state)
+{
+    (void)state;
+    struct client *clients[10];
+    settle(clients, 10);
+    give(ORDER_DRAIN, CLOSE_ISOLATED);
+    let_pass(300);
+    assert_int_equal(worker_staying(world.worker), 7);
+    assert_int_equal(clients[0]->session.close_reason, CLOSE_ISOLATED);
+    give(ORDER_STOP_DRAIN, CLOSE_ISOLATED);
+    let_pass(1000);
+    assert_int_equal(worker_staying(world.worker), 7);
+}
+
+static void the_end_of_the_node_has_the_last_word(void **state)
+{
+    (void)state;
+    struct client *clients[10];
+    settle(clients, 10);
+    give(ORDER_DRAIN, CLOSE_ISOLATED);
+    give(ORDER_DRAIN, CLOSE_DRAINING);
+    let_pass(500);
+    give(ORDER_DRAIN, CLOSE_ISOLATED);
+    give(ORDER_STOP_DRAIN, CLOSE_ISOLATED);
+    let_pass(500);
+    assert_int_equal(worker_staying(world.worker), 0);
+    for (unsigned i = 0; i < 10; i++)
+        assert_true(is_sent_away(clients[i]));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop_connected)
 
 int main(void)
@@ -153,6 +196,8 @@ int main(void)
         TEST(a_search_for_settled_clients_is_bounded),
         TEST(a_drain_keeps_its_pace_and_takes_who_is_settled_first),
         TEST(a_drain_without_a_spread_closes_everybody_at_once),
+        TEST(an_isolation_that_is_over_sends_nobody_away_any_more),
+        TEST(the_end_of_the_node_has_the_last_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

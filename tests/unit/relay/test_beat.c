@@ -41,10 +41,11 @@ static void on_beat(void *context, struct bus_message *message)
 
 /* The fixture starts a relay with it, which may have said something before anybody listened: each test
  * listens to the next one. */
-static void start(const char *heartbeat_ms)
+static void start(const char *heartbeat_ms, const char *lease_ms)
 {
-    char interval[64], subject[SUBJECT_SIZE];
-    const char *const settings[] = {"ROOMCAST_RELAY_LEASE_MS=600", interval, NULL};
+    char interval[64], lease[64], subject[SUBJECT_SIZE];
+    const char *const settings[] = {lease, interval, NULL};
+    snprintf(lease, sizeof lease, "ROOMCAST_RELAY_LEASE_MS=%s", lease_ms);
     snprintf(interval, sizeof interval, "ROOMCAST_CLUSTER_HEARTBEAT_MS=%s", heartbeat_ms);
     fixture_start(&fixture, false, settings);
     fixture_stop_relay(&fixture, 1000);
@@ -100,7 +101,7 @@ static void a_relay_says_who_it_is_and_where(void **state)
 {
     (void)state;
     char port[16];
-    start("60000");
+    start("60000", "600");
     struct heartbeat beat = beat_at(0);
     snprintf(port, sizeof port, ":%u", relay_http_port(fixture.relay));
     assert_int_equal(beat.kind, HEARTBEAT_OF_RELAY);
@@ -116,7 +117,7 @@ static void a_relay_says_who_it_is_and_where(void **state)
 static void beats_come_one_after_the_other(void **state)
 {
     (void)state;
-    start("100");
+    start("100", "600");
     for (size_t i = 0; i < 6; i++)
         assert_int_equal(beat_at(i).number, i + 1);
 }
@@ -124,7 +125,7 @@ static void beats_come_one_after_the_other(void **state)
 static void that_it_became_active_is_said_at_once(void **state)
 {
     (void)state;
-    start("60000");
+    start("60000", "600");
     wait_active(); /* long before the next interval */
     assert_true(heard() <= 3);
 }
@@ -132,7 +133,7 @@ static void that_it_became_active_is_said_at_once(void **state)
 static void a_beat_follows_at_once_when_the_bus_is_back(void **state)
 {
     (void)state;
-    start("60000");
+    start("60000", "0"); /* it stays active without the bus: that changes nothing */
     wait_active();
     size_t before = heard();
     uint64_t deadline_ms = clock_monotonic_ms() + FIXTURE_WAIT;
@@ -153,7 +154,7 @@ static void a_beat_follows_at_once_when_the_bus_is_back(void **state)
 static void that_it_leaves_is_its_last_word(void **state)
 {
     (void)state;
-    start("100");
+    start("100", "600");
     wait_active();
     fixture_stop_relay(&fixture, 1000);
     size_t last = heard();

@@ -155,7 +155,8 @@ static void relay_hands_its_lease_over_when_it_stops(void **state)
 {
     (void)state;
     char problem[256] = "";
-    const struct relay_options options = {.config = fixture.config, .bus = fixture.bus};
+    const struct relay_options options = {
+        .config = fixture.config, .bus = fixture.bus, .revocations_bus = fixture.revocations_bus};
     struct relay *first = fixture.relay;
 
     add_some(0, 5);

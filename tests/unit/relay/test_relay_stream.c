@@ -226,7 +226,8 @@ static void relay_stores_first_what_one_of_another_name_left(void **state)
     (void)state;
     static char name[] = "relay-on-another-host";
     static struct config config; /* outlives a test that fails */
-    const struct relay_options options = {.config = &config, .bus = fixture.bus};
+    const struct relay_options options = {
+        .config = &config, .bus = fixture.bus, .revocations_bus = fixture.revocations_bus};
     char problem[256] = "";
 
     wait_ready(&fixture);
@@ -260,7 +261,8 @@ static void two_relays_store_every_event_once(void **state)
 {
     (void)state;
     char problem[256] = "";
-    const struct relay_options options = {.config = fixture.config, .bus = fixture.bus};
+    const struct relay_options options = {
+        .config = fixture.config, .bus = fixture.bus, .revocations_bus = fixture.revocations_bus};
     struct relay *second = NULL;
 
     wait_ready(&fixture);

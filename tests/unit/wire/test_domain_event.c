@@ -298,6 +298,82 @@ static void nesting_is_limited_before_the_parser_runs(void **state)
     free(deep);
 }
 
+static void expect_change(const char *text, enum event_change change, enum revocation_kind kind,
+                          const char *id)
+{
+    struct domain_event event = accept(text);
+
+    assert_int_equal(event.change, change);
+    assert_int_equal(event.revocation.kind, kind);
+    assert_string_equal(event.revocation.id, id);
+    assert_false(event.change_failed);
+    if (kind == REVOCATION_USER_IN_CHAT || kind == REVOCATION_CHAT) {
+        char chat[UUID_TEXT_SIZE];
+        uuid_format(&event.revocation.chat, chat);
+        assert_string_equal(chat, CHAT);
+    }
+    domain_event_release(&event);
+}
+
+static void events_that_take_rights_away_or_give_them_back_say_whose(void **state)
+{
+    (void)state;
+    expect_change("{\"event_type\":\"chat.member_removed\",\"payload\":{\"chat_id\":\"" CHAT
+                  "\",\"user_id\":\"ben\",\"member_id\":\"row-7\"}}",
+                  EVENT_REMOVES_MEMBER, REVOCATION_USER_IN_CHAT, "ben");
+    expect_change(
+        "{\"event_type\":\"chat.member_removed\",\"aggregate_type\":\"Chat\",\"aggregate_id\":\"" CHAT
+        "\",\"metadata\":{\"user_id\":\"actor\"},\"payload\":{\"MemberID\":12345678901234567890123}}",
+        EVENT_REMOVES_MEMBER, REVOCATION_USER_IN_CHAT, "12345678901234567890123");
+    expect_change("{\"event_type\":\"chat.member_added\",\"payload\":{\"ChatID\":\"" CHAT
+                  "\",\"UserID\":\"" CHAT_UPPER "\"}}",
+                  EVENT_ADDS_MEMBER, REVOCATION_USER_IN_CHAT, CHAT);
+    expect_change("{\"event_type\":\"chat.deleted\",\"payload\":{\"chat_id\":\"" CHAT "\"}}",
+                  EVENT_DELETES_CHAT, REVOCATION_CHAT, "");
+    expect_change("{" POSTED ",\"payload\":{\"chat_id\":\"" CHAT "\",\"user_id\":\"ben\"}}",
+                  EVENT_CHANGES_NOTHING, 0, "");
+}
+
+static void an_event_that_only_revokes_needs_no_row_and_has_no_room(void **state)
+{
+    (void)state;
+    expect_change("{\"event_type\":\"access.revoked\",\"payload\":{\"token_id\":\"t-1\"}}",
+                  EVENT_REVOKES_ACCESS, REVOCATION_TOKEN, "t-1");
+    struct domain_event event = accept("{\"id\":\"e\",\"event_type\":\"access.revoked\",\"payload\":"
+                                       "{\"UserID\":7,\"chat_id\":\"" CHAT "\",\"before\":5}}");
+    assert_null(event.rule);
+    assert_int_equal(event.room.len, 0);
+    assert_int_equal(event.revocation.kind, REVOCATION_USER_IN_CHAT);
+    assert_string_equal(event.revocation.id, "7");
+    assert_int_equal(event.revocation.at_s, 5);
+    assert_slice(event.id, "e");
+    domain_event_release(&event);
+    refuse("{\"event_type\":\"access.revoked\"}", ERR_MISSING, "payload is missing");
+    refuse("{\"event_type\":\"access.revoked\",\"payload\":{\"chat_id\":\"" CHAT "\"}}", ERR_MISSING,
+           "neither payload.user_id nor payload.token_id");
+}
+
+static void an_event_that_does_not_say_whom_it_removes_goes_its_way(void **state)
+{
+    (void)state;
+    static const char *const events[] = {
+        "{\"event_type\":\"chat.member_removed\",\"payload\":{\"chat_id\":\"" CHAT "\"}}",
+        "{\"event_type\":\"chat.member_removed\",\"metadata\":{\"user_id\":\"actor\"},\"payload\":{"
+        "\"chat_id\":\"" CHAT "\",\"user_id\":\"\"}}",
+    };
+
+    for (size_t i = 0; i < COUNT(events); i++) {
+        struct domain_event event;
+        char reason[REASON_SIZE] = "";
+        assert_int_equal(domain_event_parse(slice_of(events[i]), map, &event, reason), ERR_OK);
+        assert_int_equal(event.change, EVENT_CHANGES_NOTHING);
+        assert_true(event.change_failed);
+        assert_non_null(strstr(reason, "payload.user_id"));
+        assert_string_equal(event.rule->type, "chat.member_removed");
+        domain_event_release(&event);
+    }
+}
+
 static void feed(struct slice input)
 {
     static const char head[] = "{" POSTED ",\"payload\":{\"chat_id\":\"" CHAT "\"},\"again\":";
@@ -354,6 +430,9 @@ int main(void)
         cmocka_unit_test(an_id_is_used_as_it_is_or_refused),
         cmocka_unit_test(an_absent_payload_is_null),
         cmocka_unit_test(nesting_is_limited_before_the_parser_runs),
+        cmocka_unit_test(events_that_take_rights_away_or_give_them_back_say_whose),
+        cmocka_unit_test(an_event_that_only_revokes_needs_no_row_and_has_no_room),
+        cmocka_unit_test(an_event_that_does_not_say_whom_it_removes_goes_its_way),
         cmocka_unit_test(damaged_events_are_refused_or_cut_out_correctly),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -30,6 +30,24 @@ static void subjects_have_the_documented_form(void **state)
     assert_string_equal(text, "roomcast.sig.presence");
 }
 
+static void revocations_have_subjects_beside_all_events(void **state)
+{
+    (void)state;
+    char text[SUBJECT_SIZE];
+    enum subject_kind kind;
+    struct room_key room;
+
+    subject_format_revocations("roomcast", text);
+    assert_string_equal(text, "roomcast.rev");
+    subject_format_revocation_shard("roomcast", SUBJECT_EVENT, 0, text);
+    assert_string_equal(text, "roomcast.rev.ev.s.00");
+    subject_format_revocation_shard("roomcast", SUBJECT_LIVE, 63, text);
+    assert_string_equal(text, "roomcast.rev.live.s.3f");
+    assert_int_equal(subject_parse("roomcast", slice_of(text), &kind, &room), ERR_SYNTAX);
+    subject_format_revocation_notice("roomcast", text);
+    assert_string_equal(text, "roomcast.rev.sig");
+}
+
 static void no_user_id_can_reach_into_another_subject(void **state)
 {
     (void)state;
@@ -152,6 +170,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(subjects_have_the_documented_form),
+        cmocka_unit_test(revocations_have_subjects_beside_all_events),
         cmocka_unit_test(no_user_id_can_reach_into_another_subject),
         cmocka_unit_test(the_longest_subject_fits_and_comes_back),
         cmocka_unit_test(every_byte_of_an_id_survives_the_way_there_and_back),

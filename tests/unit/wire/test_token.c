@@ -313,6 +313,28 @@ static void the_user_is_text_or_an_integer_from_the_configured_claim(void **stat
     token_verifier_free(&other);
 }
 
+static void when_a_token_was_issued_is_read_where_it_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        uint64_t issued_at;
+    } cases[] = {
+        {"{\"sub\":\"u\",\"iat\":1764140000}", 1764140000},
+        {"{\"sub\":\"u\",\"iat\":1764140000.9}", 1764140000},
+        {"{\"sub\":\"u\"}", 0},
+        {"{\"sub\":\"u\",\"iat\":\"1764140000\"}", 0},
+        {"{\"sub\":\"u\",\"iat\":-5}", 0},
+        {"{\"sub\":\"u\",\"iat\":1e300}", 0},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct token_claims claims = accept(cases[i].json);
+        assert_int_equal(claims.issued_at, cases[i].issued_at);
+        token_claims_release(&claims);
+    }
+}
+
 static void the_token_id_is_kept_when_it_fits(void **state)
 {
     (void)state;
@@ -436,6 +458,7 @@ static void damaged_tokens_headers_and_claims_are_refused_and_nothing_worse(void
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(when_a_token_was_issued_is_read_where_it_says_so),
         cmocka_unit_test(the_example_of_rfc_7515_a_1_verifies),
         cmocka_unit_test(what_is_not_three_parts_of_base64url_is_refused),
         cmocka_unit_test(damage_to_a_good_token_is_noticed),

@@ -1,0 +1,240 @@
+/* What comes in, and what is said at once. */
+#include "revoker_internal.h"
+
+#include <stdlib.h>
+
+#include <roomcast/base/clock.h>
+#include <roomcast/base/log.h>
+#include <roomcast/base/random.h>
+#include <roomcast/wire/subject.h>
+
+#define AHEAD_MS   5000u /* how far Redis's clock may be ahead of ours */
+#define NOTICE_MAX 512u
+
+/* --- what is revoked, and in which order --- */
+
+uint64_t revoker_order(const char *entry_id)
+{
+    char *end;
+    uint64_t ms = strtoull(entry_id, &end, 10);
+
+    if (end == entry_id || *end != '-' || ms == 0 || ms >= UINT64_C(1) << 43)
+        return 0;
+    return ms << 20 | (strtoull(end + 1, NULL, 10) & 0xfffff);
+}
+
+/* By the relay's clock: later than all before. */
+static uint64_t next_order(struct revoker *revoker, uint64_t now_ms)
+{
+    uint64_t last = atomic_load(&revoker->last_order), next;
+
+    do
+        next = now_ms << 20 > last ? now_ms << 20 : last + 1;
+    while (!atomic_compare_exchange_weak(&revoker->last_order, &last, next));
+    return next;
+}
+
+/* An entry's own time is the same whenever it is read, but its publisher may have chosen it. */
+static uint64_t choose_order(struct revoker *revoker, uint64_t entry_order)
+{
+    uint64_t now_ms = clock_wall_ms(), ms = entry_order >> 20;
+    uint64_t max_age_ms = revoker->options.config->revocations_max_age_s * 1000;
+
+    if (entry_order && ms <= now_ms + AHEAD_MS && ms + max_age_ms > now_ms)
+        return entry_order;
+    return next_order(revoker, now_ms);
+}
+
+static void stamp(struct revoker *revoker, struct relay_event *event)
+{
+    struct revocation *revocation = event->revocation;
+    uint64_t order = choose_order(revoker, event->entry_order);
+    uint64_t at_s = (order >> 20) / 1000, last_s = at_s + revoker->options.config->revocations_max_age_s;
+
+    if (event->change == EVENT_ADDS_MEMBER) {
+        revocation->lifted_order = order;
+    } else {
+        revocation->order = order;
+        if (revocation->at_s == 0 || revocation->at_s > at_s)
+            revocation->at_s = at_s;
+    }
+    if (revocation->until_s == 0 || revocation->until_s > last_s)
+        revocation->until_s = last_s;
+}
+
+/* A lift needs no haste, and most lift nothing. */
+static void tell_nodes(struct revoker *revoker, const struct relay_event *event)
+{
+    static struct log_limit limit = LOG_LIMIT(5000);
+    char subject[SUBJECT_SIZE];
+    struct buffer notice;
+    uint64_t suppressed;
+
+    if (event->change == EVENT_ADDS_MEMBER)
+        return;
+    buffer_init(&notice, NOTICE_MAX);
+    subject_format_revocation_notice(revoker->options.config->nats_prefix, subject);
+    enum err err = revocations_encode(event->revocation, 1, &notice);
+    if (err == ERR_OK)
+        err = bus_publish(revoker->options.bus, subject, buffer_slice(&notice));
+    buffer_fini(&notice);
+    if (err != ERR_OK && log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_warn("revocation_delayed", LOG_TEXT("reason", err_text(err)),
+                 LOG_TEXT("effect", "the nodes hear of it when it is stored"),
+                 LOG_U64("suppressed", suppressed));
+}
+
+/* --- events --- */
+
+/* Comes from the lanes. The revocation is stored also when its event cannot be. */
+static void on_lane_done(struct relay_event *event)
+{
+    if (event->outcome != EVENT_ABANDONED) {
+        revoker_add(event->revoker, event);
+        return;
+    }
+    event->done = event->then;
+    event->done(event);
+}
+
+/* Of no room: nothing for the lanes. */
+static void on_event(struct revoker *revoker, struct relay_event *event)
+{
+    event->outcome = EVENT_STORED;
+    if (event->tenure && event->tenure == tenure_number(revoker->options.tenure)) {
+        revoker_add(revoker, event);
+        return;
+    }
+    event->done = event->then;
+    relay_event_finish(event, EVENT_ABANDONED);
+}
+
+void revoker_submit(struct revoker *revoker, struct relay_event *event)
+{
+    if (!event->revocation) {
+        lanes_submit(revoker->options.lanes, event);
+        return;
+    }
+    stamp(revoker, event);
+    tell_nodes(revoker, event);
+    event->revoker = revoker;
+    event->then = event->done;
+    event->done = on_lane_done;
+    if (event->rule) {
+        lanes_submit(revoker->options.lanes, event);
+        return;
+    }
+    event->item.kind = LANES_ITEM_EVENT;
+    if (!answer_port_put(revoker->port, &event->item.item)) {
+        event->done = event->then;
+        relay_event_finish(event, EVENT_ABANDONED);
+    }
+}
+
+static void on_timer(void *context)
+{
+    struct revoker *revoker = context;
+
+    revoker->timer_runs = false;
+    revoker_drive_all(revoker);
+}
+
+static void on_wake(void *context)
+{
+    struct revoker *revoker = context;
+    struct inbox_item *item = inbox_take(&revoker->port->inbox);
+
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct lanes_item *entry = (struct lanes_item *)(void *)item;
+
+        if (entry->kind == LANES_ITEM_EVENT)
+            on_event(revoker, (struct relay_event *)(void *)entry);
+        else
+            revoker_on_answer(revoker, (struct revoker_call *)(void *)entry);
+        item = next;
+    }
+    if (!atomic_exchange(&revoker->hurry, false))
+        return;
+    for (unsigned index = 0; index < REVOCATION_SHARDS; index++)
+        backoff_succeed(&revoker->shards[index].backoff);
+    revoker_drive_all(revoker);
+}
+
+void revoker_hurry(struct revoker *revoker)
+{
+    atomic_store(&revoker->hurry, true);
+    answer_port_wake(revoker->port);
+}
+
+bool revoker_is_idle(const struct revoker *revoker)
+{
+    return revoker->open == 0 && revoker->events == 0;
+}
+
+/* --- life --- */
+
+enum err revoker_new(const struct revoker_options *options, struct revoker **ret_revoker)
+{
+    struct revoker *revoker = calloc(1, sizeof *revoker);
+
+    if (!revoker)
+        return ERR_NO_MEMORY;
+    revoker->options = *options;
+    random_text(revoker->writer, REVOKER_WRITER_LEN);
+    enum err err = revocations_new(&revoker->set);
+    if (err == ERR_OK)
+        err = loop_wake_new(options->loop, on_wake, revoker, &revoker->wake);
+    if (err == ERR_OK)
+        err = loop_timer_new(options->loop, on_timer, revoker, &revoker->timer);
+    if (err == ERR_OK)
+        err = (revoker->port = answer_port_new(revoker->wake)) ? ERR_OK : ERR_NO_MEMORY;
+    if (err != ERR_OK) {
+        revoker_free(&revoker);
+        return err;
+    }
+    *ret_revoker = revoker;
+    return ERR_OK;
+}
+
+static void empty_port(struct revoker *revoker)
+{
+    struct inbox_item *item = inbox_take(&revoker->port->inbox);
+
+    while (item) {
+        struct inbox_item *next = item->next;
+        struct lanes_item *entry = (struct lanes_item *)(void *)item;
+
+        if (entry->kind == LANES_ITEM_EVENT) {
+            struct relay_event *event = (struct relay_event *)(void *)entry;
+            event->done = event->then;
+            relay_event_finish(event, EVENT_ABANDONED);
+        } else {
+            struct revoker_call *call = (struct revoker_call *)(void *)entry;
+            revoker_call_free(&call);
+        }
+        item = next;
+    }
+}
+
+void revoker_free(struct revoker **pointer)
+{
+    struct revoker *revoker = *pointer;
+
+    if (!revoker)
+        return;
+    if (revoker->port) {
+        answer_port_close(revoker->port);
+        empty_port(revoker);
+        answer_port_unref(revoker->port);
+    }
+    if (revoker->set)
+        revoker_abandon(revoker);
+    if (revoker->timer)
+        loop_timer_free(&revoker->timer);
+    if (revoker->wake)
+        loop_wake_free(&revoker->wake);
+    revocations_free(&revoker->set);
+    free(revoker);
+    *pointer = NULL;
+}
