@@ -17,8 +17,10 @@ extern char **environ;
 static const char summary[] =
     "roomcast top: watch the nodes and relays of a cluster, by the heartbeats they send on NATS\n"
     "\n"
-    "usage: roomcast top [--interval S] [--sort name|connections|cpu] [--once] [--json] [options]\n"
+    "usage: roomcast top [--admin HOST:PORT,...] [--interval S] [--sort name|connections|cpu] [--once]\n"
+    "                    [--json] [options]\n"
     "\n"
+    "  --admin LIST  ask the admin listeners of these nodes (GET /cluster) instead of listening on NATS\n"
     "  --interval S  seconds between two looks, 1 to 60 (default 2)\n"
     "  --sort BY     order of the nodes: name (default), connections or cpu\n"
     "  --once        one look, as soon as everybody has been heard twice; exit status 1 when nobody was\n"
@@ -29,19 +31,51 @@ static const char summary[] =
     "only nats.url, nats.prefix and what is said about reading options matter here.\n";
 
 struct arguments {
-    const char *interval, *sort;
+    const char *admin, *interval, *sort;
     bool once, json;
 };
 
 static bool take_arguments(int *argc, char **argv, struct arguments *arguments)
 {
     const struct own_flag flags[] = {
+        {.flag = "--admin", .value = &arguments->admin},
         {.flag = "--interval", .value = &arguments->interval},
         {.flag = "--sort", .value = &arguments->sort},
         {.flag = "--once", .is_set = &arguments->once},
         {.flag = "--json", .is_set = &arguments->json},
     };
     return own_arguments_take("top", flags, sizeof flags / sizeof flags[0], argc, argv);
+}
+
+/* One word of the list: host:port, or the URL that a browser would take. */
+static bool parse_admin(char *word, struct top_address *ret_address)
+{
+    char *address = strncmp(word, "http://", 7) == 0 ? word + 7 : word;
+    address[strcspn(address, "/")] = '\0';
+    if (config_split_address(address, ret_address->host, &ret_address->port) == ERR_OK &&
+        ret_address->port > 0)
+        return true;
+    fprintf(stderr, "roomcast top: --admin: \"%s\" is not host:port\n", word);
+    return false;
+}
+
+static bool parse_admins(const char *list, struct top_address *addresses, size_t *ret_count)
+{
+    char *text = strdup(list), *rest = NULL;
+    size_t count = 0;
+    bool is_right = text != NULL;
+    for (char *word = text ? strtok_r(text, ",", &rest) : NULL; word && is_right;
+         word = strtok_r(NULL, ",", &rest)) {
+        is_right = count < TOP_ADMINS_MAX && parse_admin(word, &addresses[count]);
+        if (count == TOP_ADMINS_MAX)
+            fprintf(stderr, "roomcast top: --admin: more than %d addresses\n", TOP_ADMINS_MAX);
+        count++;
+    }
+    if (is_right && count == 0)
+        fprintf(stderr, "roomcast top: --admin: no address\n");
+    free(text);
+    *ret_count = count;
+    return is_right && count > 0;
 }
 
 static bool parse_interval(const char *text, unsigned *ret_seconds)
@@ -74,8 +108,10 @@ static bool parse_order(const char *text, enum top_order *ret_order)
 int top_command(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    struct top_options options = {.interval_s = INTERVAL_DEFAULT_S};
+    struct top_address admins[TOP_ADMINS_MAX];
+    struct top_options options = {.admins = admins, .interval_s = INTERVAL_DEFAULT_S};
     if (!take_arguments(&argc, argv, &arguments) ||
+        (arguments.admin && !parse_admins(arguments.admin, admins, &options.admins_count)) ||
         (arguments.interval && !parse_interval(arguments.interval, &options.interval_s)) ||
         (arguments.sort && !parse_order(arguments.sort, &options.order)))
         return 2;

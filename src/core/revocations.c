@@ -189,6 +189,17 @@ enum revocation_kind revocations_find(const struct revocations *revocations,
     return is_bound(revocations, &wanted, claims->issued_at, now_s) ? REVOCATION_USER_IN_CHAT : 0;
 }
 
+uint64_t revocations_latest(const struct revocations *revocations, const struct revocation *key)
+{
+    char bytes[REVOCATION_KEY_MAX];
+    size_t len = revocation_key(key, bytes);
+    struct record *record;
+    HASH_FIND(hh, revocations->shards[revocation_shard(key)].records, bytes, len, record);
+    if (!record)
+        return 0;
+    return record->order > record->lifted_order ? record->order : record->lifted_order;
+}
+
 /* --- the whole of it --- */
 
 size_t revocations_count(const struct revocations *revocations)

@@ -1,9 +1,11 @@
 /* A node without the bus: its clients miss what is said meanwhile, and get it when the bus is back. So they
  * stay for a while; after that they do better with another node.
  *
- *   SERVING --down--> CUT_OFF --nats.grace_s--> ISOLATED: nobody new, and who is there is sent away
- *      ^-----------up----+----------------up-------+
+ *   STARTING --revocations known--> SERVING --down--> CUT_OFF --nats.grace_s--> ISOLATED: nobody new, and who
+ *                                      ^-------up--------+-------------up----------+      is there is sent
+ * away
  *
+ * What is revoked stays known, so only a node that loses the bus while it is STARTING goes back there.
  * A drain may begin at any moment, from another thread, and stands. */
 #include "control_internal.h"
 
@@ -41,9 +43,10 @@ static void isolate(struct control *control)
 
 static void come_back(struct control *control)
 {
+    enum node_state to = revoked_is_loaded(control->node->shared.revoked) ? NODE_SERVING : NODE_STARTING;
     control->cut_ms = 0;
-    if (change_state(control, NODE_CUT_OFF, NODE_SERVING) ||
-        !change_state(control, NODE_ISOLATED, NODE_SERVING))
+    if (change_state(control, NODE_STARTING, to) || change_state(control, NODE_CUT_OFF, to) ||
+        !change_state(control, NODE_ISOLATED, to))
         return;
     log_info("isolation_over", LOG_U64("clients", node_clients(control->node)));
     order(control, &(struct worker_order){.kind = ORDER_STOP_DRAIN});
@@ -58,7 +61,8 @@ void control_watch_bus(struct control *control)
         come_back(control);
         return;
     }
-    if (change_state(control, NODE_SERVING, NODE_CUT_OFF))
+    if (change_state(control, NODE_SERVING, NODE_CUT_OFF) ||
+        change_state(control, NODE_STARTING, NODE_CUT_OFF))
         return;
     control->cut_ms += step_ms < STEP_MAX_MS ? step_ms : STEP_MAX_MS;
     if (grace_ms > 0 && control->cut_ms >= grace_ms)

@@ -43,6 +43,8 @@ static uint64_t cpu_permille(const struct control *control)
 static enum heartbeat_state state_of(const struct node *node)
 {
     switch (atomic_load(&node->shared.state)) {
+    case NODE_STARTING:
+        return HEARTBEAT_STARTING;
     case NODE_SERVING:
         return HEARTBEAT_SERVING;
     case NODE_CUT_OFF:

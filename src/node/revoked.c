@@ -1,60 +1,11 @@
-#include "revoked.h"
+#include "revoked_internal.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include <roomcast/base/clock.h>
-#include <roomcast/base/inbox.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
-#include <roomcast/core/revocations.h>
-#include <roomcast/io/loop.h>
 #include <roomcast/wire/subject.h>
-
-#define TICK_MS    250u
-#define WAIT_MAX   4000u /* between two questions that are not answered */
-#define VERIFY_MS  5000u /* between two looks whether a message was missed unseen */
-#define TIMEOUT_MS 5000u
-#define REMEMBERED 2048u /* that the workers are told of one by one */
-
-struct revoked {
-    struct revoked_options options; /* immutable */
-    pthread_t thread;
-    bool started; /* main thread only */
-    struct loop *loop;
-    struct loop_wake *wake;
-    struct loop_timer *tick;
-    struct inbox messages; /* struct bus_message */
-    struct inbox answers;  /* struct answer */
-    struct bus_subscription *subscriptions[REVOCATION_SHARDS + 1];
-
-    /* any thread */
-    atomic_bool stopping, is_loaded;
-    atomic_size_t count;     /* of the set: most have nothing to look for */
-    _Atomic uint64_t number; /* of all that has come */
-    pthread_rwlock_t lock;
-    struct revocations *set;                  /* under lock */
-    struct revocation remembered[REMEMBERED]; /* under lock: the latest, each at its number */
-
-    /* its own thread only */
-    unsigned changes_seen;
-    uint64_t answered, fresh, asking; /* a bit a shard: ever; since the last reason to ask; under way */
-    uint64_t ask_at_ms, wait_ms, verify_at_ms;
-    bool is_verifying;
-    uint64_t last_seq; /* the highest stream sequence that was seen */
-    unsigned expired;  /* shards whose turn it was */
-};
-
-/* A question to the stream and its answer. */
-struct answer {
-    struct inbox_item item; /* first */
-    struct revoked *revoked;
-    unsigned shard; /* REVOCATION_SHARDS: how far the stream goes */
-    enum bus_last_status status;
-    uint64_t stream_seq;
-    char *data; /* owned; NULL when there was no memory for it */
-    size_t len;
-};
 
 /* --- the set --- */
 
@@ -120,8 +71,8 @@ static bool merge(struct revoked *revoked, const struct revocation *records, siz
     return good;
 }
 
-/* False: it has to be read again. What is no record at all is not waited for: a relay begins it anew. */
-static bool take(struct revoked *revoked, struct slice bytes)
+/* What is no record at all is not waited for: a relay begins it anew. */
+bool revoked_take(struct revoked *revoked, struct slice bytes)
 {
     static struct log_limit limit = LOG_LIMIT(10000);
     struct revocation *records = NULL;
@@ -145,116 +96,6 @@ static void expire(struct revoked *revoked)
     pthread_rwlock_unlock(&revoked->lock);
 }
 
-/* --- asking the stream --- */
-
-static void on_last(void *context, const struct bus_last_result *result)
-{
-    struct answer *answer = context;
-    bool is_extent = answer->shard == REVOCATION_SHARDS;
-    answer->status = result->status;
-    if (result->status == BUS_LAST_FOUND) {
-        answer->stream_seq = is_extent ? result->extent.last_seq : result->stream_seq;
-        answer->len = is_extent ? 0 : result->data.len;
-        answer->data = malloc(answer->len + 1);
-        if (answer->data && answer->len)
-            memcpy(answer->data, result->data.data, answer->len);
-    }
-    if (!inbox_put(&answer->revoked->answers, &answer->item)) {
-        free(answer->data);
-        free(answer);
-    }
-}
-
-static struct answer *new_answer(struct revoked *revoked, unsigned shard)
-{
-    struct answer *answer = calloc(1, sizeof *answer);
-    if (!answer)
-        return NULL; /* the next tick tries again */
-    answer->revoked = revoked;
-    answer->shard = shard;
-    return answer;
-}
-
-static void ask_shard(struct revoked *revoked, unsigned shard)
-{
-    char subject[SUBJECT_SIZE];
-    struct answer *answer = new_answer(revoked, shard);
-    if (!answer)
-        return;
-    revoked->asking |= UINT64_C(1) << shard;
-    subject_format_revocation_shard(revoked->options.config->nats_prefix, SUBJECT_EVENT, shard, subject);
-    bus_last(revoked->options.bus, subject, TIMEOUT_MS, on_last, answer);
-}
-
-/* What is not answered is asked again, ever more slowly: the stream's leader may have enough to do. */
-static void ask(struct revoked *revoked, uint64_t now_ms)
-{
-    if (~(revoked->fresh | revoked->asking) == 0 || now_ms < revoked->ask_at_ms)
-        return;
-    for (unsigned shard = 0; shard < REVOCATION_SHARDS; shard++) {
-        if (!((revoked->fresh | revoked->asking) >> shard & 1))
-            ask_shard(revoked, shard);
-    }
-    revoked->wait_ms = revoked->wait_ms ? 2 * revoked->wait_ms : TICK_MS;
-    if (revoked->wait_ms > WAIT_MAX)
-        revoked->wait_ms = WAIT_MAX;
-    revoked->ask_at_ms = now_ms + revoked->wait_ms;
-}
-
-/* A live message may be lost without a word. */
-static void verify(struct revoked *revoked, uint64_t now_ms)
-{
-    struct answer *answer;
-    if (revoked->is_verifying || now_ms < revoked->verify_at_ms)
-        return;
-    revoked->verify_at_ms = now_ms + VERIFY_MS;
-    answer = new_answer(revoked, REVOCATION_SHARDS);
-    if (!answer)
-        return;
-    revoked->is_verifying = true;
-    bus_ask_extent(revoked->options.bus, TIMEOUT_MS, on_last, answer);
-}
-
-static void ask_all_again(struct revoked *revoked)
-{
-    revoked->fresh = 0;
-    revoked->ask_at_ms = revoked->wait_ms = 0;
-}
-
-static void note_loaded(struct revoked *revoked)
-{
-    if (~revoked->answered != 0 || atomic_exchange(&revoked->is_loaded, true))
-        return;
-    log_info("revocations_loaded", LOG_U64("count", atomic_load(&revoked->count)));
-}
-
-static void on_shard(struct revoked *revoked, const struct answer *answer)
-{
-    uint64_t bit = UINT64_C(1) << answer->shard;
-    revoked->asking &= ~bit;
-    if (answer->status == BUS_LAST_UNAVAILABLE)
-        return;
-    if (answer->status == BUS_LAST_FOUND &&
-        (!answer->data || !take(revoked, (struct slice){answer->data, answer->len})))
-        return;
-    if (answer->stream_seq > revoked->last_seq)
-        revoked->last_seq = answer->stream_seq;
-    revoked->answered |= bit;
-    revoked->fresh |= bit;
-    if (~revoked->fresh == 0)
-        revoked->wait_ms = revoked->ask_at_ms = 0;
-    note_loaded(revoked);
-}
-
-static void on_extent(struct revoked *revoked, const struct answer *answer)
-{
-    revoked->is_verifying = false;
-    if (answer->status != BUS_LAST_FOUND || answer->stream_seq == revoked->last_seq)
-        return;
-    revoked->last_seq = answer->stream_seq; /* lower: the stream was made anew */
-    ask_all_again(revoked);
-}
-
 /* --- the thread --- */
 
 static void on_message(void *context, struct bus_message *message)
@@ -268,8 +109,8 @@ static void take_message(struct revoked *revoked, struct bus_message *message)
 {
     uint64_t seq = message->stream_seq; /* 0: a notice */
     bool has_missed = seq > revoked->last_seq + 1 && revoked->last_seq > 0;
-    if (!take(revoked, message->data) || has_missed)
-        ask_all_again(revoked);
+    if (!revoked_take(revoked, message->data) || has_missed)
+        revoked_ask_again(revoked);
     if (seq > revoked->last_seq)
         revoked->last_seq = seq;
     bus_message_free(&message);
@@ -283,16 +124,7 @@ static void on_wake(void *context)
         next = item->next;
         take_message(revoked, (struct bus_message *)item);
     }
-    for (item = inbox_take(&revoked->answers); item; item = next) {
-        struct answer *answer = (struct answer *)item;
-        next = item->next;
-        if (answer->shard == REVOCATION_SHARDS)
-            on_extent(revoked, answer);
-        else
-            on_shard(revoked, answer);
-        free(answer->data);
-        free(answer);
-    }
+    revoked_take_answers(revoked);
     if (atomic_load(&revoked->stopping))
         loop_stop(revoked->loop);
 }
@@ -300,15 +132,12 @@ static void on_wake(void *context)
 static void on_tick(void *context)
 {
     struct revoked *revoked = context;
-    uint64_t now_ms = loop_now_ms(revoked->loop);
     unsigned changes = atomic_load(revoked->options.changes);
     if (changes != revoked->changes_seen) {
         revoked->changes_seen = changes;
-        ask_all_again(revoked);
+        revoked_ask_again(revoked);
     }
-    ask(revoked, now_ms);
-    if (~revoked->fresh == 0)
-        verify(revoked, now_ms);
+    revoked_ask(revoked, loop_now_ms(revoked->loop));
     expire(revoked);
 }
 
@@ -372,7 +201,7 @@ enum err revoked_start(struct revoked *revoked)
     enum err err = subscribe(revoked);
     if (err != ERR_OK)
         return err;
-    loop_timer_start(revoked->tick, 0, TICK_MS);
+    loop_timer_start(revoked->tick, 0, REVOKED_TICK_MS);
     if (pthread_create(&revoked->thread, NULL, run, revoked) != 0)
         return ERR_IO;
     revoked->started = true;
@@ -404,11 +233,7 @@ void revoked_free(struct revoked **pointer)
         next = item->next;
         bus_message_free(&message);
     }
-    for (item = inbox_take(&revoked->answers); item; item = next) {
-        next = item->next;
-        free(((struct answer *)item)->data);
-        free(item);
-    }
+    revoked_drop_answers(revoked);
     inbox_fini(&revoked->messages);
     inbox_fini(&revoked->answers);
     loop_free(&revoked->loop);

@@ -15,6 +15,7 @@
 
 /* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
 enum node_state {
+    NODE_STARTING, /* what is revoked is not known yet, so nobody may come */
     NODE_SERVING,
     NODE_CUT_OFF,  /* without the bus: who is there stays, and who comes may */
     NODE_ISOLATED, /* for so long that nobody new may, and who is there is sent away; not for ever */

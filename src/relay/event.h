@@ -43,6 +43,7 @@ struct relay_event {
 
     /* What it changes in who may read what: the revoker's (revoker.h), but for `entry_order`. */
     enum event_change change;
+    bool is_by_clock; /* its order is the relay's, not its entry's */
     bool is_overload; /* EVENT_REFUSED because no more revocations are kept: later it may be taken */
     struct revocation *revocation; /* owned; NULL: it changes nothing */
     uint64_t entry_order;          /* the source's: revoker_order() of a place that stays the same when it is

@@ -35,20 +35,19 @@ static uint64_t next_order(struct revoker *revoker, uint64_t now_ms)
 }
 
 /* An entry's own time is the same whenever it is read, but its publisher may have chosen it. */
-static uint64_t choose_order(struct revoker *revoker, uint64_t entry_order)
+static uint64_t choose_order(struct revoker *revoker, uint64_t entry_order, bool *ret_by_clock)
 {
     uint64_t now_ms = clock_wall_ms(), ms = entry_order >> 20;
     uint64_t max_age_ms = revoker->options.config->revocations_max_age_s * 1000;
 
-    if (entry_order && ms <= now_ms + AHEAD_MS && ms + max_age_ms > now_ms)
-        return entry_order;
-    return next_order(revoker, now_ms);
+    *ret_by_clock = !entry_order || ms > now_ms + AHEAD_MS || ms + max_age_ms <= now_ms;
+    return *ret_by_clock ? next_order(revoker, now_ms) : entry_order;
 }
 
 static void stamp(struct revoker *revoker, struct relay_event *event)
 {
     struct revocation *revocation = event->revocation;
-    uint64_t order = choose_order(revoker, event->entry_order);
+    uint64_t order = choose_order(revoker, event->entry_order, &event->is_by_clock);
     uint64_t at_s = (order >> 20) / 1000, last_s = at_s + revoker->options.config->revocations_max_age_s;
 
     if (event->change == EVENT_ADDS_MEMBER) {

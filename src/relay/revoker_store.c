@@ -177,6 +177,18 @@ static void count_done(const struct relay_event *event, bool is_new)
         metrics_inc(is_new ? METRIC_RELAY_STORED : METRIC_RELAY_DUPLICATE);
 }
 
+/* Another relay's clock may be ahead of ours: what comes later counts as later all the same. What is read
+ * again has the order of its entry, and must not be moved. */
+static void follow(const struct revoker *revoker, const struct relay_event *event)
+{
+    struct revocation *revocation = event->revocation;
+    uint64_t *order = event->change == EVENT_ADDS_MEMBER ? &revocation->lifted_order : &revocation->order;
+    uint64_t latest = event->is_by_clock ? revocations_latest(revoker->set, revocation) : 0;
+
+    if (*order <= latest && latest < UINT64_MAX)
+        *order = latest + 1;
+}
+
 /* Puts what waits to the set. What is stored already, as after a store of which nobody heard, is done. */
 static void take_waiting(struct revoker *revoker, struct revoker_shard *shard, unsigned index)
 {
@@ -187,6 +199,7 @@ static void take_waiting(struct revoker *revoker, struct revoker_shard *shard, u
     shard->waiting = (struct event_queue){NULL, NULL};
     revocations_expire(revoker->set, index, now_s);
     while ((event = pop(&queue))) {
+        follow(revoker, event);
         switch (revocations_merge(revoker->set, event->revocation, now_s)) {
         case REVOCATIONS_CHANGED:
         case REVOCATIONS_BINDS:

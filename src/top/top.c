@@ -10,7 +10,7 @@
 
 #define ONCE_LIMIT_MS 10000 /* two beats at the default of cluster.heartbeat_ms */
 #define ONCE_POLL_MS  50
-#define SOURCE_SIZE   128
+#define EMPTY_POLL_MS 250
 #define JSON_MAX      (1u << 20)
 
 struct top {
@@ -18,16 +18,8 @@ struct top {
     enum top_order order;
     struct top_terminal terminal;
     struct top_listener *listener;
+    bool is_empty; /* the last look showed nobody */
 };
-
-static void describe_source(const struct top_heard *heard, uint64_t now_ms, char text[SOURCE_SIZE])
-{
-    if (heard->is_up)
-        snprintf(text, SOURCE_SIZE, "NATS: connected");
-    else
-        snprintf(text, SOURCE_SIZE, "NATS: not connected for %llu s",
-                 (unsigned long long)((now_ms - heard->since_ms) / 1000));
-}
 
 static bool write_json(struct top *top, const struct top_view *view, const struct top_model *model)
 {
@@ -42,11 +34,12 @@ static bool write_json(struct top *top, const struct top_view *view, const struc
 /* False: nothing can be shown any more. */
 static bool look(struct top *top)
 {
-    char source[SOURCE_SIZE];
+    char source[TOP_SOURCE_SIZE];
     struct top_view view = {.now_ms = clock_monotonic_ms(), .wall_ms = clock_wall_ms(), .source = source};
     struct top_heard heard = top_listener_lock(top->listener, view.now_ms);
     bool written;
-    describe_source(&heard, view.now_ms, source);
+    top_listener_describe(top->listener, view.now_ms, source);
+    top->is_empty = heard.model->count == 0;
     top_model_sort(heard.model, top->order);
     if (top->options->as_json) {
         written = write_json(top, &view, heard.model);
@@ -95,6 +88,8 @@ static int look_again_and_again(struct top *top)
         char key = '\0';
         if (next_ms <= now_ms)
             next_ms = now_ms + top->options->interval_s * 1000u;
+        if (top->is_empty && top->terminal.is_screen) /* whoever looks at it waits for the first one */
+            next_ms = now_ms + EMPTY_POLL_MS;
         enum top_wake wake = top_terminal_wait(&top->terminal, next_ms - now_ms, &key);
         /* What is not drawn in place has no use for looks between the others. */
         while (!top->terminal.is_screen && wake == TOP_WAKE_DRAW) {
@@ -121,7 +116,7 @@ int top_run(const struct top_options *options)
         status = options->once ? look_once(&top) : look_again_and_again(&top);
     top_terminal_close(&top.terminal);
     if (problem[0])
-        fprintf(stderr, "roomcast top: nats.url: %s\n", problem);
+        fprintf(stderr, "roomcast top: %s\n", problem);
     top_listener_free(&top.listener);
     return status;
 }

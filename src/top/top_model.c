@@ -37,8 +37,8 @@ static double per_second(uint64_t before, uint64_t after, uint64_t ms)
  * jump. */
 static void take_rates(struct top_row *row, uint64_t now_ms)
 {
-    uint64_t elapsed_ms = now_ms - row->base_ms;
-    if (elapsed_ms < row->beat.interval_ms / 2)
+    uint64_t elapsed_ms = now_ms > row->base_ms ? now_ms - row->base_ms : 0;
+    if (elapsed_ms < row->beat.interval_ms / 2 || elapsed_ms == 0)
         return;
     struct top_totals now = totals_of(&row->beat);
     const struct top_totals *base = &row->base;
@@ -99,16 +99,30 @@ static void add_row(struct top_model *model, const struct heartbeat *beat, uint6
     };
 }
 
-void top_model_hear(struct top_model *model, const struct heartbeat *beat, uint64_t now_ms)
+/* `least`: the number from which on it is news of a process that is known. */
+static void take_in(struct top_model *model, struct top_row *row, const struct heartbeat *beat,
+                    uint64_t least, uint64_t now_ms)
 {
-    struct top_row *row = find(model, beat->instance);
-    if (row && beat->number > row->beat.number) {
+    if (row && beat->number >= least) {
         row->beat = *beat;
-        row->heard_ms = now_ms;
+        if (now_ms > row->heard_ms)
+            row->heard_ms = now_ms;
         take_rates(row, now_ms);
     } else if (!row && beat->state != HEARTBEAT_LEAVING) {
         add_row(model, beat, now_ms);
     }
+}
+
+void top_model_hear(struct top_model *model, const struct heartbeat *beat, uint64_t now_ms)
+{
+    struct top_row *row = find(model, beat->instance);
+    take_in(model, row, beat, row ? row->beat.number + 1 : 0, now_ms);
+}
+
+void top_model_refresh(struct top_model *model, const struct heartbeat *beat, uint64_t now_ms)
+{
+    struct top_row *row = find(model, beat->instance);
+    take_in(model, row, beat, row ? row->beat.number : 0, now_ms);
 }
 
 enum top_condition top_row_condition(const struct top_row *row, uint64_t now_ms)

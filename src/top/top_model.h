@@ -56,8 +56,12 @@ struct top_sum {
 void top_model_init(struct top_model *model);
 void top_model_fini(struct top_model *model);
 
-/* Takes in a beat; one that is older than what is known of its instance is dropped. */
+/* Takes in a beat that came at `now_ms`, or before others that are known; one that is older than what is
+ * known of its instance is dropped. */
 void top_model_hear(struct top_model *model, const struct heartbeat *beat, uint64_t now_ms);
+/* Takes in what a process answers when it is asked: as a beat, of which it may be the same one with newer
+ * numbers. */
+void top_model_refresh(struct top_model *model, const struct heartbeat *beat, uint64_t now_ms);
 /* Drops rows of processes that have been gone for long. */
 void top_model_expire(struct top_model *model, uint64_t now_ms);
 

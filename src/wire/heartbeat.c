@@ -52,13 +52,18 @@ static bool numbers_are_valid(const struct heartbeat *beat)
            beat->state <= HEARTBEAT_LEAVING;
 }
 
+bool heartbeat_is_valid(const struct heartbeat *beat)
+{
+    return texts_are_valid(slice_of(beat->instance), slice_of(beat->name), slice_of(beat->admin),
+                           slice_of(beat->release)) &&
+           numbers_are_valid(beat);
+}
+
 enum err heartbeat_encode(const struct heartbeat *beat, struct buffer *out)
 {
     Roomcast__V1__Heartbeat message = ROOMCAST__V1__HEARTBEAT__INIT;
 
-    if (!texts_are_valid(slice_of(beat->instance), slice_of(beat->name), slice_of(beat->admin),
-                         slice_of(beat->release)) ||
-        !numbers_are_valid(beat))
+    if (!heartbeat_is_valid(beat))
         return ERR_RANGE;
     message.version = HEARTBEAT_VERSION;
     message.instance = (char *)beat->instance;

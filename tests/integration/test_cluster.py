@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from harness import raw
 from harness.processes import get
 from harness.waiting import eventually, seconds
 
@@ -26,7 +27,9 @@ def others(node, kind="node"):
 @pytest.fixture
 def two(make_stack):
     stack = make_stack(nodes=2, node_options=OPTIONS).start()
-    eventually(lambda: all(len(others(node)) == 1 for node in stack.nodes), what="both know of each other")
+    serving = ["serving"]
+    for node in stack.nodes:
+        eventually(lambda node=node: [other["state"] for other in others(node).values()] == serving, what="they know each other")
     return stack
 
 
@@ -77,6 +80,23 @@ def test_a_node_that_drains_says_so_at_once_and_leaves_with_a_word(make_stack, o
     assert second.wait_exit() == 0
     eventually(lambda: others(first) == {}, what="it said that it leaves")
     assert re.search(r"event=node_left .*name=roomcast-1 .*reason=said", first.log_text())
+
+
+def test_a_node_that_does_not_know_yet_what_is_revoked_says_that_it_starts(make_stack):
+    stack = make_stack(nodes=1, node_options=OPTIONS)
+    stack.nats.start(), stack.redis_server.start()
+    node = stack.nodes[0]
+    node.spawn()
+    eventually(lambda: b"revocations" in node.readyz().body, what="it has NATS, and no stream of revocations")
+    eventually(lambda: cluster(node)["self"]["state"] == "starting", what="it says so")
+    assert raw.ask_upgrade(node.port).status == 503
+    stack.nats.stop()
+    eventually(lambda: cluster(node)["self"]["state"] == "cut_off", what="NATS is away")
+    stack.nats.start()
+    eventually(lambda: cluster(node)["self"]["state"] == "starting", what="NATS is back, and no more is known")
+    stack.relay.start()
+    eventually(lambda: cluster(node)["self"]["state"] == "serving", 30, "it knows")
+    node.wait_ready()
 
 
 def test_nobody_seems_dead_to_a_node_that_was_stopped_or_without_nats(two):

@@ -1,6 +1,5 @@
 """Rights that are taken away: at once, on every node, for good, and by no way round."""
 import json
-import os
 import threading
 import time
 import uuid
@@ -120,12 +119,13 @@ def test_a_deleted_chat_is_closed_to_everybody(stack, pair, connect, chat):
     fresh.expect_error("FORBIDDEN", chat_id=chat)
 
 
-def test_posted_revocations_are_stored_when_they_are_accepted(stack, pair, chat, user):
-    pair[0].subscribe(chat)
+def test_posted_revocations_are_stored_when_they_are_accepted(stack, connect, chat, user):
+    member, bearer = connect(0, user), connect(1, token=tokens.mint("somebody", jti=str(uuid.uuid4())))
+    member.subscribe(chat)
     start = time.monotonic()
-    stack.revoke({"user_id": user, "chat_id": chat}, {"token_id": jti_of(pair[1])})
-    assert pair[0].skip_until("unsubscribed")["code"] == "MEMBERSHIP_REVOKED"
-    pair[1].expect_disconnect(4003)
+    stack.revoke({"user_id": user, "chat_id": chat}, {"token_id": jti_of(bearer)})
+    assert member.skip_until("unsubscribed")["code"] == "MEMBERSHIP_REVOKED"
+    bearer.expect_disconnect(4003)
     timed("two revocations posted", start)
     for body, status in (("{}", 400), ("[]", 400), ("x", 400), (json.dumps([{"user_id": user}, {"user_id": ""}]), 400)):
         assert stack.post(body, path="/v1/revocations").status == status

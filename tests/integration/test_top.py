@@ -157,6 +157,31 @@ def test_a_client_that_reads_nothing_is_counted_as_slow(cluster, chat):
     eventually(lambda: node.metrics()["roomcast_blocked_connections"] == 0, what="it has gone")
 
 
+def test_admin_listeners_are_asked_instead_of_nats(cluster, terminal, open_client):
+    open_client(cluster.nodes[1])
+    first, second = (node.options["admin.listen"] for node in cluster.nodes)
+
+    def sees_all(*addresses):
+        words = ["--nats-url", "nats://127.0.0.1:9", "--admin", ",".join(addresses)]
+        done = run_program("roomcast", "top", "--once", "--json", *words, timeout=30)
+        assert done.returncode == 0, done.stderr
+        look = json.loads(done.stdout)
+        assert nodes_of(look)["roomcast-1"]["connections"] == 1
+        assert nodes_of(look)["roomcast-1"]["deliveries_per_s"] is not None
+        assert look["totals"]["nodes"] == 2 and look["totals"]["active_relays"] == 1
+        return look["source"]
+
+    eventually(lambda: sees_all(first, f"http://{second}/") == "admin: 2 of 2 answer", what="both are asked")
+    assert sees_all(first) == "admin: 1 of 1 answers", "one knows the others"
+    screen = terminal("--admin", f"{first},{second},{cluster.relay.options['relay.listen']}")
+    screen.wait_text("admin: 2 of 3 answer")  # a relay has no GET /cluster
+    cluster.nodes[0].stop()
+    screen.wait_text("admin: 1 of 3 answer")
+    screen.wait_text("1 node, ")
+    os.write(screen.master, b"q")
+    assert screen.wait_end() == 0
+
+
 def test_nobody_heard_is_exit_status_1(make_stack):
     stack = make_stack(nodes=0)
     stack.nats.start()
@@ -167,7 +192,7 @@ def test_nobody_heard_is_exit_status_1(make_stack):
 
 
 @pytest.mark.parametrize(
-    "words", [["--interval", "0"], ["--interval", "61"], ["--sort", "age"], ["--interval"], ["--no-such"], ["--nats-url", "x:y:z"]]
+    "words", [["--interval", "0"], ["--interval", "61"], ["--sort", "age"], ["--interval"], ["--admin", "x"], ["--admin", "a:1,b:0"], ["--no-such"], ["--nats-url", "x:y:z"]]
 )
 def test_wrong_arguments_are_refused(words):
     done = run_program("roomcast", "top", *words)
@@ -211,7 +236,7 @@ def test_a_stop_gives_the_terminal_back_until_it_goes_on(terminal):
 
 def test_another_size_of_the_terminal_is_taken_at_once(terminal):
     screen = terminal("--interval", "60")
-    eventually(lambda: screen.frames(), what="a first look")
+    screen.wait_text("NODE")
     screen.resize(10, 200)
     screen.process.send_signal(signal.SIGWINCH)
     wide = screen.wait_text(" ADMIN")

@@ -40,6 +40,9 @@ enum revocation_kind revocations_find(const struct revocations *revocations,
                                       const struct token_claims *claims, const struct uuid *chat,
                                       uint64_t now_s);
 
+/* The latest order, of a revocation or a lift, in the record of that key; 0: there is none. */
+uint64_t revocations_latest(const struct revocations *revocations, const struct revocation *key);
+
 size_t revocations_count(const struct revocations *revocations);
 /* Forgets what is over in one shard. */
 void revocations_expire(struct revocations *revocations, unsigned shard, uint64_t now_s);

@@ -1,4 +1,5 @@
-/* `roomcast top`: a cluster seen from outside, by the heartbeats of its processes.
+/* `roomcast top`: a cluster seen from outside, by the heartbeats of its processes, as NATS
+ * or some of their admin listeners tell them.
  *
  * Thread: the main one, once, with no other thread started yet; it starts others and joins them. */
 #ifndef ROOMCAST_TOP_TOP_H
@@ -6,13 +7,25 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TOP_INTERVAL_MAX_S 60
 
 enum top_order { TOP_BY_NAME, TOP_BY_CONNECTIONS, TOP_BY_CPU };
 
+#define TOP_ADMINS_MAX 64
+
+/* An admin listener. */
+struct top_address {
+    char host[256];
+    uint16_t port;
+};
+
 struct top_options {
-    const char *const *nats_urls; /* borrowed, as all that follows */
+    /* Whose GET /cluster is asked; none: the beats are heard on NATS. Borrowed, as all that follows. */
+    const struct top_address *admins;
+    size_t admins_count; /* at most TOP_ADMINS_MAX */
+    const char *const *nats_urls;
     size_t nats_urls_count;
     const char *prefix; /* of the subjects */
     const char *stream;

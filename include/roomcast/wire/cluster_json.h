@@ -6,10 +6,13 @@
 #ifndef ROOMCAST_WIRE_CLUSTER_JSON_H
 #define ROOMCAST_WIRE_CLUSTER_JSON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <roomcast/base/buffer.h>
+#include <roomcast/base/err.h>
+#include <roomcast/base/slice.h>
 #include <roomcast/wire/heartbeat.h>
 
 struct cluster_member {
@@ -45,5 +48,12 @@ const char *cluster_json_state(enum heartbeat_state state);
 /* Appends the document. */
 void cluster_json_write(struct buffer *out, const struct heartbeat *self,
                         const struct cluster_member *members, size_t count);
+
+typedef void cluster_json_visit(void *context, const struct cluster_member *member, bool is_self);
+
+/* Reads such a document: `visit` is called for `self`, whose age is 0, and then for each member. Entries that
+ * break the rules of a beat, or are of a kind unknown here, are passed over; members of objects that are not
+ * known here too. ERR_SYNTAX when it is no such document. */
+enum err cluster_json_read(struct slice text, cluster_json_visit *visit, void *context) MUST_CHECK;
 
 #endif

@@ -58,6 +58,9 @@ struct heartbeat {
     uint64_t in_flight, stored_total; /* relay */
 };
 
+/* Whether the fields obey the rules above. */
+bool heartbeat_is_valid(const struct heartbeat *beat);
+
 /* Appends the encoding. ERR_RANGE when a field breaks the rules above; ERR_TOO_BIG; ERR_NO_MEMORY. */
 enum err heartbeat_encode(const struct heartbeat *beat, struct buffer *out) MUST_CHECK;
 /* ERR_VERSION: made by a newer release that says old readers must not judge it. ERR_UNKNOWN: of a kind of

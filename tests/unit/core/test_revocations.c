@@ -166,8 +166,12 @@ static void a_lift_gives_back_what_was_taken_before_it_and_not_what_is_taken_aft
     assert_int_equal(find("ben", NULL, 900, CHAT), 0);
     struct revocation later = of_user("ben", CHAT);
     later.order = 12;
+    assert_int_equal(revocations_latest(set, &later), 11);
     assert_int_equal(merge(later), REVOCATIONS_BINDS);
+    assert_int_equal(revocations_latest(set, &later), 12);
     assert_int_equal(find("ben", NULL, 900, CHAT), REVOCATION_USER_IN_CHAT);
+    later = of_user("ben", NULL);
+    assert_int_equal(revocations_latest(set, &later), 0);
 }
 
 static void what_comes_again_changes_nothing_and_what_is_larger_counts(void **state)

@@ -31,6 +31,7 @@ struct fake_worker {
 static struct {
     struct config config;
     struct bus *bus;
+    struct bus *hub_bus; /* the same, or what stands before it: owned */
     struct hub *hub;
     atomic_uint bus_changes, deflating;
     struct fake_worker workers[WORKERS];
@@ -51,8 +52,8 @@ static inline void on_bus_event(void *context, enum bus_event event)
     (void)event;
 }
 
-/* `adjust` may be NULL. */
-static inline int start_with(void (*adjust)(struct config *config))
+/* `adjust` and `wrap` may be NULL. */
+static inline int start_behind(void (*adjust)(struct config *config), struct bus *(*wrap)(struct bus *bus))
 {
     memset(&world, 0, sizeof world);
     world.config = (struct config){.nats_prefix = (char *)"test",
@@ -83,14 +84,22 @@ static inline int start_with(void (*adjust)(struct config *config))
     }
     if (bus_memory_new(&bus_options, &callbacks, &world.bus) != ERR_OK)
         return 1;
+    world.hub_bus = wrap ? wrap(world.bus) : world.bus;
+    if (!world.hub_bus)
+        return 1;
     struct hub_options options = {.config = &world.config,
                                   .instance = "node-a.itself",
-                                  .bus = world.bus,
+                                  .bus = world.hub_bus,
                                   .bus_changes = &world.bus_changes,
                                   .deflating = &world.deflating,
                                   .workers = outlets,
                                   .workers_count = WORKERS};
     return hub_start(&options, &world.hub) == ERR_OK ? 0 : 1;
+}
+
+static inline int start_with(void (*adjust)(struct config *config))
+{
+    return start_behind(adjust, NULL);
 }
 
 static inline int start(void **state)
@@ -131,7 +140,7 @@ static inline int stop(void **state)
 {
     (void)state;
     hub_stop(world.hub);
-    bus_free(&world.bus);
+    bus_free(&world.hub_bus);
     hub_free(&world.hub);
     free_workers();
     return 0;

@@ -368,6 +368,39 @@ static void a_new_relay_goes_on_with_what_is_stored(void **state)
     assert_true(found.order > 0 && found.lifted_order > found.order);
 }
 
+/* As by a relay whose clock is a minute ahead. */
+static void store_ahead(struct revocation record)
+{
+    char subject[SUBJECT_SIZE];
+    struct buffer bytes;
+    const unsigned shard = revocation_shard(&record);
+
+    record.order = (clock_wall_ms() + 60000) << 20;
+    record.at_s = clock_wall_ms() / 1000;
+    record.until_s = record.at_s + 1000;
+    buffer_init(&bytes, REVOCATIONS_MAX_BYTES);
+    assert_int_equal(revocations_encode(&record, 1, &bytes), ERR_OK);
+    subject_format_revocation_shard(fixture.config->nats_prefix, SUBJECT_EVENT, shard, subject);
+    const struct bus_store_request request = {
+        .subject = subject, .message_id = "ahead", .data = buffer_slice(&bytes), .timeout_ms = 1000};
+    bus_store(fixture.revocations_bus, &request, ignore, NULL);
+    buffer_fini(&bytes);
+}
+
+static void what_comes_later_counts_as_later_though_another_relays_clock_was_ahead(void **state)
+{
+    (void)state;
+    struct revocation ben = of_user("ben", 3), found;
+
+    store_ahead(ben);
+    post_member_event("a1", "chat.member_added", 3, "ben");
+    assert_true(find_stored(&ben, &found));
+    assert_true(found.lifted_order > found.order);
+    post_member_event("r1", "chat.member_removed", 3, "ben");
+    assert_true(find_stored(&ben, &found));
+    assert_true(found.order > found.lifted_order);
+}
+
 /* Of 1000 users in shard 7. */
 static void fill_array(struct buffer *body, unsigned *number)
 {
@@ -499,6 +532,7 @@ int main(void)
         TEST(another_writers_records_are_kept),
         TEST(all_are_stored_by_a_bus_that_loses_every_other_answer),
         TEST(a_new_relay_goes_on_with_what_is_stored),
+        TEST(what_comes_later_counts_as_later_though_another_relays_clock_was_ahead),
         TEST(a_full_shard_refuses_for_now_and_forgets_nothing),
         TEST_REDIS(the_stream_says_when_and_says_the_same_when_it_is_read_again),
         TEST_REDIS(an_event_that_revokes_nobody_is_a_dead_letter_and_stops_nothing),

@@ -85,6 +85,39 @@ static void an_older_beat_changes_nothing(void **state)
     assert_int_equal(model->rows[0].heard_ms, 10000);
 }
 
+static void what_a_process_answers_replaces_its_beat_and_an_older_beat_does_not_come_back(void **state)
+{
+    struct top_model *model = *state;
+    struct heartbeat beat = node_beat("a", 5);
+    hear(model, beat, 10000);
+    beat.connections = 7;
+    top_model_refresh(model, &beat, 11000);
+    assert_int_equal(model->rows[0].beat.connections, 7);
+    assert_int_equal(model->rows[0].heard_ms, 11000);
+    beat.number = 4;
+    beat.connections = 9;
+    top_model_refresh(model, &beat, 12000);
+    assert_int_equal(model->rows[0].beat.connections, 7);
+    beat.number = 5;
+    hear(model, beat, 12000); /* the same one, told by another process */
+    assert_int_equal(model->rows[0].beat.connections, 7);
+}
+
+static void a_beat_that_is_told_late_turns_no_clock_back(void **state)
+{
+    struct top_model *model = *state;
+    struct heartbeat beat = node_beat("a", 5);
+    hear(model, beat, 10000);
+    beat.number = 6;
+    beat.events_total = 100;
+    hear(model, beat, 9000);
+    assert_int_equal(model->rows[0].heard_ms, 10000);
+    assert_false(model->rows[0].has_rates);
+    beat.number = 7;
+    hear(model, beat, 12000);
+    assert_float_equal(model->rows[0].rates.events, 50, 0.001);
+}
+
 static void who_is_silent_is_marked_after_three_intervals_and_dropped_after_ten(void **state)
 {
     struct top_model *model = *state;
@@ -216,6 +249,8 @@ int main(void)
         TEST(a_beat_out_of_turn_does_not_make_the_rates_jump),
         TEST(a_counter_that_went_back_does_not_grow),
         TEST(an_older_beat_changes_nothing),
+        TEST(what_a_process_answers_replaces_its_beat_and_an_older_beat_does_not_come_back),
+        TEST(a_beat_that_is_told_late_turns_no_clock_back),
         TEST(who_is_silent_is_marked_after_three_intervals_and_dropped_after_ten),
         TEST(who_said_that_it_leaves_goes_sooner_and_is_never_silent),
         TEST(the_last_beat_of_a_stranger_makes_no_row),

@@ -77,12 +77,102 @@ static void every_state_has_a_name_of_its_own(void **state)
     }
 }
 
+struct seen {
+    struct cluster_member entries[4];
+    size_t count, selves;
+};
+
+static void see(void *context, const struct cluster_member *member, bool is_self)
+{
+    struct seen *seen = context;
+    assert_true(seen->count < 4);
+    seen->entries[seen->count++] = *member;
+    seen->selves += is_self;
+}
+
+static void what_was_written_is_read_again(void **state)
+{
+    (void)state;
+    struct heartbeat self = {.instance = "a.1",
+                             .name = "a \"quoted\" gr\xc3\xb6\xc3\x9f",
+                             .admin = "127.0.0.1:9090",
+                             .release = "0.1.0",
+                             .kind = HEARTBEAT_OF_NODE,
+                             .state = HEARTBEAT_CUT_OFF,
+                             .number = 7,
+                             .interval_ms = 5000,
+                             .connections = 3,
+                             .rooms = 2,
+                             .deliveries_total = INT64_MAX,
+                             .age_count = 9};
+    struct cluster_member relay = {.beat = {.instance = "r.2",
+                                            .kind = HEARTBEAT_OF_RELAY,
+                                            .state = HEARTBEAT_SERVING,
+                                            .number = 1,
+                                            .interval_ms = 100,
+                                            .active = true,
+                                            .stored_total = 44},
+                                   .age_ms = 1200};
+    struct seen seen = {.count = 0};
+    struct buffer out;
+    buffer_init(&out, 4096);
+    cluster_json_write(&out, &self, &relay, 1);
+    assert_int_equal(cluster_json_read(buffer_slice(&out), see, &seen), ERR_OK);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.selves, 1);
+    struct buffer again;
+    buffer_init(&again, 4096);
+    cluster_json_write(&again, &seen.entries[0].beat, &seen.entries[1], 1);
+    assert_string_equal(buffer_text(&again), buffer_text(&out));
+    buffer_fini(&again);
+    buffer_fini(&out);
+}
+
+static void entries_that_are_no_beats_are_passed_over(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"self\":{\"instance\":\"\",\"kind\":\"node\"},\"members\":[1,null,[],{},"
+        "{\"instance\":\"a\\n\",\"name\":\"\",\"kind\":\"node\",\"admin\":\"\",\"release\":\"\","
+        "\"number\":1,\"interval_ms\":5000},"
+        "{\"instance\":\"p\",\"name\":\"\",\"kind\":\"proxy\",\"admin\":\"\",\"release\":\"\","
+        "\"number\":1,\"interval_ms\":5000},"
+        "{\"instance\":\"b\",\"name\":\"\",\"kind\":\"node\",\"admin\":\"\",\"release\":\"\","
+        "\"number\":1,\"interval_ms\":5000,\"state\":\"invented\",\"rooms\":-3,\"more\":[]}]}";
+    struct seen seen = {.count = 0};
+    assert_int_equal(cluster_json_read(SLICE_LITERAL(text), see, &seen), ERR_OK);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.entries[0].beat.instance, "b");
+    assert_int_equal(seen.entries[0].beat.state, HEARTBEAT_UNKNOWN);
+    assert_int_equal(seen.entries[0].beat.rooms, 0);
+}
+
+static void what_is_no_such_document_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[]",
+                                        "{\"self\":{}}",
+                                        "{\"members\":[]}",
+                                        "{\"self\":[],\"members\":[]}",
+                                        "not found\n",
+                                        "[[[[[[]]]]]]"};
+    struct seen seen = {.count = 0};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        assert_int_equal(cluster_json_read(slice_of(texts[i]), see, &seen), ERR_SYNTAX);
+    assert_int_equal(seen.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(self_and_the_others_are_written_with_all_their_numbers),
         cmocka_unit_test(a_node_alone_has_no_members),
         cmocka_unit_test(every_state_has_a_name_of_its_own),
+        cmocka_unit_test(what_was_written_is_read_again),
+        cmocka_unit_test(entries_that_are_no_beats_are_passed_over),
+        cmocka_unit_test(what_is_no_such_document_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
