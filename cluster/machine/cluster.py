@@ -44,8 +44,8 @@ class Cluster(Stack):
 
     def new_node(self, name, options=None):
         node = super().new_node(name, options)
-        if "drain.spread_s" not in self.node_options:
-            node.options.pop("drain.spread_s", None)  # the tests are in a hurry; this is to be as it is elsewhere
+        for name in {"drain.spread_s", "rebalance.rate"} - set(self.node_options):
+            node.options.pop(name, None)  # the tests are in a hurry; this is to be as it is elsewhere
         node.extra_environment = self._node_secrets or node.extra_environment
         return node
 

@@ -26,6 +26,7 @@ void membership_fini(struct membership *membership)
     membership->count = 0;
 }
 
+/* What has come in between; never less than nothing. */
 static uint64_t since(uint64_t then, uint64_t now)
 {
     return now > then ? now - then : 0;
@@ -77,6 +78,7 @@ static struct member *find(const struct membership *membership, const char *inst
 static void note_beat(struct membership *membership, struct member *member, const struct heartbeat *beat,
                       uint64_t now_ms)
 {
+    member->shed = member->beat.number > 0 ? since(member->beat.shed_total, beat->shed_total) : 0;
     member->beat = *beat;
     member->heard_ms = now_ms;
     member->heard_at_ms = proven_clock(membership, now_ms);

@@ -175,6 +175,7 @@ static void turn(void *context)
     control_watch_bus(control);
     beat_if_due(control);
     expire(control);
+    control_run_rebalance(control);
     if (atomic_load(&control->stopping))
         loop_stop(control->loop);
 }
@@ -264,6 +265,7 @@ enum err control_start(struct node *node, struct control **ret_control)
     inbox_init(&control->inbox, wake, control);
     buffer_init(&control->encoded, HEARTBEAT_MAX_BYTES);
     control_begin_sample(control);
+    control_begin_rebalance(control);
     enum err err = open_loop(control);
     membership_init(&control->membership, node->shared.instance, config->cluster_heartbeat_ms,
                     control->now_ms);

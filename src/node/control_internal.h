@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include <roomcast/core/membership.h>
+#include <roomcast/core/rebalance.h>
 #include <roomcast/io/loop.h>
 
 #include "control.h"
@@ -37,6 +38,8 @@ struct control {
     uint64_t cut_ms;            /* how long it has been down */
     unsigned bus_changes_seen;
     struct buffer encoded; /* scratch */
+    struct rebalance rebalance;
+    uint64_t shed_before; /* shared.rebalanced when it started last */
 
     pthread_mutex_t lock; /* writers: its thread */
     struct membership membership;
@@ -47,10 +50,17 @@ struct control {
 /* control_grace.c: the node's state as far as the bus decides it, and what follows for the clients. */
 void control_watch_bus(struct control *control);
 
+/* control_rebalance.c */
+void control_begin_rebalance(struct control *control);
+/* Sends some clients to other nodes, if that is due. */
+void control_run_rebalance(struct control *control);
+
 /* control_measure.c: the numbers of a beat, of this moment, but for `number`. Any thread that holds the lock.
  */
 void control_measure(struct control *control, struct heartbeat *beat);
 /* The processor time of the next beat counts from now. */
 void control_begin_sample(struct control *control);
+/* Any thread. Clients of all workers that are connected and not being closed. */
+uint64_t control_staying(const struct node *node);
 
 #endif

@@ -78,7 +78,7 @@ static uint64_t count_of(enum metric metric)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-static uint64_t staying(const struct node *node)
+uint64_t control_staying(const struct node *node)
 {
     uint64_t count = 0;
     for (unsigned i = 0; i < node->workers_count; i++)
@@ -95,7 +95,7 @@ void control_measure(struct control *control, struct heartbeat *beat)
         .kind = HEARTBEAT_OF_NODE,
         .state = state_of(node),
         .interval_ms = config->cluster_heartbeat_ms,
-        .connections = staying(node),
+        .connections = control_staying(node),
         .max_connections = node->shared.max_connections,
         .rooms = count_of(METRIC_ROOMS),
         .cpu_permille = cpu_permille(control),
@@ -110,6 +110,7 @@ void control_measure(struct control *control, struct heartbeat *beat)
         .blocked = count_of(METRIC_BLOCKED),
         .age_ms_total = count_of(METRIC_EVENT_AGE_SUM),
         .age_count = count_of(METRIC_EVENT_AGE_COUNT),
+        .shed_total = atomic_load(&node->shared.rebalanced),
     };
     snprintf(beat->instance, sizeof beat->instance, "%s", node->shared.instance);
     snprintf(beat->name, sizeof beat->name, "%s", config->node_name);

@@ -37,9 +37,10 @@ struct node_shared {
     char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 
     /* any thread */
-    atomic_uint connections; /* open, and accepted but not open yet */
-    atomic_uint deflating;   /* sessions that take compressed frames */
-    atomic_uint sockets;     /* of all workers' listeners */
+    atomic_uint connections;  /* open, and accepted but not open yet */
+    atomic_ullong rebalanced; /* clients sent to other nodes, since the start */
+    atomic_uint deflating;    /* sessions that take compressed frames */
+    atomic_uint sockets;      /* of all workers' listeners */
     _Atomic enum node_state state;
 
     pthread_mutex_t quota_lock;

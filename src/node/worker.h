@@ -34,9 +34,11 @@ struct worker_order {
     enum worker_order_kind {
         ORDER_DRAIN, /* send everybody away for `reason`, evenly over `spread_ms`, and whoever still opens */
         ORDER_STOP_DRAIN, /* no more of it, unless the node ends */
+        ORDER_SHED,       /* send away `count` at most, of those that lose little by it */
     } kind;
     enum close_reason reason;
     uint64_t spread_ms;
+    uint32_t count;
 };
 /* Any thread. The worker gets a copy. ERR_NO_MEMORY. */
 enum err worker_give_order(struct worker *worker, const struct worker_order *order) MUST_CHECK;

@@ -5,7 +5,8 @@
 
 #include <roomcast/core/drain_plan.h>
 
-#define SETTLED_S 5 /* who has just come may have come from another node that drains: others first */
+#define SETTLED_S 5  /* who has just come may have come from another node that drains: others first */
+#define ARRIVED_S 15 /* who has just come is not sent on: nobody is passed around */
 
 enum err worker_give_order(struct worker *worker, const struct worker_order *order)
 {
@@ -49,6 +50,13 @@ void worker_drain_on(struct worker *worker)
     worker_send_anybody_away(worker, due, drain->reason);
 }
 
+static void shed(struct worker *worker, const struct worker_order *order)
+{
+    uint32_t closed =
+        worker->drain.is_on ? 0 : worker_send_settled_away(worker, order->count, order->reason, ARRIVED_S);
+    atomic_fetch_add(&worker->shared->rebalanced, closed);
+}
+
 void worker_take_orders(struct worker *worker)
 {
     struct inbox_item *item = inbox_take(&worker->orders);
@@ -61,6 +69,9 @@ void worker_take_orders(struct worker *worker)
             break;
         case ORDER_STOP_DRAIN:
             worker->drain.is_on = is_ending(worker);
+            break;
+        case ORDER_SHED:
+            shed(worker, order);
             break;
         }
         free(order);

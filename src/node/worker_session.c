@@ -112,6 +112,8 @@ static uint64_t retry_after_ms(const struct worker *worker, enum close_reason re
     case CLOSE_DRAINING:
     case CLOSE_ISOLATED:
         return random_below(worker->drain.spread_ms > 0 ? 1000 : 2000);
+    case CLOSE_REBALANCE:
+        return random_below(2000);
     case CLOSE_OVERLOADED:
     case CLOSE_RATE_LIMITED:
     case CLOSE_SLOW_CONSUMER:

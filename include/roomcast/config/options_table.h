@@ -99,4 +99,7 @@ OPTION(presence_max_members, INT, "presence.max_members", "100", 0, 10000, "user
 OPTION(cluster_heartbeat_ms, INT, "cluster.heartbeat_ms", "5000", 100, 60000, "ms", BOTH, "how often this process tells the others that it is there, and how it is; one that is silent three times counts as dead")
 OPTION(drain_spread_s, INT, "drain.spread_s", "30", 0, 3600, "s", NODE, "time over which a drain sends the clients away, at an even pace; 0 sends all at once; never longer than drain.timeout_s allows, less 5 s or half of it")
 OPTION(drain_timeout_s, INT, "drain.timeout_s", "45", 1, 3600, "s", BOTH, "longest time from SIGTERM, or POST /drain, to the end of the process")
+OPTION(rebalance_threshold, DECIMAL, "rebalance.threshold", "1.2", 1050, 10000, "", NODE, "a node with more than this many times the mean of all nodes' connections sends some to the others; the same on all nodes")
+OPTION(rebalance_rate, INT, "rebalance.rate", "1200", 0, 1000000, "per minute", NODE, "clients that a node sends to others for that reason at most; 0 turns it off")
+OPTION(rebalance_quiet_s, INT, "rebalance.quiet_s", "15", 0, 3600, "s", NODE, "it begins when no node has come, gone, drained or been cut off for so long, and for three heartbeats")
 /* clang-format on */

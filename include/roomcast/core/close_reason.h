@@ -19,6 +19,7 @@
     ROW(DRAINING, 4200, "draining", METRIC_CLOSED_DRAINING)                                                  \
     ROW(TOKEN_EXPIRED, 4201, "token expired", METRIC_CLOSED_TOKEN_EXPIRED)                                   \
     ROW(NO_PONG, 4202, "no pong", METRIC_CLOSED_NO_PONG)                                                     \
+    ROW(REBALANCE, 4203, "rebalancing", METRIC_CLOSED_REBALANCE)                                             \
     ROW(ISOLATED, 4204, "node cut off", METRIC_CLOSED_ISOLATED)
 
 enum close_reason {

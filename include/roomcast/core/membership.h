@@ -24,6 +24,7 @@ struct member {
     struct heartbeat beat; /* the last one */
     uint64_t heard_ms;     /* when it came, monotonic */
     uint64_t heard_at_ms;  /* the same on the proven clock */
+    uint64_t shed;         /* connections it closed by rebalancing between its last two beats */
     struct member *prev, *next;
 };
 

@@ -32,7 +32,8 @@ class Stack:
         return Relay(name, self.directory / name, options, {"ROOMCAST_RELAY_API_KEY": API_KEY})
 
     def new_node(self, name, options=None):
-        options = {"workers": 2, "drain.spread_s": 0, **self.node_options, **(options or {})}  # a test that stops one waits
+        # A test that stops a node waits for it, and one that fills it wants its clients to stay.
+        options = {"workers": 2, "drain.spread_s": 0, "rebalance.rate": 0, **self.node_options, **(options or {})}
         options = {"node.name": name, "nats.url": self.nats.url, **options}
         return Node(name, self.directory / name, options, {"ROOMCAST_AUTH_HMAC_SECRET": tokens.SECRET})
 

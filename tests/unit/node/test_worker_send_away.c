@@ -169,6 +169,49 @@ static void an_isolation_that_is_over_sends_nobody_away_any_more(void **state)
     assert_int_equal(worker_staying(world.worker), 7);
 }
 
+static void shed(uint32_t count)
+{
+    const struct worker_order order = {.kind = ORDER_SHED, .reason = CLOSE_REBALANCE, .count = count};
+    assert_int_equal(worker_give_order(world.worker, &order), ERR_OK);
+    worker_take_orders(world.worker);
+}
+
+static uint64_t rebalanced(void)
+{
+    return atomic_load(&world.worker->shared->rebalanced);
+}
+
+static void rebalancing_takes_silent_clients_and_none_that_has_just_come(void **state)
+{
+    (void)state;
+    struct client *clients[5];
+    uint64_t before = rebalanced();
+    settle(clients, 4);
+    shed(4);
+    assert_int_equal(rebalanced() - before, 0); /* they may have been sent here */
+    world.worker->now_ms += 10000;
+    clients[4] = connected(client_of_nobody());
+    client_note_said(world.worker, clients[0]);
+    shed(2);
+    assert_int_equal(clients[1]->session.close_reason, CLOSE_REBALANCE);
+    assert_int_equal(clients[2]->session.state, SESSION_CLOSING);
+    shed(10);
+    assert_int_equal(rebalanced() - before, 4);
+    assert_int_equal(worker_staying(world.worker), 1);
+    assert_int_equal(clients[4]->session.state, SESSION_OPEN);
+}
+
+static void who_drains_rebalances_nothing(void **state)
+{
+    (void)state;
+    struct client *clients[10];
+    settle(clients, 10);
+    world.worker->now_ms += 10000;
+    give(ORDER_DRAIN, CLOSE_DRAINING);
+    shed(10);
+    assert_int_equal(worker_staying(world.worker), 10);
+}
+
 static void the_end_of_the_node_has_the_last_word(void **state)
 {
     (void)state;
@@ -197,6 +240,8 @@ int main(void)
         TEST(a_drain_keeps_its_pace_and_takes_who_is_settled_first),
         TEST(a_drain_without_a_spread_closes_everybody_at_once),
         TEST(an_isolation_that_is_over_sends_nobody_away_any_more),
+        TEST(rebalancing_takes_silent_clients_and_none_that_has_just_come),
+        TEST(who_drains_rebalances_nothing),
         TEST(the_end_of_the_node_has_the_last_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
