@@ -28,8 +28,7 @@ bool revoked_is_loaded(const struct revoked *revoked)
 
 static bool has_rested(const struct remembered *remembered, uint64_t now_ms)
 {
-    return remembered->revocation.kind != REVOCATION_CHAT ||
-           now_ms >= remembered->came_ms + REVOKED_REST_MS;
+    return remembered->revocation.kind != REVOCATION_CHAT || now_ms >= remembered->came_ms + REVOKED_REST_MS;
 }
 
 enum revoked_step revoked_next(struct revoked *revoked, uint64_t now_ms, uint64_t *seen,

@@ -52,8 +52,8 @@ enum revoked_step {
  * and not always faster; so they stay for so long. Nobody new comes in meanwhile. */
 #define REVOKED_REST_MS 100u
 
-/* What has come since *seen, which begins at 0 and is moved on; of deleted chats what had come REVOKED_REST_MS
- * before `now_ms`, monotonic, and nothing that came after one that had not. NULL: nothing. */
+/* What has come since *seen, which begins at 0 and is moved on; of deleted chats what had come
+ * REVOKED_REST_MS before `now_ms`, monotonic, and nothing that came after one that had not. NULL: nothing. */
 enum revoked_step revoked_next(struct revoked *revoked, uint64_t now_ms, uint64_t *seen,
                                struct revocation *ret_revocation);
 
