@@ -24,7 +24,7 @@ class InUse(Exception):
 class Home:
     def __init__(self, directory, lock):
         self.directory = directory
-        self._lock = lock  # held as long as this process lives, by nobody else
+        self._lock = lock  # a descriptor: held as long as this process lives, by nobody else
         self._waiting = None  # where the process waits that was started by the user, with `detach`
 
     @classmethod
@@ -60,7 +60,7 @@ class Home:
             if time.monotonic() > deadline:
                 raise InUse(f"the cluster in {directory} has not ended within {END_SECONDS} s")
             time.sleep(0.05)
-        lock.close()
+        os.close(lock)
 
     @staticmethod
     def read_state(directory):
@@ -121,11 +121,12 @@ class Home:
 
 
 def _try_lock(directory):
-    """The locked file; None when another process has it."""
-    lock = open(pathlib.Path(directory) / "lock", "a")
+    """The locked descriptor; None when another process has it. Not a file object: that would let the lock go
+    while the interpreter still ends."""
+    lock = os.open(pathlib.Path(directory) / "lock", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
+        os.close(lock)
         return None
     return lock

@@ -274,6 +274,7 @@ enum err control_start(struct node *node, struct control **ret_control)
     if (err == ERR_OK)
         err = bus_subscribe(node->bus, subject, on_message, control, &control->beats);
     if (err == ERR_OK) {
+        hub_note_node(node->hub, slice_of(node->shared.instance)); /* so it knows that nodes are noted here */
         turn(control);
         control->started = pthread_create(&control->thread, NULL, run, control) == 0;
     }

@@ -11,7 +11,7 @@
 #define NODES_MAX             1024u
 #define FORGET_CHATS_PER_TICK 2000u
 #define NODES_PAUSE_MS        1000u
-#define STRANGER_MS           60000u  /* who says something and is not noted for so long has died before */
+#define STRANGER_BEATS        3u      /* who says something and is not noted for so long has died before */
 #define GONE_KEPT_MS          600000u /* nothing that it has said is on its way any more */
 
 static struct hub_node *find(struct hub *hub, struct slice name)
@@ -127,9 +127,10 @@ static void forget_some(struct hub *hub, struct hub_node *node)
 static void look_at(struct hub *hub, struct hub_node *node)
 {
     uint64_t age_ms = hub->now_ms - node->since_ms;
+    uint64_t patience_ms = STRANGER_BEATS * (uint64_t)hub->config->cluster_heartbeat_ms;
     if (node->state == HUB_NODE_GONE && node->forget_left == 0 && age_ms > GONE_KEPT_MS) {
         remove_node(hub, node);
-    } else if (node->state == HUB_NODE_STRANGER && hub->presence.hears_notes && age_ms > STRANGER_MS &&
+    } else if (node->state == HUB_NODE_STRANGER && hub->presence.hears_notes && age_ms > patience_ms &&
                !hub_presence_is_held(hub)) {
         log_info("presence_stranger_forgotten", LOG_TEXT("node", node->name));
         begin_forgetting(hub, node, true);

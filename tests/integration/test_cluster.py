@@ -37,7 +37,9 @@ def test_each_node_tells_how_it_is_and_hears_the_others(two, open_client, chat):
     first, second = two.nodes
     for client in [open_client(second) for _ in range(3)]:
         client.subscribe(chat)
-    member = eventually(lambda: (m := others(first)["roomcast-1"])["connections"] == 3 and m, what="its beat says so")
+    member = eventually(
+        lambda: (m := others(first)["roomcast-1"])["connections"] == 3 and m["rooms"] == 4 and m, what="its beat says so"
+    )
     fresh = cluster(second)["self"]
     assert set(member) == set(fresh) | {"age_ms"}
     assert member["instance"] == fresh["instance"] and re.fullmatch(r"roomcast-1\.[0-9a-z]{8}", member["instance"])

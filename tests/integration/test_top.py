@@ -71,12 +71,14 @@ class Terminal:
         whole = [frame.partition("\x1b[J")[0] for frame in drawn if "\x1b[J" in frame]
         return [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", frame).split("\r\n") for frame in whole]
 
-    def wait_text(self, text, timeout=15):
+    def wait_text(self, *texts, timeout=15):
+        """The first look that shows all of these."""
+
         def shown():
             frames = self.frames()
-            return frames and any(text in line for line in frames[-1]) and frames[-1]
+            return frames and all(any(text in line for line in frames[-1]) for text in texts) and frames[-1]
 
-        return eventually(shown, timeout, f"{text} is shown; at last: {self.frames()[-1:]}")
+        return eventually(shown, timeout, f"{texts} are shown; at last: {self.frames()[-1:]}")
 
     def wait_end(self):
         """The exit status, when it has given the terminal back as it was."""
@@ -201,7 +203,7 @@ def test_wrong_arguments_are_refused(words):
 
 def test_looks_are_drawn_in_place_and_the_terminal_is_given_back(terminal):
     screen = terminal()
-    shown = screen.wait_text("roomcast-1")
+    shown = screen.wait_text("roomcast-0 ", "roomcast-1 ", "relay-0 ", "NATS: connected")
     assert shown[0].startswith("roomcast top ") and "NATS: connected" in shown[0]
     assert any(line.startswith("roomcast-0 ") and " serving " in line for line in shown)
     assert any(line.startswith("relay-0 ") and " active " in line for line in shown)
@@ -238,9 +240,12 @@ def test_another_size_of_the_terminal_is_taken_at_once(terminal):
     screen = terminal("--interval", "60")
     screen.wait_text("NODE")
     screen.resize(10, 200)
-    screen.process.send_signal(signal.SIGWINCH)
-    wide = screen.wait_text(" ADMIN")
-    assert len(wide) <= 10
+
+    def is_wide():
+        screen.process.send_signal(signal.SIGWINCH)  # again and again: a node may not have been heard yet
+        return any(" ADMIN" in line for line in screen.frames()[-1]) and screen.frames()[-1]
+
+    assert len(eventually(is_wide, what="it has as many columns as the terminal")) <= 10
 
 
 def test_a_killed_node_turns_silent_and_goes(terminal, cluster):

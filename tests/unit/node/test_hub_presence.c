@@ -313,12 +313,38 @@ static void users_of_a_dead_node_go_at_once_and_it_is_not_heard_until_it_is_note
     hub_forget_node(world.hub, B, true);
     expect_told(0, "bert", false);
     say_change(B, 1, "carl", true, 1, 2); /* was on its way */
+    hub_note_node(world.hub, C);
     say_change(C, 1, "dora", true, 0, 1);
     expect_told(0, "dora", true);
     hub_note_node(world.hub, B);
     say_change(B, 1, "emil", true, 0, 3);
     expect_told(0, "emil", true);
     expect_online(1, 3, (const char *const[]){"anna", "dora", "emil"});
+}
+
+static void who_died_before_anybody_noted_it_is_gone_after_three_beats(void **state)
+{
+    (void)state;
+    watch(1);
+    hub_note_node(world.hub, SLICE_LITERAL("node-a.itself"));
+    say_change(B, 1, "bert", true, 0, 1);
+    expect_told(0, "bert", true);
+    expect_told(0, "bert", false);
+    say_change(B, 1, "carl", true, 1, 2); /* was on its way */
+    say_change(C, 1, "dora", true, 0, 1);
+    expect_told(0, "dora", true);
+}
+
+static void have_short_beats(struct config *config)
+{
+    config->cluster_heartbeat_ms = 100;
+    config->presence_leave_delay_s = 60;
+}
+
+static int start_with_short_beats(void **state)
+{
+    (void)state;
+    return start_with(have_short_beats);
 }
 
 static void users_of_a_node_that_said_goodbye_keep_the_leave_delay(void **state)
@@ -538,6 +564,8 @@ int main(void)
         WITH_HUB(a_change_that_was_missed_is_asked_for_once_a_second),
         WITH_HUB(changes_carry_the_version_before_and_nobody_is_version_none),
         WITH_HUB(users_of_a_dead_node_go_at_once_and_it_is_not_heard_until_it_is_noted_again),
+        cmocka_unit_test_setup_teardown(who_died_before_anybody_noted_it_is_gone_after_three_beats,
+                                        start_with_short_beats, stop),
         WITH_HUB(users_of_a_node_that_said_goodbye_keep_the_leave_delay),
         WITH_HUB(so_many_questions_are_answered_64_at_each_tick_and_each_chat_once),
         WITH_HUB(what_has_more_users_than_a_page_is_said_on_several),
