@@ -107,13 +107,13 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
 
 static uint64_t retry_after_ms(const struct worker *worker, enum close_reason reason)
 {
-    /* Clients that are sent away together come back one after the other. */
+    /* Clients that are sent away together come back one after the other. Never 0, which is not told. */
     switch (reason) {
     case CLOSE_DRAINING:
     case CLOSE_ISOLATED:
-        return random_below(worker->drain.spread_ms > 0 ? 1000 : 2000);
+        return 1 + random_below(worker->drain.spread_ms > 0 ? 999 : 1999);
     case CLOSE_REBALANCE:
-        return random_below(2000);
+        return 1 + random_below(1999);
     case CLOSE_OVERLOADED:
     case CLOSE_RATE_LIMITED:
     case CLOSE_SLOW_CONSUMER:
