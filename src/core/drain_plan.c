@@ -6,7 +6,9 @@ uint32_t drain_plan_due(uint32_t clients, uint32_t left, uint64_t elapsed_ms, ui
 {
     if (elapsed_ms >= spread_ms)
         return left;
-    uint64_t kept = (uint64_t)clients * (spread_ms - elapsed_ms) / spread_ms;
+    /* Rounded, so the first one goes after half a share of the time: nobody in the moment in which the node
+     * stops being ready, while load balancers still send to it. */
+    uint64_t kept = ((uint64_t)clients * (spread_ms - elapsed_ms) + spread_ms / 2) / spread_ms;
     return left > kept ? left - (uint32_t)kept : 0;
 }
 

@@ -48,6 +48,16 @@ static void nobody_is_left_at_the_end(void **state)
     assert_int_equal(drain_plan_due(3001, 12, 99999, 20000), 12);
 }
 
+static void nobody_goes_in_the_first_moment_when_there_are_few(void **state)
+{
+    (void)state;
+    assert_int_equal(drain_plan_due(3, 3, 1, 60000), 0);
+    assert_int_equal(drain_plan_due(3, 3, 9999, 60000), 0);
+    assert_int_equal(drain_plan_due(3, 3, 10001, 60000), 1);
+    assert_int_equal(drain_plan_due(1, 1, 29999, 60000), 0);
+    assert_int_equal(drain_plan_due(1, 1, 30001, 60000), 1);
+}
+
 static void who_has_left_by_himself_counts_as_sent_away(void **state)
 {
     (void)state;
@@ -85,6 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closes_are_even_within_one_tick_for_any_spread_and_number),
         cmocka_unit_test(nobody_is_left_at_the_end),
+        cmocka_unit_test(nobody_goes_in_the_first_moment_when_there_are_few),
         cmocka_unit_test(who_has_left_by_himself_counts_as_sent_away),
         cmocka_unit_test(who_came_after_the_beginning_goes_with_the_others),
         cmocka_unit_test(without_a_spread_everybody_is_due_at_once),
