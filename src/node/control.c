@@ -119,8 +119,10 @@ static void hear(struct control *control, const struct heartbeat *beat)
     case MEMBERSHIP_REFUSED:
         note_refused(control);
         return;
-    case MEMBERSHIP_NOTHING:
     case MEMBERSHIP_OWN:
+        hub_note_node(control->node->hub, slice_of(beat->instance));
+        return;
+    case MEMBERSHIP_NOTHING:
     case MEMBERSHIP_UPDATED:
         return;
     }
@@ -274,7 +276,6 @@ enum err control_start(struct node *node, struct control **ret_control)
     if (err == ERR_OK)
         err = bus_subscribe(node->bus, subject, on_message, control, &control->beats);
     if (err == ERR_OK) {
-        hub_note_node(node->hub, slice_of(node->shared.instance)); /* so it knows that nodes are noted here */
         turn(control);
         control->started = pthread_create(&control->thread, NULL, run, control) == 0;
     }

@@ -151,7 +151,8 @@ enum err hub_start(const struct hub_options *options, struct hub **ret_hub) MUST
 #define HUB_BUSY_REQUESTS (64u * 1024)
 /* Takes the request over. */
 void hub_ask(struct hub *hub, struct hub_request *request);
-/* Another node's heart beats; any thread. Until the first note, whoever says something is taken for alive. */
+/* A node's heart beats; any thread. Our own too, each time: what proves that others would be heard. Without
+ * that, whoever says something is taken for alive. */
 void hub_note_node(struct hub *hub, struct slice instance);
 /* It is gone, and is not heard any more until it is noted again. Its users, unless other nodes have them too,
  * are offline at once when it `died` without a word; else they are leaving. Any thread. */

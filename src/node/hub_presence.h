@@ -48,11 +48,11 @@ struct hub_chat {
  *   (unknown) -signal-> STRANGER -note-> HERE -forget-> GONE -a while later-> (unknown)
  *                          |              ^               |
  *                          |              +-----note------+
- *                          +--nobody notes it for long----^        */
+ *                          +--silent for three beats------^        */
 struct hub_node {
     char name[PRESENCE_NODE_MAX + 1];
     enum hub_node_state { HUB_NODE_STRANGER, HUB_NODE_HERE, HUB_NODE_GONE } state;
-    uint64_t since_ms;
+    uint64_t since_ms, since_beats; /* of `state`; the latter in own beats */
     uint32_t number;
     bool died;              /* GONE: without a word */
     unsigned forget_left;   /* buckets in which it is still to be forgotten */
@@ -76,7 +76,7 @@ struct hub_presence {
     uint64_t digest_due_ms;
     uint64_t nodes_due_ms; /* when strangers are looked at next */
     uint32_t last_digest, last_node;
-    bool hears_notes; /* somebody tells us which nodes there are */
+    uint64_t own_beats; /* our own that came back: what proves that the others' would be heard */
 };
 
 /* --- hub_presence.c: our own users, and what the clients are told --- */

@@ -11,7 +11,7 @@
 #define NODES_MAX             1024u
 #define FORGET_CHATS_PER_TICK 2000u
 #define NODES_PAUSE_MS        1000u
-#define STRANGER_BEATS        3u      /* who says something and is not noted for so long has died before */
+#define STRANGER_BEATS        3u /* who says something and has no beat itself for so long has died before */
 #define GONE_KEPT_MS          600000u /* nothing that it has said is on its way any more */
 
 static struct hub_node *find(struct hub *hub, struct slice name)
@@ -25,6 +25,7 @@ static void set_state(struct hub *hub, struct hub_node *node, enum hub_node_stat
 {
     node->state = state;
     node->since_ms = hub->now_ms;
+    node->since_beats = hub->presence.own_beats;
 }
 
 /* NULL: no name, one too many, or no memory. */
@@ -77,10 +78,10 @@ static void welcome_back(struct hub *hub, struct hub_node *node)
 
 void hub_note_node(struct hub *hub, struct slice instance)
 {
+    bool is_own = slice_equal(instance, slice_of(hub->instance));
     pthread_mutex_lock(&hub->lock);
-    struct hub_node *node =
-        slice_equal(instance, slice_of(hub->instance)) ? NULL : find_or_add(hub, instance);
-    hub->presence.hears_notes = true;
+    struct hub_node *node = is_own ? NULL : find_or_add(hub, instance);
+    hub->presence.own_beats += is_own;
     if (node && node->state == HUB_NODE_GONE)
         welcome_back(hub, node);
     if (node && node->state != HUB_NODE_HERE)
@@ -123,16 +124,20 @@ static void forget_some(struct hub *hub, struct hub_node *node)
     }
 }
 
-/* A stranger counts as dead only where others are noted: nobody may do that here. */
+/* It had the time for three beats, and as many of our own came the way that its beats would have come. */
+static bool has_no_beats(const struct hub *hub, const struct hub_node *node)
+{
+    return hub->now_ms - node->since_ms > STRANGER_BEATS * (uint64_t)hub->config->cluster_heartbeat_ms &&
+           hub->presence.own_beats - node->since_beats > STRANGER_BEATS;
+}
+
 static void look_at(struct hub *hub, struct hub_node *node)
 {
-    uint64_t age_ms = hub->now_ms - node->since_ms;
-    uint64_t patience_ms = STRANGER_BEATS * (uint64_t)hub->config->cluster_heartbeat_ms;
-    if (node->state == HUB_NODE_GONE && node->forget_left == 0 && age_ms > GONE_KEPT_MS) {
+    if (node->state == HUB_NODE_GONE && node->forget_left == 0 &&
+        hub->now_ms - node->since_ms > GONE_KEPT_MS) {
         remove_node(hub, node);
-    } else if (node->state == HUB_NODE_STRANGER && hub->presence.hears_notes && age_ms > patience_ms &&
-               !hub_presence_is_held(hub)) {
-        log_info("presence_stranger_forgotten", LOG_TEXT("node", node->name));
+    } else if (node->state == HUB_NODE_STRANGER && has_no_beats(hub, node) && !hub_presence_is_held(hub)) {
+        log_info("presence_stranger_forgotten", LOG_TEXT("instance", node->name));
         begin_forgetting(hub, node, true);
     }
 }
