@@ -26,7 +26,13 @@ bool revoked_is_loaded(const struct revoked *revoked)
     return !revoked || atomic_load(&revoked->is_loaded);
 }
 
-enum revoked_step revoked_next(struct revoked *revoked, uint64_t *seen, struct revocation *ret_revocation)
+static bool has_rested(const struct remembered *remembered, uint64_t now_ms)
+{
+    return remembered->revocation.kind != REVOCATION_CHAT || now_ms >= remembered->came_ms + REVOKED_REST_MS;
+}
+
+enum revoked_step revoked_next(struct revoked *revoked, uint64_t now_ms, uint64_t *seen,
+                               struct revocation *ret_revocation)
 {
     if (!revoked || atomic_load(&revoked->number) == *seen)
         return REVOKED_NOTHING;
@@ -36,8 +42,10 @@ enum revoked_step revoked_next(struct revoked *revoked, uint64_t *seen, struct r
     if (number - *seen > REMEMBERED) {
         *seen = number;
         step = REVOKED_MANY;
+    } else if (has_rested(&revoked->remembered[*seen % REMEMBERED], now_ms)) {
+        *ret_revocation = revoked->remembered[(*seen)++ % REMEMBERED].revocation;
     } else {
-        *ret_revocation = revoked->remembered[(*seen)++ % REMEMBERED];
+        step = REVOKED_NOTHING; /* the workers look again */
     }
     pthread_rwlock_unlock(&revoked->lock);
     return step;
@@ -53,13 +61,14 @@ static void note_count(struct revoked *revoked)
 /* False: something could not be taken in, and has to be read again. */
 static bool merge(struct revoked *revoked, const struct revocation *records, size_t count)
 {
-    uint64_t now_s = clock_wall_ms() / 1000, number = atomic_load(&revoked->number);
+    uint64_t now_s = clock_wall_ms() / 1000, now_ms = clock_monotonic_ms();
+    uint64_t number = atomic_load(&revoked->number);
     bool good = true;
     pthread_rwlock_wrlock(&revoked->lock);
     for (size_t i = 0; i < count; i++) {
         enum revocations_merged merged = revocations_merge(revoked->set, &records[i], now_s);
         if (merged == REVOCATIONS_BINDS)
-            revoked->remembered[number++ % REMEMBERED] = records[i];
+            revoked->remembered[number++ % REMEMBERED] = (struct remembered){records[i], now_ms};
         good &= merged != REVOCATIONS_NO_MEMORY && merged != REVOCATIONS_FULL;
     }
     bool has_grown = number != atomic_load(&revoked->number);

@@ -44,12 +44,18 @@ enum revocation_kind revoked_find(struct revoked *revoked, const struct token_cl
                                   const struct uuid *chat);
 
 enum revoked_step {
-    REVOKED_NOTHING, /* the caller has seen all */
+    REVOKED_NOTHING, /* more, now */
     REVOKED_ONE,     /* *ret_revocation has come, or reaches further now */
     REVOKED_MANY,    /* more than is remembered one by one: everybody has to be looked at */
 };
-/* What has come since *seen, which begins at 0 and is moved on. NULL: nothing. */
-enum revoked_step revoked_next(struct revoked *revoked, uint64_t *seen, struct revocation *ret_revocation);
+/* The members of a chat that is deleted are to hear the event that says so. It travels beside the revocation,
+ * and not always faster; so they stay for so long. Nobody new comes in meanwhile. */
+#define REVOKED_REST_MS 100u
+
+/* What has come since *seen, which begins at 0 and is moved on; of deleted chats what had come
+ * REVOKED_REST_MS before `now_ms`, monotonic, and nothing that came after one that had not. NULL: nothing. */
+enum revoked_step revoked_next(struct revoked *revoked, uint64_t now_ms, uint64_t *seen,
+                               struct revocation *ret_revocation);
 
 /* Ends the thread and leaves the subjects. */
 void revoked_stop(struct revoked *revoked);

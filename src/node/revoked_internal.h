@@ -14,6 +14,11 @@
 #define REVOKED_VERIFY_MS 5000u /* between two looks whether a message was missed unseen */
 #define REMEMBERED        2048u /* that the workers are told of one by one */
 
+struct remembered {
+    struct revocation revocation;
+    uint64_t came_ms;
+};
+
 struct revoked {
     struct revoked_options options; /* immutable */
     pthread_t thread;
@@ -31,7 +36,7 @@ struct revoked {
     _Atomic uint64_t number; /* of all that has come */
     pthread_rwlock_t lock;
     struct revocations *set;                  /* under lock */
-    struct revocation remembered[REMEMBERED]; /* under lock: the latest, each at its number */
+    struct remembered remembered[REMEMBERED]; /* under lock: the latest, each at its number */
 
     /* its own thread only */
     unsigned changes_seen;

@@ -114,6 +114,7 @@ static void on_tick(void *context)
     struct worker *worker = context;
     worker->now_ms = loop_now_ms(worker->loop);
     timer_wheel_advance(&worker->wheel, worker->now_ms, fire, worker);
+    worker_take_revoked(worker); /* what had to rest */
     worker_look_for_tokens(worker);
     worker_drain_on(worker);
 }

@@ -147,7 +147,8 @@ void worker_take_revoked(struct worker *worker)
     struct worker_revoking *revoking = &worker->revoking;
     for (uint32_t steps = STEPS_PER_TURN; steps > 0; steps--) {
         if (!revoking->is_under_way) {
-            switch (revoked_next(worker->shared->revoked, &revoking->seen, &revoking->revocation)) {
+            switch (revoked_next(worker->shared->revoked, worker->now_ms, &revoking->seen,
+                                 &revoking->revocation)) {
             case REVOKED_NOTHING:
                 return;
             case REVOKED_MANY:

@@ -50,6 +50,8 @@ struct relay_event {
                                     * read again; 0: none */
     void (*then)(struct relay_event *event); /* the source's `done`, while the revoker waits for the lanes */
     void *revoker;
+    struct relay_event *unstored_next, *unstored_previous; /* the revoker's, while is_unstored */
+    bool is_unstored;
 
     struct room_key room;
     const struct event_rule *rule; /* borrowed from the event map; NULL: nobody hears of it */

@@ -8,8 +8,9 @@
 #include <roomcast/base/random.h>
 #include <roomcast/wire/subject.h>
 
-#define AHEAD_MS   5000u /* how far Redis's clock may be ahead of ours */
-#define NOTICE_MAX 512u
+#define AHEAD_MS      5000u /* how far Redis's clock may be ahead of ours */
+#define REPEAT_MS     250u
+#define REPEATED_MOST 1000u /* the latest: others have been said again before */
 
 /* --- what is revoked, and in which order --- */
 
@@ -61,26 +62,75 @@ static void stamp(struct revoker *revoker, struct relay_event *event)
         revocation->until_s = last_s;
 }
 
-/* A lift needs no haste, and most lift nothing. */
-static void tell_nodes(struct revoker *revoker, const struct relay_event *event)
+static void publish(struct revoker *revoker, const struct revocation *revocations, size_t count)
 {
     static struct log_limit limit = LOG_LIMIT(5000);
     char subject[SUBJECT_SIZE];
     struct buffer notice;
     uint64_t suppressed;
 
-    if (event->change == EVENT_ADDS_MEMBER)
-        return;
-    buffer_init(&notice, NOTICE_MAX);
+    buffer_init(&notice, REVOCATIONS_MAX_BYTES);
     subject_format_revocation_notice(revoker->options.config->nats_prefix, subject);
-    enum err err = revocations_encode(event->revocation, 1, &notice);
+    enum err err = revocations_encode(revocations, count, &notice);
     if (err == ERR_OK)
         err = bus_publish(revoker->options.bus, subject, buffer_slice(&notice));
     buffer_fini(&notice);
     if (err != ERR_OK && log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
         log_warn("revocation_delayed", LOG_TEXT("reason", err_text(err)),
-                 LOG_TEXT("effect", "the nodes hear of it when it is stored"),
+                 LOG_TEXT("effect", "the nodes hear of it a little later"),
                  LOG_U64("suppressed", suppressed));
+}
+
+/* A lift needs no haste, and most lift nothing. */
+static void tell_nodes(struct revoker *revoker, struct relay_event *event)
+{
+    if (event->change == EVENT_ADDS_MEMBER)
+        return;
+    publish(revoker, event->revocation, 1);
+    pthread_mutex_lock(&revoker->unstored_lock);
+    event->is_unstored = true;
+    event->unstored_next = revoker->unstored;
+    if (revoker->unstored)
+        revoker->unstored->unstored_previous = event;
+    revoker->unstored = event;
+    pthread_mutex_unlock(&revoker->unstored_lock);
+}
+
+/* A notice is lost with the NATS server that the relay, or a node, was connected to, which is often the one
+ * that led the stream: until what it says is stored it is said again. */
+static void tell_again(void *context)
+{
+    struct revoker *revoker = context;
+    struct revocation *again = NULL;
+    size_t count = 0;
+
+    pthread_mutex_lock(&revoker->unstored_lock);
+    if (revoker->unstored && (again = calloc(REPEATED_MOST, sizeof *again))) {
+        for (struct relay_event *event = revoker->unstored; event && count < REPEATED_MOST;
+             event = event->unstored_next)
+            again[count++] = *event->revocation;
+    }
+    pthread_mutex_unlock(&revoker->unstored_lock);
+    if (count > 0)
+        publish(revoker, again, count);
+    free(again);
+}
+
+void revoker_give_back(struct revoker *revoker, struct relay_event *event, enum event_outcome outcome)
+{
+    pthread_mutex_lock(&revoker->unstored_lock);
+    if (event->is_unstored) {
+        if (event->unstored_previous)
+            event->unstored_previous->unstored_next = event->unstored_next;
+        else
+            revoker->unstored = event->unstored_next;
+        if (event->unstored_next)
+            event->unstored_next->unstored_previous = event->unstored_previous;
+        event->is_unstored = false;
+    }
+    pthread_mutex_unlock(&revoker->unstored_lock);
+    event->done = event->then;
+    relay_event_finish(event, outcome);
 }
 
 /* --- events --- */
@@ -92,8 +142,7 @@ static void on_lane_done(struct relay_event *event)
         revoker_add(event->revoker, event);
         return;
     }
-    event->done = event->then;
-    event->done(event);
+    revoker_give_back(event->revoker, event, EVENT_ABANDONED);
 }
 
 /* Of no room: nothing for the lanes. */
@@ -104,8 +153,7 @@ static void on_event(struct revoker *revoker, struct relay_event *event)
         revoker_add(revoker, event);
         return;
     }
-    event->done = event->then;
-    relay_event_finish(event, EVENT_ABANDONED);
+    revoker_give_back(revoker, event, EVENT_ABANDONED);
 }
 
 void revoker_submit(struct revoker *revoker, struct relay_event *event)
@@ -115,19 +163,17 @@ void revoker_submit(struct revoker *revoker, struct relay_event *event)
         return;
     }
     stamp(revoker, event);
-    tell_nodes(revoker, event);
     event->revoker = revoker;
     event->then = event->done;
     event->done = on_lane_done;
+    tell_nodes(revoker, event);
     if (event->rule) {
         lanes_submit(revoker->options.lanes, event);
         return;
     }
     event->item.kind = LANES_ITEM_EVENT;
-    if (!answer_port_put(revoker->port, &event->item.item)) {
-        event->done = event->then;
-        relay_event_finish(event, EVENT_ABANDONED);
-    }
+    if (!answer_port_put(revoker->port, &event->item.item))
+        revoker_give_back(revoker, event, EVENT_ABANDONED);
 }
 
 static void on_timer(void *context)
@@ -181,17 +227,21 @@ enum err revoker_new(const struct revoker_options *options, struct revoker **ret
         return ERR_NO_MEMORY;
     revoker->options = *options;
     random_text(revoker->writer, REVOKER_WRITER_LEN);
+    pthread_mutex_init(&revoker->unstored_lock, NULL);
     enum err err = revocations_new(&revoker->set);
     if (err == ERR_OK)
         err = loop_wake_new(options->loop, on_wake, revoker, &revoker->wake);
     if (err == ERR_OK)
         err = loop_timer_new(options->loop, on_timer, revoker, &revoker->timer);
     if (err == ERR_OK)
+        err = loop_timer_new(options->loop, tell_again, revoker, &revoker->repeat);
+    if (err == ERR_OK)
         err = (revoker->port = answer_port_new(revoker->wake)) ? ERR_OK : ERR_NO_MEMORY;
     if (err != ERR_OK) {
         revoker_free(&revoker);
         return err;
     }
+    loop_timer_start(revoker->repeat, REPEAT_MS, REPEAT_MS);
     *ret_revoker = revoker;
     return ERR_OK;
 }
@@ -206,8 +256,7 @@ static void empty_port(struct revoker *revoker)
 
         if (entry->kind == LANES_ITEM_EVENT) {
             struct relay_event *event = (struct relay_event *)(void *)entry;
-            event->done = event->then;
-            relay_event_finish(event, EVENT_ABANDONED);
+            revoker_give_back(revoker, event, EVENT_ABANDONED);
         } else {
             struct revoker_call *call = (struct revoker_call *)(void *)entry;
             revoker_call_free(&call);
@@ -231,6 +280,9 @@ void revoker_free(struct revoker **pointer)
         revoker_abandon(revoker);
     if (revoker->timer)
         loop_timer_free(&revoker->timer);
+    if (revoker->repeat)
+        loop_timer_free(&revoker->repeat);
+    pthread_mutex_destroy(&revoker->unstored_lock);
     if (revoker->wake)
         loop_wake_free(&revoker->wake);
     revocations_free(&revoker->set);

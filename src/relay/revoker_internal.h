@@ -2,6 +2,7 @@
 #ifndef ROOMCAST_RELAY_REVOKER_INTERNAL_H
 #define ROOMCAST_RELAY_REVOKER_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include <roomcast/core/revocations.h>
@@ -46,7 +47,14 @@ struct revoker {
     uint64_t stores; /* for message ids */
     atomic_bool hurry;
     _Atomic uint64_t last_order; /* any thread */
+    struct loop_timer *repeat;
+    pthread_mutex_t unstored_lock;
+    struct relay_event *unstored; /* under unstored_lock: whose notices are repeated until they are stored */
 };
+
+/* revoker.c */
+/* Gives the event back to its source. */
+void revoker_give_back(struct revoker *revoker, struct relay_event *event, enum event_outcome outcome);
 
 /* revoker_store.c: the shards and their stream. */
 

@@ -39,8 +39,7 @@ static struct relay_event *pop(struct event_queue *queue)
 static void finish(struct revoker *revoker, struct relay_event *event, enum event_outcome outcome)
 {
     revoker->events--;
-    event->done = event->then;
-    relay_event_finish(event, outcome == EVENT_STORED ? event->outcome : outcome);
+    revoker_give_back(revoker, event, outcome == EVENT_STORED ? event->outcome : outcome);
 }
 
 static void finish_all(struct revoker *revoker, struct event_queue *queue, enum event_outcome outcome)

@@ -15,7 +15,7 @@ import statistics
 import tempfile
 
 from growth_plot import draw
-from servers import anonymous_bytes, machine, new_node, print_row
+from servers import anonymous_bytes, machine, new_node, print_row, start_nats
 from harness.bench import Bench, LimitServer
 from harness.processes import NatsServer
 from harness.waiting import eventually
@@ -65,10 +65,8 @@ class Lab:
         self.nodes = []
 
     def __enter__(self):
-        self.nats.start()
+        start_nats(self.nats, self.directory)
         self.limit.start()
-        # The stream is made by whoever publishes first; nobody can join a room before.
-        self.alone("fanout", members=1, rate=10, duration=0.1)
         return self
 
     def __exit__(self, *_):

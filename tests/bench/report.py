@@ -19,7 +19,7 @@ import tempfile
 
 import peers
 from report_cases import CASES, OPENING, scaled
-from servers import in_turn, machine, new_node, print_row, spread
+from servers import in_turn, machine, new_node, print_row, spread, start_nats
 from harness.bench import Bench, LimitServer
 from harness.processes import NatsServer
 from harness.tokens import KeyPair
@@ -77,6 +77,7 @@ class Servers:
 
     def __init__(self, directory, arguments):
         self.arguments = arguments
+        self.directory = directory
         keys = KeyPair("P-256")
         self.private_key, public_key = directory / "private.pem", directory / "public.pem"
         self.private_key.write_text(keys.private_pem)
@@ -95,7 +96,7 @@ class Servers:
         self.overheads = {}
 
     def __enter__(self):
-        self.nats.start()
+        start_nats(self.nats, self.directory)
         with contextlib.suppress(AssertionError):
             self.others["limit_uring"].start()
         if not self.others["limit_uring"].is_running():
@@ -104,8 +105,6 @@ class Servers:
         for server in self.all.values():
             if not server.is_running():
                 server.start()
-        # The stream is made by whoever publishes first; nobody can join a room before.
-        self.run(self.first_node, "fanout", {"members": 1, "rate": 10, "duration": 0.1, "warmup": 0}, {})
         return self
 
     def __exit__(self, *_):

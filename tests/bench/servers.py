@@ -11,13 +11,21 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 
 from harness import tokens  # noqa: E402
 from harness.bench import NODE_OPTIONS  # noqa: E402
-from harness.processes import Node  # noqa: E402
+from harness.processes import Node, Relay  # noqa: E402
 
 
 def new_node(name, directory, nats, options=None):
     """A node without the limits that are there against such loads; not started."""
     environment = {"ROOMCAST_AUTH_HMAC_SECRET": tokens.SECRET}
     return Node(name, directory / name, {**NODE_OPTIONS, "nats.url": nats.url, **(options or {})}, environment)
+
+
+def start_nats(nats, directory):
+    """With the streams, which a relay makes: a node waits for them."""
+    nats.start()
+    relay = Relay("relay", directory / "relay", {"nats.url": nats.url, "redis.stream": "", "redis.patterns": ""})
+    relay.start()
+    relay.kill()
 
 
 def anonymous_bytes(process):

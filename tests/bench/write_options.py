@@ -12,7 +12,7 @@ import argparse
 import pathlib
 import tempfile
 
-from servers import in_turn, machine, new_node, print_row, spread
+from servers import in_turn, machine, new_node, print_row, spread, start_nats
 from harness.bench import Bench
 from harness.processes import NatsServer
 
@@ -43,11 +43,9 @@ def run(directory, variants, arguments):
     nodes = {name: new_node(name, directory, nats, options) for name, options in variants.items()}
     rounds = []
     try:
-        nats.start()
+        start_nats(nats, directory)
         for node in nodes.values():
             node.start()
-        # The stream is made by whoever publishes first; nobody can join a room before.
-        Bench(nodes[PLAIN], nats=nats).run("fanout", members=1, rate=10, duration=0.1, warmup=0)
         for number in range(arguments.rounds):
             found = {}
             for name in in_turn(list(nodes), number):

@@ -196,8 +196,7 @@ def test_a_room_whose_last_member_left_is_unsubscribed_after_the_linger(extra_no
     client.unsubscribe(chat)
     second.drop()
     eventually(lambda: node.metrics()["roomcast_subscriptions"] == 0)
-    # Not before the others were told that the user has left: presence has a leave delay of 15 s.
-    eventually(lambda: node.metrics()["roomcast_rooms"] == users_only, timeout=30, what="the room is forgotten")
+    eventually(lambda: node.metrics()["roomcast_rooms"] == users_only, what="the room is forgotten")
 
 
 def test_a_room_that_is_left_and_joined_again_goes_on(extra_node, open_client, stack, chat):

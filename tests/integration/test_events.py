@@ -7,6 +7,7 @@ from harness import envelope, shapes
 from harness.events import Event, message, new_id
 
 CHAT_ROWS = [(event, type_) for event, (type_, route) in shapes.EVENT_TABLE.items() if route == "chat"]
+CHAT_ROWS.sort(key=lambda row: row[0] == "chat.deleted")  # the last: it ends the subscription
 USER_ROWS = [event for event, (_, route) in shapes.EVENT_TABLE.items() if route == "user"]
 
 
@@ -18,6 +19,7 @@ def test_every_chat_row_of_the_table_arrives_with_its_type(stack, connect, chat)
         stack.xadd(event)
         frame = client.expect(type_, chat_id=chat, id=event.id, seq=number, ts="2026-11-23T10:15:30.123Z")
         assert frame.raw_data == event.payload
+    assert client.expect("unsubscribed", chat_id=chat)["code"] == "CHAT_DELETED"
 
 
 def test_both_spellings_of_one_event_look_the_same_to_clients(stack, connect, chat):

@@ -10,11 +10,11 @@ from harness import tokens
 from harness.client import SUBPROTOCOL, loop
 from harness.presence_truth import online, told, wait_for_truth, wait_told
 from harness.proxy import Proxy
-from harness.waiting import eventually
+from harness.waiting import eventually, seconds
 
-BEAT_S = 0.3
+BEAT_S = seconds(0.3)
 DEAD_S = 3 * BEAT_S
-DELAY_S = 2
+DELAY_S = round(seconds(2))
 OPTIONS = {
     "cluster.heartbeat_ms": int(BEAT_S * 1000),
     "limits.messages_per_s": 1000,  # the tests ask often
@@ -81,7 +81,7 @@ def test_users_of_a_killed_node_are_offline_within_three_beats_and_nobody_else(n
 
 
 def test_who_is_back_before_the_killed_node_counts_as_dead_never_left(nodes, enter, chat):
-    first, second = nodes(**{"cluster.heartbeat_ms": 1500}).nodes
+    first, second = nodes(**{"cluster.heartbeat_ms": int(BEAT_S * 5000)}).nodes
     watcher = enter(first, "watcher")
     users = {f"user-{number}" for number in range(20)}
     for user in users:

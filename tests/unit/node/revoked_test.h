@@ -37,4 +37,15 @@ static inline struct revocation of_token(const char *id)
     return revocation;
 }
 
+static inline struct revocation of_chat(unsigned char number)
+{
+    return (struct revocation){
+        .kind = REVOCATION_CHAT,
+        .chat = {{[15] = number}},
+        .at_s = REVOCATION_SECONDS_MAX,
+        .until_s = REVOCATION_SECONDS_MAX,
+        .order = 10,
+    };
+}
+
 #endif

@@ -111,6 +111,15 @@ static void wait_revoked(const char *user)
         assert_true(not_yet(deadline));
 }
 
+/* Until so many have come. */
+static void wait_number(uint64_t number)
+{
+    uint64_t deadline = clock_monotonic_ms() + WAIT_MS;
+
+    while (atomic_load(&revoked->number) < number)
+        assert_true(not_yet(deadline));
+}
+
 struct stored {
     atomic_bool is_done;
     _Atomic uint64_t seq;
@@ -196,7 +205,7 @@ static void without_any_set_nothing_is_revoked_and_that_is_known(void **state)
 
     assert_true(revoked_is_loaded(NULL));
     assert_int_equal(revoked_find(NULL, &claims, NULL), 0);
-    assert_int_equal(revoked_next(NULL, &seen, &revocation), REVOKED_NOTHING);
+    assert_int_equal(revoked_next(NULL, UINT64_MAX, &seen, &revocation), REVOKED_NOTHING);
 }
 
 static void what_comes_is_told_once_whichever_way_it_comes(void **state)
@@ -211,12 +220,31 @@ static void what_comes_is_told_once_whichever_way_it_comes(void **state)
     store(&ben, 1); /* what the notice said */
     store(&dora, 1);
     wait_revoked("dora");
-    assert_int_equal(revoked_next(revoked, &seen, &next), REVOKED_ONE);
+    assert_int_equal(revoked_next(revoked, UINT64_MAX, &seen, &next), REVOKED_ONE);
     assert_string_equal(next.id, "ben");
-    assert_int_equal(revoked_next(revoked, &seen, &next), REVOKED_ONE);
+    assert_int_equal(revoked_next(revoked, UINT64_MAX, &seen, &next), REVOKED_ONE);
     assert_string_equal(next.id, "dora");
-    assert_int_equal(revoked_next(revoked, &seen, &next), REVOKED_NOTHING);
+    assert_int_equal(revoked_next(revoked, UINT64_MAX, &seen, &next), REVOKED_NOTHING);
     assert_true(atomic_load(&told) >= 1);
+}
+
+static void who_is_in_a_deleted_chat_stays_until_the_event_that_says_so_may_have_come(void **state)
+{
+    (void)state;
+    struct revocation dora = of_user("dora", NULL), chat = of_chat(7), next;
+    uint64_t seen = 0, before_ms = clock_monotonic_ms();
+
+    begin();
+    tell(&dora, 1);
+    wait_revoked("dora");
+    tell(&chat, 1);
+    wait_number(2);
+    assert_int_equal(revoked_next(revoked, before_ms, &seen, &next), REVOKED_ONE);
+    assert_string_equal(next.id, "dora"); /* who may do nothing any more goes at once */
+    assert_int_equal(revoked_next(revoked, before_ms + REVOKED_REST_MS - 1, &seen, &next), REVOKED_NOTHING);
+    assert_int_equal(revoked_next(revoked, clock_monotonic_ms() + REVOKED_REST_MS, &seen, &next),
+                     REVOKED_ONE);
+    assert_int_equal(next.kind, REVOCATION_CHAT);
 }
 
 static void what_is_known_is_not_taken_back_by_who_says_less(void **state)
@@ -318,13 +346,13 @@ static void who_fell_far_behind_is_told_to_look_at_everybody(void **state)
     begin();
     tell(many, REMEMBERED + 1);
     wait_revoked(name);
-    assert_int_equal(revoked_next(revoked, &seen, &next), REVOKED_MANY);
-    assert_int_equal(revoked_next(revoked, &seen, &next), REVOKED_NOTHING);
+    assert_int_equal(revoked_next(revoked, UINT64_MAX, &seen, &next), REVOKED_MANY);
+    assert_int_equal(revoked_next(revoked, UINT64_MAX, &seen, &next), REVOKED_NOTHING);
     seen = 1; /* one less is remembered whole */
     for (unsigned i = 1; i <= REMEMBERED; i++)
-        assert_int_equal(revoked_next(revoked, &seen, &next), REVOKED_ONE);
+        assert_int_equal(revoked_next(revoked, UINT64_MAX, &seen, &next), REVOKED_ONE);
     assert_string_equal(next.id, name);
-    assert_int_equal(revoked_next(revoked, &seen, &next), REVOKED_NOTHING);
+    assert_int_equal(revoked_next(revoked, UINT64_MAX, &seen, &next), REVOKED_NOTHING);
     free(many);
 }
 
@@ -334,6 +362,7 @@ int main(void)
         return 1;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_empty, stop)
     const struct CMUnitTest tests[] = {
+        TEST(who_is_in_a_deleted_chat_stays_until_the_event_that_says_so_may_have_come),
         TEST(what_is_stored_is_known_when_the_node_says_that_it_is_loaded),
         TEST(without_any_set_nothing_is_revoked_and_that_is_known),
         TEST(what_comes_is_told_once_whichever_way_it_comes),

@@ -85,6 +85,7 @@ static bool is_closing(const struct client *client)
 static void revoke(struct revocation revocation)
 {
     assert_true(merge(world.shared.revoked, &revocation, 1));
+    world.worker->now_ms = clock_monotonic_ms() + REVOKED_REST_MS;
 }
 
 static struct uuid uuid_of_chat(unsigned char number)

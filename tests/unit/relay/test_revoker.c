@@ -270,6 +270,33 @@ static void nodes_hear_of_it_while_nothing_can_be_stored_and_nothing_is_acknowle
     free(event);
 }
 
+static size_t notices_of(const char *id)
+{
+    size_t found = 0;
+
+    pthread_mutex_lock(&notices_lock);
+    for (size_t i = 0; i < notices_count; i++)
+        found += strcmp(notices[i].id, id) == 0;
+    pthread_mutex_unlock(&notices_lock);
+    return found;
+}
+
+static void a_notice_is_said_again_until_it_is_stored(void **state)
+{
+    (void)state;
+    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
+
+    faulty_bus_hold(fixture.revocations_bus, true);
+    assert_posted("/v1/revocations", "{\"user_id\":\"ben\"}", 503, "UNAVAILABLE");
+    while (notices_of("ben") < 3)
+        assert_true(not_yet(deadline));
+    faulty_bus_hold(fixture.revocations_bus, false);
+    assert_posted("/v1/revocations", "{\"user_id\":\"dora\"}", 202, "\"accepted\":1");
+    size_t said = notices_of("dora");
+    assert_posted("/v1/revocations", "{\"user_id\":\"emil\"}", 202, "\"accepted\":1");
+    assert_true(said <= 2 && notices_of("dora") == said); /* stored: no reason to say it again */
+}
+
 static void a_removed_member_is_revoked_and_an_added_one_has_it_lifted(void **state)
 {
     (void)state;
@@ -528,6 +555,7 @@ int main(void)
         TEST(a_time_beyond_the_longest_token_or_ahead_of_now_is_cut),
         TEST(bad_revocations_are_refused_whole),
         TEST(nodes_hear_of_it_while_nothing_can_be_stored_and_nothing_is_acknowledged),
+        TEST(a_notice_is_said_again_until_it_is_stored),
         TEST(a_removed_member_is_revoked_and_an_added_one_has_it_lifted),
         TEST(another_writers_records_are_kept),
         TEST(all_are_stored_by_a_bus_that_loses_every_other_answer),
