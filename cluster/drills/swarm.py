@@ -13,6 +13,11 @@ from resuming_client import ResumingClient
 OFFLINE_EXTRA_SECONDS = 0.5
 
 
+def address_of(url):
+    parts = urllib.parse.urlsplit(url)
+    return parts.hostname, parts.port, parts.path
+
+
 class Swarm:
     sweep_s = 0.5
 
@@ -20,7 +25,7 @@ class Swarm:
         self.loop = asyncio.new_event_loop()
         self.plan = plan
         self.is_careless = is_careless  # clients forget their positions with the connection
-        self.nodes = [(url.hostname, url.port, url.path) for url in map(urllib.parse.urlsplit, node_urls)]
+        self.nodes = [address_of(url) for url in node_urls]
         self.does_type = does_type
         self.clients = []
         self.counts = collections.Counter()
@@ -107,6 +112,10 @@ class Swarm:
     def behind(self):
         """How many clients have lost a connection and are not yet where they should be."""
         return sum(not client.has_caught_up() for client in self.clients)
+
+    def add_node(self, url):
+        """Clients choose among one node more from now on."""
+        self.call(lambda: self.nodes.append(address_of(url)))
 
     def start_cutting(self, every_s, offline_s):
         """Each client hard, every `every_s` on average (half to one and a half of it); back after `offline_s` at least."""
