@@ -19,6 +19,16 @@ static bool is_push(const redisReply *reply, const char *kind, size_t elements)
 }
 
 /* One confirmation per pattern follows; redis.io, "Redis Pub/Sub". */
+enum err redis_publish(struct redis_client *client, const char *channel, struct slice payload)
+{
+    struct command command = {.count = 0};
+
+    command_text(&command, "PUBLISH");
+    command_text(&command, channel);
+    command_slice(&command, payload);
+    return redis_call_for_effect(client, &command);
+}
+
 enum err redis_psubscribe(struct redis_client *client, const char *const *patterns, size_t count)
 {
     struct command command = {.count = 0};

@@ -76,16 +76,18 @@ static enum err apply_presence(struct hub *hub, struct hub_channel *channel,
     if (slice_equal(signal->node, slice_of(hub->instance)))
         return ERR_OK;
     metrics_inc(METRIC_PRESENCE_RECEIVED);
+    if (signal->kind == SIGNAL_PRESENCE_QUERY) { /* a relay's, too, which is no node and has no users */
+        hub_presence_on_query(hub, channel, signal);
+        return ERR_OK;
+    }
     if (!hub_node_heard(hub, signal->node))
         return ERR_OK;
     switch (signal->kind) {
     case SIGNAL_PRESENCE_CHANGE:
         return hub_presence_on_change(hub, channel, signal);
-    case SIGNAL_PRESENCE_QUERY:
-        hub_presence_on_query(hub, channel, signal);
-        return ERR_OK;
     case SIGNAL_PRESENCE_SNAPSHOT:
         return hub_presence_on_snapshot(hub, channel, signal);
+    case SIGNAL_PRESENCE_QUERY:
     case SIGNAL_TYPING:
         break;
     }

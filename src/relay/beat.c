@@ -137,6 +137,11 @@ enum err beat_new(const struct beat_options *options, struct beat **ret_beat)
     return ERR_OK;
 }
 
+const char *beat_instance(const struct beat *beat)
+{
+    return beat->instance;
+}
+
 void beat_begin(struct beat *beat, uint16_t port)
 {
     atomic_store(&beat->port, port);

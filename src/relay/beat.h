@@ -1,6 +1,6 @@
 /* Tells who watches the cluster that this relay is there, and how it is (wire/heartbeat.h): each
- * `interval_ms`, and at once when it becomes active or ceases to be, or the bus is back. A relay hears
- * nobody's beats.
+ * `interval_ms`, and at once when it becomes active or ceases to be, or the bus is back. Beats are heard by
+ * presence_feed.h alone.
  *
  * Thread: the loop's; new before the loop runs, free after it has ended, beat_begin from any. */
 #ifndef ROOMCAST_RELAY_BEAT_H
@@ -27,6 +27,8 @@ struct beat_options {
 };
 
 enum err beat_new(const struct beat_options *options, struct beat **ret_beat) MUST_CHECK;
+/* What tells this run of the relay from others; borrowed from the beat. */
+const char *beat_instance(const struct beat *beat);
 /* From now on beats are sent: the relay listens on `port`. */
 void beat_begin(struct beat *beat, uint16_t port);
 /* Says that the relay leaves, if it ever said that it was there. Before the bus is freed. Accepts NULL,

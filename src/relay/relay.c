@@ -18,6 +18,7 @@
 #include "intake.h"
 #include "lanes.h"
 #include "lease_driver.h"
+#include "presence_feed.h"
 #include "redis_watch.h"
 #include "revoker.h"
 #include "source_http.h"
@@ -48,6 +49,7 @@ struct relay {
     struct revoker *revoker;
     struct lease_driver *lease;
     struct beat *beat;
+    struct presence_feed *presence; /* NULL: not configured */
     struct source_http *http_source;
     struct source_stream *stream; /* NULL: not configured */
     struct source_pubsub *pubsub; /* NULL: not configured */
@@ -185,6 +187,17 @@ static enum err start_beat(struct relay *relay)
     return beat_new(&options, &relay->beat);
 }
 
+static enum err start_presence(struct relay *relay, char *problem)
+{
+    const struct presence_feed_options options = {
+        .config = relay->config,
+        .bus = relay->bus,
+        .instance = beat_instance(relay->beat),
+        .tenure = &relay->tenure,
+    };
+    return relay->config->presence_publish ? presence_feed_new(&options, &relay->presence, problem) : ERR_OK;
+}
+
 static bool reads_patterns(const struct config *config)
 {
     return config->redis_patterns.count > 0 && config->redis_patterns.items[0][0] != '\0';
@@ -243,6 +256,8 @@ static enum err start(struct relay *relay, char *problem)
         err = start_lease(relay);
     if (err == ERR_OK)
         err = start_beat(relay);
+    if (err == ERR_OK)
+        err = start_presence(relay, problem);
     if (err == ERR_OK)
         err = start_sources(relay, problem);
     if (err == ERR_OK && pthread_create(&relay->loop_thread, NULL, run_loop, relay) != 0)
@@ -313,6 +328,8 @@ void relay_on_bus_event(struct relay *relay, enum bus_event event)
         keeper_suspect(relay->keeper);                       /* other servers may have come than went */
     if (event == BUS_EVENT_UP || event == BUS_EVENT_ELECTED) /* there is somebody again who stores */
         lanes_hurry(relay->lanes);
+    if (relay->presence && (event == BUS_EVENT_UP || event == BUS_EVENT_DROPPED))
+        presence_feed_suspect(relay->presence);
 }
 
 void relay_on_revocations_bus_event(struct relay *relay, enum bus_event event)
@@ -409,6 +426,7 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
     if (relay->loop_started)
         lease_driver_release(relay->lease, timeout_ms < RELEASE_MS ? timeout_ms : RELEASE_MS);
     stop_loop(relay);
+    presence_feed_free(&relay->presence); /* while the tenure is valid: it tells what it has heard */
     tenure_end(&relay->tenure);
     beat_free(&relay->beat);
     lanes_free(&relay->lanes);        /* gives what is left back to the sources ... */

@@ -12,6 +12,7 @@
 #include "backlog.h"
 #include "backoff.h"
 #include "dead_letter.h"
+#include "presence_publisher.h"
 #include "wakeup.h"
 
 #define WAIT_MS       100u /* for a message, when nothing waits to be taken in */
@@ -178,6 +179,8 @@ static void connect_now(struct source_pubsub *source)
 
 static void take_message(struct source_pubsub *source, const struct redis_message *message)
 {
+    if (slice_equal(message->channel, SLICE_LITERAL(PRESENCE_CHANNEL)))
+        return; /* our own word, or another relay's */
     char origin[SOURCE_MAX + 1];
     int len = snprintf(origin, sizeof origin, "pubsub %.*s", SLICE_FMT(message->channel));
     size_t used = (size_t)len < sizeof origin ? (size_t)len : sizeof origin - 1;

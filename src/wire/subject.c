@@ -101,6 +101,12 @@ void subject_format_authorize(const char *prefix, char *text)
     strcpy(stpcpy(text, prefix), ".authz.subscribe");
 }
 
+void subject_format_signals(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "chat");
+}
+
 void subject_format_presence(const char *prefix, char *text)
 {
     assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);

@@ -399,7 +399,15 @@ static void redis_delivers_published_messages(void **state)
     assert_int_equal(redis_next_message(client, 2000, &message), ERR_OK);
     assert_true(slice_equal(message.payload, slice_of("two")));
     redis_message_release(&message);
+    struct redis_client *publisher = connected(redis);
+    assert_int_equal(redis_publish(publisher, "events.chat", SLICE_LITERAL("three\0\r\n")), ERR_OK);
+    assert_int_equal(redis_publish(publisher, "other", SLICE_LITERAL("none")), ERR_OK);
+    assert_int_equal(redis_next_message(client, 2000, &message), ERR_OK);
+    assert_true(slice_equal(message.payload, SLICE_LITERAL("three\0\r\n")));
+    redis_message_release(&message);
     redis_process_stop(redis);
+    assert_int_equal(redis_publish(publisher, "events.chat", SLICE_LITERAL("four")), ERR_UNAVAILABLE);
+    redis_client_free(&publisher);
     assert_int_equal(redis_next_message(client, 2000, &message), ERR_UNAVAILABLE);
     assert_int_equal(redis_next_message(client, 10, &message), ERR_UNAVAILABLE);
     redis_client_free(&client);

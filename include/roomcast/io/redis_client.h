@@ -87,6 +87,8 @@ struct redis_field {
 enum err redis_add(struct redis_client *client, const char *stream, uint64_t max,
                    const struct redis_field *fields, size_t count) MUST_CHECK;
 
+/* Tells those who are subscribed to `channel` now. */
+enum err redis_publish(struct redis_client *client, const char *channel, struct slice payload) MUST_CHECK;
 /* From here on this client only receives: until it is disconnected. */
 enum err redis_psubscribe(struct redis_client *client, const char *const *patterns, size_t count) MUST_CHECK;
 struct redis_message {

@@ -36,6 +36,8 @@ void subject_format_lease(const char *prefix, char *text);
 void subject_format_nodes(const char *prefix, char *text);
 /* "<prefix>.authz.subscribe". `text` has SUBJECT_SIZE bytes. */
 void subject_format_authorize(const char *prefix, char *text);
+/* "<prefix>.sig.chat": the signals of all chats lie below it. `text` has SUBJECT_SIZE bytes. */
+void subject_format_signals(const char *prefix, char *text);
 /* "<prefix>.sig.presence". `text` has SUBJECT_SIZE bytes. */
 void subject_format_presence(const char *prefix, char *text);
 /* Revocations have a bus of their own, whose prefix is "<prefix>.rev": its subjects by the outer prefix.
