@@ -62,6 +62,24 @@ void wipe(void *bytes, size_t len)
     sodium_memzero(bytes, len);
 }
 
+char *secret_copy(const void *bytes, size_t len)
+{
+    /* Harmless when done before. Without it libsodium does not know the size of a page. */
+    char *copy = sodium_init() >= 0 && len < SIZE_MAX ? sodium_malloc(len + 1) : NULL;
+    if (!copy)
+        return NULL;
+    if (len > 0)
+        memcpy(copy, bytes, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+void secret_free(char **secret)
+{
+    sodium_free(*secret); /* wipes */
+    *secret = NULL;
+}
+
 int secret_equal(const void *a, size_t a_len, const void *b, size_t b_len)
 {
     return a_len == b_len && sodium_memcmp(a, b, a_len) == 0;

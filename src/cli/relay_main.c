@@ -11,6 +11,7 @@
 #include <roomcast/relay/relay.h>
 
 #include "bus_metrics.h"
+#include "process.h"
 #include "revocations_bus.h"
 #include "signals.h"
 
@@ -117,6 +118,7 @@ static int run(const struct config *config)
 
 int main(int argc, char **argv)
 {
+    process_protect();
     if (random_init() != ERR_OK) {
         fprintf(stderr, "roomcast-relay: the system has no source of randomness\n");
         return 1;
@@ -142,8 +144,11 @@ int main(int argc, char **argv)
     case CONFIG_RUN:
         break;
     }
+    config_forget_sources(&request);
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format, config->node_name);
-    int status = run(config);
+    int status = 2;
+    if (process_settle(config, "roomcast-relay"))
+        status = run(config);
     config_free(&config);
     return status;
 }

@@ -10,6 +10,7 @@
 #include <roomcast/wire/token.h>
 
 #include "dev.h"
+#include "process.h"
 #include "run_node.h"
 #include "token_command.h"
 #include "top_command.h"
@@ -54,6 +55,7 @@ static bool take_dev_flag(int *argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    process_protect();
     if (random_init() != ERR_OK) {
         fprintf(stderr, "roomcast: the system has no source of randomness\n");
         return 1;
@@ -88,8 +90,11 @@ int main(int argc, char **argv)
     case CONFIG_RUN:
         break;
     }
+    config_forget_sources(&request);
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format, config->node_name);
-    int status = dev ? run_dev(config) : run_node(config);
+    int status = 2;
+    if (process_settle(config, "roomcast"))
+        status = dev ? run_dev(config) : run_node(config);
     config_free(&config);
     return status;
 }

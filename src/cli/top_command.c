@@ -135,6 +135,7 @@ int top_command(int argc, char **argv)
     case CONFIG_RUN:
         break;
     }
+    config_forget_sources(&request);
     log_init(LOG_ERROR, LOG_LOGFMT, NULL); /* the screen says whether NATS is there */
     options.nats_urls = (const char *const *)config->nats_url.items;
     options.nats_urls_count = config->nats_url.count;

@@ -83,6 +83,16 @@ static bool copy_text(const char *text, char **field)
     return true;
 }
 
+static bool copy_secret(const char *text, char **field)
+{
+    char *copy = secret_copy(text, strlen(text));
+
+    if (!copy)
+        return false;
+    *field = copy;
+    return true;
+}
+
 static bool text_allowed(const struct option *option, const char *text)
 {
     size_t len = strlen(text);
@@ -103,8 +113,10 @@ static bool parse_address(const char *text, char **field)
 
 static void free_list(struct config_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
+        wipe(list->items[i], strlen(list->items[i])); /* a URL may have a password in it */
         free(list->items[i]);
+    }
     free(list->items);
     *list = (struct config_list){0};
 }
@@ -166,9 +178,10 @@ bool value_parse(const struct option *option, const char *text, struct config *c
 
     switch (option->type) {
     case OPTION_TEXT:
-    case OPTION_SECRET:
     case OPTION_PATH:
         return text_allowed(option, text) && copy_text(text, field);
+    case OPTION_SECRET:
+        return text_allowed(option, text) && copy_secret(text, field);
     case OPTION_ADDRESS:
         return parse_address(text, field);
     case OPTION_INT:
@@ -199,10 +212,12 @@ void value_free(const struct option *option, struct config *config)
 
     switch (option->type) {
     case OPTION_TEXT:
-    case OPTION_SECRET:
     case OPTION_PATH:
     case OPTION_ADDRESS:
         free_text(field);
+        break;
+    case OPTION_SECRET:
+        secret_free(field);
         break;
     case OPTION_LIST:
         free_list(field);

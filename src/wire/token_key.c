@@ -38,16 +38,6 @@ static enum err problem_is(char *problem, const char *text)
     return ERR_CONFIG;
 }
 
-/* A zeroed byte follows the copy. */
-static char *copy_bytes(struct slice bytes)
-{
-    char *copy = calloc(1, bytes.len + 1);
-
-    if (copy && bytes.len)
-        memcpy(copy, bytes.data, bytes.len);
-    return copy;
-}
-
 static enum err set_secret(struct slice secret, struct token_keys *keys, char *problem)
 {
     if (secret.len < TOKEN_SECRET_MIN) {
@@ -58,7 +48,7 @@ static enum err set_secret(struct slice secret, struct token_keys *keys, char *p
     }
     if (secret.len > INT_MAX)
         return problem_is(problem, "the HMAC secret is too long");
-    keys->secret = copy_bytes(secret);
+    keys->secret = secret_copy(secret.data, secret.len);
     keys->secret_len = secret.len;
     return keys->secret ? ERR_OK : ERR_NO_MEMORY;
 }
@@ -191,9 +181,7 @@ enum err token_keys_init(struct slice secret, struct slice public_pem, struct to
 
 void token_keys_fini(struct token_keys *keys)
 {
-    if (keys->secret)
-        wipe(keys->secret, keys->secret_len);
-    free(keys->secret);
+    secret_free(&keys->secret);
     EVP_PKEY_free(keys->public_key);
     *keys = (struct token_keys){.public_family = TOKEN_HMAC};
 }

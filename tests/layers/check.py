@@ -46,6 +46,8 @@ FOREIGN = {
     "roomcast/v1/*.pb-c.h": ["src/wire/*"],
     "uthash.h": ["include/roomcast/base/hash.h"],  # with our keyed hash only
     "utlist.h": ["src/*"],
+    "grp.h": ["src/cli/process.c"],
+    "pwd.h": ["src/cli/process.c"],
 }
 
 # The C library and POSIX.

@@ -18,6 +18,12 @@ uint32_t random_below(uint32_t bound);
 void random_text(char *text, size_t len);
 /* Zeroes secrets in a way the compiler keeps. */
 void wipe(void *bytes, size_t len);
+/* A copy of the `len` bytes, with NUL behind it, for as long as the process needs the secret: in locked
+ * memory that is neither swapped nor dumped, between pages that fault (libsodium's; where the limit on locked
+ * memory is used up, it is only not locked). NULL when out of memory. */
+char *secret_copy(const void *bytes, size_t len);
+/* Wipes it; accepts NULL, nulls. */
+void secret_free(char **secret);
 /* Constant time in the contents; lengths are compared openly. */
 int secret_equal(const void *a, size_t a_len, const void *b, size_t b_len);
 

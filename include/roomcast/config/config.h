@@ -79,6 +79,10 @@ struct config_request {
 /* --config FILE (or ROOMCAST_CONFIG) names the YAML file. Unknown keys in the file and unknown flags are
  * faults; unknown ROOMCAST_* variables are not (Kubernetes makes such for services). */
 enum config_verdict config_load(const struct config_request *request, struct config **ret_config);
+/* After config_load(): overwrites what it took secrets from, so that nobody finds them later in /proc: the
+ * values of secret variables, which leave the environment, and of secret flags, and user and password of
+ * URLs. */
+void config_forget_sources(const struct config_request *request);
 /* Accepts NULL; wipes secrets; nulls the pointer. */
 void config_free(struct config **config);
 

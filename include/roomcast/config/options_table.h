@@ -21,6 +21,8 @@ OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of th
 OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz, /metrics, /cluster and POST /drain; keep it private")
 OPTION(workers, INT, "workers", "0", 0, 64, "threads", NODE, "worker threads; 0 starts one per core")
 OPTION(node_name, TEXT, "node.name", "", 0, 64, "", BOTH, "name of this process in messages and logs; empty takes the host name")
+OPTION(process_user, TEXT, "process.user", "", 0, 64, "", BOTH, "user that the process becomes after it has read its configuration, when root starts it: a name, or uid:gid; empty stays who it is")
+OPTION(process_core_dumps, BOOL, "process.core_dumps", "false", 0, 0, "", BOTH, "allow core dumps and debuggers: both show the secrets")
 OPTION(log_level, CHOICE, "log.level", "info", 0, 0, "debug|info|warn|error", BOTH, "least severe lines to write")
 OPTION(log_format, CHOICE, "log.format", "logfmt", 0, 0, "logfmt|json", BOTH, "form of a log line")
 

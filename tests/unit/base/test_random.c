@@ -71,6 +71,20 @@ static void secret_equal_compares_length_and_contents(void **state)
     assert_false(secret_equal("key", 3, "keys", 4));
 }
 
+static void a_secret_is_copied_with_a_nul_behind_it(void **state)
+{
+    (void)state;
+    char *secret = secret_copy("hunter2 and more", 7), *empty = secret_copy(NULL, 0);
+
+    assert_string_equal(secret, "hunter2");
+    assert_string_equal(empty, "");
+    assert_null(secret_copy("", SIZE_MAX));
+    secret_free(&secret);
+    secret_free(&empty);
+    assert_null(secret);
+    secret_free(&secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,6 +93,7 @@ int main(void)
         cmocka_unit_test(random_text_has_the_asked_length_and_alphabet),
         cmocka_unit_test(random_bytes_writes_only_the_asked_bytes),
         cmocka_unit_test(wipe_zeroes),
+        cmocka_unit_test(a_secret_is_copied_with_a_nul_behind_it),
         cmocka_unit_test(secret_equal_compares_length_and_contents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,34 @@ static void passwords_in_urls_are_shown_nowhere(void **state)
     load_end(&wrong);
 }
 
+static void sources_are_forgotten(void **state)
+{
+    (void)state;
+    char flag[] = "--relay-api-key=hunter2", name[] = "--relay-api-key", value[] = "hunter2";
+    char file_flag_text[] = "--relay-api-key-file=/run/key", other[] = "--stream-name=abc",
+         last[] = "--relay-api-key";
+    char secret[] = "ROOMCAST_AUTH_HMAC_SECRET=hunter2", path[] = "PATH=/bin";
+    char file[] = "ROOMCAST_AUTH_HMAC_SECRET_FILE=/run/secret";
+    char url[] = "ROOMCAST_NATS_URL=nats://me:hunter2@n1,nats://n2,nats://token@n3";
+    char *argv[] = {flag, name, value, file_flag_text, other, last, NULL};
+    char *environment[] = {path, secret, url, file, NULL};
+    const struct config_request request = {.argc = 6, .argv = argv, .environment = environment};
+
+    config_forget_sources(&request);
+    assert_string_equal(flag, "--relay-api-key=xxxxxxx");
+    assert_string_equal(name, "--relay-api-key");
+    assert_string_equal(value, "xxxxxxx");
+    assert_string_equal(file_flag_text, "--relay-api-key-file=/run/key");
+    assert_string_equal(other, "--stream-name=abc");
+    assert_string_equal(secret, "ROOMCAST_AUTH_HMAC_SECRET=xxxxxxx");
+    assert_ptr_equal(environment[0], path);
+    assert_ptr_equal(environment[1], url);
+    assert_string_equal(url, "ROOMCAST_NATS_URL=nats://xxxxxxxxxx@n1,nats://n2,nats://xxxxx@n3");
+    assert_ptr_equal(environment[2], file);
+    assert_string_equal(file, "ROOMCAST_AUTH_HMAC_SECRET_FILE=/run/secret");
+    assert_null(environment[3]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +215,7 @@ int main(void)
         cmocka_unit_test(unusable_secret_files_are_faults),
         cmocka_unit_test(the_other_programs_secret_file_is_not_read),
         cmocka_unit_test(secrets_are_shown_nowhere),
+        cmocka_unit_test(sources_are_forgotten),
         cmocka_unit_test(passwords_in_urls_are_shown_nowhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
