@@ -61,7 +61,7 @@ struct frame *frame_join(struct frame *const *frames, uint32_t count)
 
 struct frame *frame_new(enum frame_opcode opcode, struct slice payload)
 {
-    assert(opcode == FRAME_TEXT || payload.len <= CONTROL_PAYLOAD_MAX);
+    assert(opcode == FRAME_TEXT || opcode == FRAME_BINARY || payload.len <= CONTROL_PAYLOAD_MAX);
     return make((unsigned char)(FIN | opcode), payload);
 }
 

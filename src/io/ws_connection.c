@@ -93,14 +93,15 @@ void ws_connection_end(struct ws_connection *connection, enum ws_end end, unsign
     ws_server_queue_work(connection);
 }
 
-void ws_connection_open(struct ws_connection *connection, void *session)
+void ws_connection_open(struct ws_connection *connection, const struct ws_decision *decision)
 {
     struct ws_server *server = connection->server;
     set_state(connection, WS_STATE_OPEN);
-    connection->session = session;
+    connection->session = decision->session;
     ws_connection_end_opening(connection);
     ws_decoder_init(&connection->decoder, server->options.max_message_bytes, connection->deflates);
-    server->handlers.on_open(server->handlers.context, connection, session);
+    connection->decoder.takes_binary = decision->takes_binary;
+    server->handlers.on_open(server->handlers.context, connection, decision->session);
 }
 
 static void die(struct ws_connection *connection)

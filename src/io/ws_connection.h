@@ -142,7 +142,7 @@ void ws_connection_cut(struct ws_connection *connection);
 /* Between ws_connection.c and ws_reading.c. */
 void ws_connection_update_reading(struct ws_connection *connection);
 bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len);
-void ws_connection_open(struct ws_connection *connection, void *session);
+void ws_connection_open(struct ws_connection *connection, const struct ws_decision *decision);
 /* The request is not needed any more. */
 void ws_connection_end_opening(struct ws_connection *connection);
 void ws_connection_linger(struct ws_connection *connection);

@@ -90,7 +90,9 @@ static unsigned judge_start(const struct ws_decoder *decoder)
     case TEXT:
         return decoder->partial->message_state == WS_MESSAGE_NONE ? 0 : WS_CLOSE_PROTOCOL;
     case BINARY:
-        return decoder->partial->message_state == WS_MESSAGE_NONE ? WS_CLOSE_UNSUPPORTED : WS_CLOSE_PROTOCOL;
+        if (decoder->partial->message_state != WS_MESSAGE_NONE)
+            return WS_CLOSE_PROTOCOL;
+        return decoder->takes_binary ? 0 : WS_CLOSE_UNSUPPORTED;
     case CLOSE:
     case PING:
     case PONG: /* section 5.5: short and never fragmented */
@@ -124,9 +126,12 @@ static bool read_length(const struct ws_decoder *decoder, uint64_t *ret_length)
 
 static void begin_data(struct ws_decoder *decoder, struct ws_event *event)
 {
-    if (opcode_of(decoder) == TEXT) {
-        decoder->partial->message_state =
-            decoder->partial->head[0] & RSV1_BIT ? WS_MESSAGE_DEFLATED : WS_MESSAGE_TEXT;
+    if (begins_message(decoder)) {
+        bool is_binary = opcode_of(decoder) == BINARY;
+        decoder->partial->is_binary = is_binary;
+        decoder->partial->message_state = decoder->partial->head[0] & RSV1_BIT ? WS_MESSAGE_DEFLATED
+                                          : is_binary                          ? WS_MESSAGE_BINARY
+                                                                               : WS_MESSAGE_TEXT;
         ws_utf8_init(&decoder->partial->utf8);
     }
     if (decoder->partial->message_state != WS_MESSAGE_TO_SKIP &&
@@ -195,13 +200,17 @@ static void end_frame(struct ws_decoder *decoder)
 
 static void end_message(struct ws_decoder *decoder, struct slice payload, struct ws_event *event)
 {
-    bool is_text = decoder->partial->message_state == WS_MESSAGE_TEXT;
+    enum ws_message_state state = decoder->partial->message_state;
     decoder->partial->message_state = WS_MESSAGE_NONE;
-    if (is_text && !ws_utf8_complete(&decoder->partial->utf8)) {
+    if (state == WS_MESSAGE_TEXT && !ws_utf8_complete(&decoder->partial->utf8)) {
         fault(event, WS_CLOSE_NOT_UTF8);
         return;
     }
-    *event = (struct ws_event){.kind = is_text ? WS_EVENT_TEXT : WS_EVENT_DEFLATED, .payload = payload};
+    *event = (struct ws_event){.kind = state == WS_MESSAGE_TEXT     ? WS_EVENT_TEXT
+                                       : state == WS_MESSAGE_BINARY ? WS_EVENT_BINARY
+                                                                    : WS_EVENT_DEFLATED,
+                               .payload = payload,
+                               .is_binary = decoder->partial->is_binary};
 }
 
 static void take_data(struct ws_decoder *decoder, unsigned char *bytes, size_t len, struct ws_event *event)

@@ -32,7 +32,8 @@ enum {
 enum ws_event_kind {
     WS_EVENT_NONE,      /* all bytes are used up */
     WS_EVENT_TEXT,      /* payload: a complete message, valid UTF-8 */
-    WS_EVENT_DEFLATED,  /* payload: a complete text message as it came, compressed and unchecked */
+    WS_EVENT_BINARY,    /* payload: a complete message */
+    WS_EVENT_DEFLATED,  /* payload: a complete message as it came, compressed and unchecked */
     WS_EVENT_PING,      /* payload: to be sent back */
     WS_EVENT_PONG,      /* payload: as it came */
     WS_EVENT_CLOSE,     /* code: the peer's, WS_CLOSE_NO_CODE when it gave none */
@@ -45,12 +46,14 @@ struct ws_event {
     enum ws_event_kind kind;
     struct slice payload; /* borrowed until the next call */
     unsigned code;
+    bool is_binary; /* of DEFLATED */
 };
 
 /* What the data frames of the current message have come to. */
 enum ws_message_state {
     WS_MESSAGE_NONE,     /* between messages */
     WS_MESSAGE_TEXT,     /* begun, its last frame has not come */
+    WS_MESSAGE_BINARY,   /* the same */
     WS_MESSAGE_DEFLATED, /* the same, of a compressed one */
     WS_MESSAGE_TO_SKIP   /* begun and too big: read over */
 };
@@ -63,6 +66,7 @@ struct ws_partial {
     uint64_t payload_left; /* bytes of the frame under way; meaningful when its head is complete */
     uint8_t mask_at;       /* 0..3 */
     bool in_payload;       /* its head is complete */
+    bool is_binary;        /* the message, also when it is compressed */
     bool delivered;        /* `message` was handed out and is to be emptied */
     enum ws_message_state message_state;
     struct ws_utf8 utf8;
@@ -75,6 +79,7 @@ struct ws_decoder {
     struct ws_partial *partial; /* owned; NULL between messages: most connections are silent */
     size_t max;
     bool takes_deflated; /* permessage-deflate was agreed on (RFC 7692) */
+    bool takes_binary;   /* to be set after ws_decoder_init(); otherwise a binary message is a fault, 1003 */
 };
 
 /* `max` bounds a message as it comes, also when it is compressed. */

@@ -131,7 +131,7 @@ static void accept_upgrade(struct ws_connection *connection, const struct ws_hea
     ws_upgrade_accept(&answer, head, decision->subprotocol,
                       connection->deflates ? ws_extension_answer(&head->deflate) : NULL);
     if (put_buffer(connection, &answer)) {
-        ws_connection_open(connection, decision->session);
+        ws_connection_open(connection, decision);
     } else {
         handlers->on_abandoned(handlers->context, decision->session);
         ws_connection_discard(connection);
@@ -283,7 +283,12 @@ static void gather_pong(struct ws_connection *connection, struct slice payload)
 /* Answers the peer's close, or its fault, and is done with it. */
 static void answer_close(struct ws_connection *connection, enum ws_end end, unsigned code)
 {
+    const struct ws_handlers *handlers = &connection->server->handlers;
     unsigned char frame[WS_CLOSE_FRAME_MAX];
+    if (handlers->on_ending)
+        handlers->on_ending(handlers->context, connection);
+    if (connection->state != WS_STATE_OPEN)
+        return;
     size_t len = ws_close_frame(frame, code, NULL);
     bool written = ws_connection_put(connection, frame, len);
     ws_connection_end(connection, end, code, written ? WS_STATE_ENDING : WS_STATE_DROPPING);
@@ -296,12 +301,14 @@ static bool is_utf8(struct slice text)
     return ws_utf8_feed(&utf8, (const unsigned char *)text.data, text.len) && ws_utf8_complete(&utf8);
 }
 
-static void take_deflated(struct ws_connection *connection, struct slice deflated)
+static void take_deflated(struct ws_connection *connection, struct slice deflated, bool is_binary)
 {
     const struct ws_handlers *handlers = &connection->server->handlers;
     struct slice text;
     enum err err = inflater_run(connection->server->inflater, deflated, &text);
-    if (err == ERR_OK && is_utf8(text))
+    if (err == ERR_OK && is_binary)
+        handlers->on_binary(handlers->context, connection, text);
+    else if (err == ERR_OK && is_utf8(text))
         handlers->on_message(handlers->context, connection, text);
     else if (err == ERR_TOO_BIG)
         handlers->on_too_big(handlers->context, connection);
@@ -324,8 +331,11 @@ static void handle_open(struct ws_connection *connection, const struct ws_event 
     case WS_EVENT_TEXT:
         handlers->on_message(handlers->context, connection, event->payload);
         return;
+    case WS_EVENT_BINARY:
+        handlers->on_binary(handlers->context, connection, event->payload);
+        return;
     case WS_EVENT_DEFLATED:
-        take_deflated(connection, event->payload);
+        take_deflated(connection, event->payload, event->is_binary);
         return;
     case WS_EVENT_PONG:
         handlers->on_pong(handlers->context, connection);

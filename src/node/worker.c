@@ -7,6 +7,7 @@
 #include <roomcast/base/log.h>
 
 #include "verifying.h"
+#include "worker_echo.h"
 #include "worker_internal.h"
 
 #define TICK_MS         50
@@ -35,8 +36,21 @@ static void on_message(void *context, struct ws_connection *connection, struct s
     struct client *client = ws_connection_session(connection);
     worker->now_ms = loop_now_ms(worker->loop);
     client_note_said(worker, client);
+#ifdef ROOMCAST_CONFORMANCE
+    if (echo_take(worker, client, FRAME_TEXT, text))
+        return;
+#endif
     client_on_text(worker, client, text);
 }
+
+#ifdef ROOMCAST_CONFORMANCE
+static void on_binary(void *context, struct ws_connection *connection, struct slice bytes)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    echo_take(worker, ws_connection_session(connection), FRAME_BINARY, bytes);
+}
+#endif
 
 static void on_too_big(void *context, struct ws_connection *connection)
 {
@@ -62,6 +76,14 @@ static void on_writable(void *context, struct ws_connection *connection)
     session_progressed(&client->session, &worker->shared->rules, worker->now_ms);
     client_arm(worker, client);
     client_note_queued(worker, client, 0, 0); /* what is queued, or can be, leaves at the end of the turn */
+}
+
+/* Answers to what it said before its close, in the same read perhaps. */
+static void on_ending(void *context, struct ws_connection *connection)
+{
+    struct worker *worker = context;
+    worker->now_ms = loop_now_ms(worker->loop);
+    client_write_out(worker, ws_connection_session(connection));
 }
 
 static void on_closed(void *context, struct ws_connection *connection, enum ws_end end, unsigned code)
@@ -234,11 +256,20 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .on_too_big = on_too_big,
         .on_pong = on_pong,
         .on_writable = on_writable,
+        .on_ending = on_ending,
         .on_closed = on_closed,
         .on_bad_request = on_bad_request,
         .on_busy = on_busy,
         .context = worker,
     };
+#ifdef ROOMCAST_CONFORMANCE
+    options.max_message_bytes = ECHO_MESSAGE_MAX;
+    handlers.on_binary = on_binary;
+    if (worker->index == 0)
+        log_warn("conformance_build", LOG_TEXT("endpoint", "/echo"),
+                 LOG_TEXT("reason",
+                          "everybody may connect there without a token: never use this build elsewhere"));
+#endif
     enum err err = ws_server_new(&options, &handlers, &worker->server, problem);
     if (err != ERR_OK)
         return err;

@@ -45,7 +45,10 @@ struct client {
                                    have gone out behind it; epoch "": neither */
     uint64_t held_until_ms;     /* they wait until then, and none has come yet; 0: they do not wait here */
     bool has_resumed;           /* its notifications, and was answered */
-    uint32_t opened_s;          /* worker's time, seconds; 0: no connection yet */
+#ifdef ROOMCAST_CONFORMANCE
+    bool is_echo; /* worker_echo.h */
+#endif
+    uint32_t opened_s;              /* worker's time, seconds; 0: no connection yet */
     struct client *previous, *next; /* all clients of the worker */
 };
 
@@ -192,6 +195,8 @@ void client_schedule(struct worker *worker, struct client *client, uint32_t audi
 void client_unschedule(struct worker *worker, struct client *client);
 /* One write at once, to make room in its queue. False: nothing could be tried. */
 bool client_write_now(struct worker *worker, struct client *client);
+/* All that is queued, as far as the kernel takes it. */
+void client_write_out(struct worker *worker, struct client *client);
 /* The kernel takes no more for it for now, or does again. */
 void client_set_blocked(struct client *client, bool is_blocked);
 /* When it is blocked while it is behind in a room, it has to take something in within the grace time. */

@@ -8,6 +8,7 @@
 
 #include "handshake.h"
 #include "verifying.h"
+#include "worker_echo.h"
 
 static void refuse(struct worker *worker, const struct handshake_refusal *refusal,
                    struct ws_decision *decision)
@@ -58,6 +59,21 @@ static bool verify_later(struct worker *worker, struct ws_connection *connection
     return true;
 }
 
+#ifdef ROOMCAST_CONFORMANCE
+static void admit_echo(struct worker *worker, const struct ws_request *request, struct ws_decision *decision)
+{
+    struct handshake_token token = {.err = ERR_NO_MEMORY};
+    struct token_claims claims;
+    if (echo_claims(&claims))
+        token.err = ERR_OK;
+    admit(worker, request->peer, &token, &claims, decision);
+    if (decision->accept) {
+        ((struct client *)decision->session)->is_echo = true;
+        decision->takes_binary = true;
+    }
+}
+#endif
+
 void worker_on_request(void *context, struct ws_connection *connection, const struct ws_request *request,
                        struct ws_decision *decision)
 {
@@ -65,6 +81,12 @@ void worker_on_request(void *context, struct ws_connection *connection, const st
     struct handshake_token token = {.text = {NULL, 0}};
     struct handshake_refusal refusal;
     worker->now_ms = loop_now_ms(worker->loop);
+#ifdef ROOMCAST_CONFORMANCE
+    if (echo_is_asked(request)) {
+        admit_echo(worker, request, decision);
+        return;
+    }
+#endif
     if (!handshake_check(worker->shared, request, &token, &refusal)) {
         refuse(worker, &refusal, decision);
     } else if (worker->verifying && token_takes_long(worker->shared->verifier, token.text)) {

@@ -9,6 +9,7 @@
 #include <roomcast/wire/server_message.h>
 
 #include "handshake.h"
+#include "worker_echo.h"
 
 static void put_first(struct worker *worker, struct client *client)
 {
@@ -55,6 +56,9 @@ struct client *client_new(struct worker *worker, struct token_claims *claims)
     client->held_until_ms = 0;
     client->has_resumed = false;
     client->opened_s = 0;
+#ifdef ROOMCAST_CONFORMANCE
+    client->is_echo = false;
+#endif
     put_first(worker, client);
     return client;
 }
@@ -93,6 +97,12 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     log_info("session_opened", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
              LOG_TEXT("peer", ws_connection_peer(connection)));
 
+#ifdef ROOMCAST_CONFORMANCE
+    if (client->is_echo) {
+        echo_open(worker, client);
+        return;
+    }
+#endif
     struct hub_request *request = hub_request_new(HUB_JOIN, worker->index, &user, &user);
     if (request)
         request->keep = true; /* a client may connect while the bus is away */

@@ -172,6 +172,12 @@ bool client_write_now(struct worker *worker, struct client *client)
     return tried;
 }
 
+void client_write_out(struct worker *worker, struct client *client)
+{
+    while (client->session.queue.count > 0 && !client->session.is_blocked && client_write_now(worker, client))
+        continue;
+}
+
 void client_note_stall(struct worker *worker, struct client *client)
 {
     if (!client->session.is_blocked || !client->catch_ups)

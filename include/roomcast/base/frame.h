@@ -15,7 +15,7 @@
 
 #include <roomcast/base/slice.h>
 
-enum frame_opcode { FRAME_TEXT = 0x1, FRAME_PING = 0x9, FRAME_PONG = 0xA };
+enum frame_opcode { FRAME_TEXT = 0x1, FRAME_BINARY = 0x2, FRAME_PING = 0x9, FRAME_PONG = 0xA };
 
 #define FRAME_HEADER_MAX 10 /* bytes: 2, 4 or 10 by the payload's length */
 

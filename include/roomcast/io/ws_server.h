@@ -39,6 +39,7 @@ struct ws_decision {
     void *session;           /* accept: handed to on_open or on_abandoned, exactly one of them; pending: to
                                 on_withdrawn */
     const char *subprotocol; /* accept: the one to answer, NULL for none */
+    bool takes_binary;       /* accept: binary messages go to on_binary; otherwise they are answered 1003 */
     unsigned status;         /* refuse: HTTP status */
     struct slice body;       /* refuse: JSON, borrowed until the next call of on_request */
     unsigned retry_after_s;  /* refuse: Retry-After, 0 for none */
@@ -64,12 +65,17 @@ struct ws_handlers {
     void (*on_abandoned)(void *context, void *session);
     /* One complete text message, valid UTF-8, at most max_message_bytes; borrowed for the call. */
     void (*on_message)(void *context, struct ws_connection *connection, struct slice text);
+    /* The same of a binary one. May be NULL when no decision takes them. */
+    void (*on_binary)(void *context, struct ws_connection *connection, struct slice bytes);
     /* A message longer than max_message_bytes was begun; the rest is discarded unread. The handler answers
      * and closes with a code of its own. */
     void (*on_too_big)(void *context, struct ws_connection *connection);
     void (*on_pong)(void *context, struct ws_connection *connection);
     /* After WS_BLOCKED: may write again. */
     void (*on_writable)(void *context, struct ws_connection *connection);
+    /* The peer has closed, or broke the protocol: what is sent now still leaves before the close frame that
+     * answers it. May be NULL. */
+    void (*on_ending)(void *context, struct ws_connection *connection);
     /* The last call for this connection. */
     void (*on_closed)(void *context, struct ws_connection *connection, enum ws_end end, unsigned code);
     /* A connection ended before it became a request: what was wrong (static text), for a counter. May be

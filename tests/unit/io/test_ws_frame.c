@@ -138,6 +138,31 @@ static void a_compressed_message_is_handed_out_as_it_came(void **state)
     buffer_fini(&out);
 }
 
+static void binary_messages_are_handed_out_where_they_are_taken(void **state)
+{
+    (void)state;
+    struct ws_decoder decoder;
+    struct ws_event event;
+    unsigned char bytes[64], *at = bytes;
+    size_t len = raw_make_frame(bytes, 0x02, "\xFF", 1);
+    len += raw_make_frame(bytes + len, 0x80, "\xFE", 1);
+    len += raw_make_frame(bytes + len, 0xC2, "deflated", 8);
+    len += raw_make_frame(bytes + len, 0x81, "text", 4);
+    ws_decoder_init(&decoder, MAX, true);
+    decoder.takes_binary = true;
+    ws_decoder_next(&decoder, &at, &len, &event);
+    assert_int_equal(event.kind, WS_EVENT_BINARY);
+    assert_true(slice_equal(event.payload, SLICE_LITERAL("\xFF\xFE")));
+    ws_decoder_next(&decoder, &at, &len, &event);
+    assert_int_equal(event.kind, WS_EVENT_DEFLATED);
+    assert_true(event.is_binary && slice_equal(event.payload, SLICE_LITERAL("deflated")));
+    ws_decoder_next(&decoder, &at, &len, &event);
+    assert_int_equal(event.kind, WS_EVENT_TEXT);
+    ws_decoder_next(&decoder, &at, &len, &event);
+    assert_int_equal(event.kind, WS_EVENT_NONE);
+    ws_decoder_fini(&decoder);
+}
+
 static bool is_utf8(struct slice text)
 {
     uint32_t point;
@@ -185,6 +210,7 @@ int main(void)
         cmocka_unit_test(how_the_bytes_are_cut_makes_no_difference),
         cmocka_unit_test(a_message_goes_on_being_skipped_until_its_last_frame),
         cmocka_unit_test(a_compressed_message_is_handed_out_as_it_came),
+        cmocka_unit_test(binary_messages_are_handed_out_where_they_are_taken),
         cmocka_unit_test(utf8_is_what_the_base_layer_says_it_is),
         cmocka_unit_test(a_close_reason_is_cut_between_characters),
     };
