@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness import tokens
-from harness.processes import binary, run_program
+from harness.processes import ROOT, binary, run_program
 from harness.stack import API_KEY
 
 PROGRAMS = ["roomcast", "roomcast-relay", "roomcast-bench"]
@@ -111,7 +111,56 @@ def test_core_dumps_can_be_allowed(extra_node):
     assert core_limit(node) == hard
 
 
+def memory_copies(process, secret):
+    """Where it stands in the process's writable memory: a line of /proc/PID/maps for each."""
+    found = []
+    with open(f"/proc/{process.process.pid}/mem", "rb", buffering=0) as memory:
+        for line in proc(process, "maps").decode().splitlines():
+            addresses, rights, *_ = line.split()
+            begin, end = (int(address, 16) for address in addresses.split("-"))
+            if not rights.startswith("rw") or end - begin > 1 << 30:
+                continue
+            try:
+                memory.seek(begin)
+                data = memory.read(end - begin) or b""
+            except OSError:
+                continue
+            found += [line] * data.count(secret)
+    return found
+
+
+def mapping_size(line):
+    begin, end = (int(address, 16) for address in line.split()[0].split("-"))
+    return end - begin
+
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@needs_root
+def test_a_secret_stands_in_locked_memory_and_nowhere_else(extra_node, open_client):
+    node = extra_node()
+    for _ in range(5):  # which verifies tokens with it
+        client = open_client(node)
+        client.send(type="ping")
+        client.expect("pong")
+    copies = memory_copies(node, tokens.SECRET.encode())
+    pages = [mapping for mapping in copies if mapping_size(mapping) == os.sysconf("SC_PAGE_SIZE")]
+    assert len(pages) == 2, copies  # the configuration's and the verifier's, a page of its own for each
+    if not is_sanitized("roomcast"):  # a sanitizer keeps the environment that it has read
+        assert len(copies) == 2, copies
+    assert int(status_field(node, "VmLck")[0]) >= 8
+
+
+def test_secrets_are_compared_in_constant_time():
+    """Read in the source: time tells nothing reliable on a busy machine."""
+    assert re.search(r"int secret_equal\([^)]*\)\s*\{[^}]*sodium_memcmp\(", (ROOT / "src/base/random.c").read_text())
+    users = [file for file in (ROOT / "src").rglob("*.c") if re.search(r"->(relay_api_key|auth_hmac_secret)\b", file.read_text())]
+    assert users
+    for file in users:
+        comparison = r"\b(strn?cmp|memcmp|slice_equal|strn?casecmp)\([^;]*->(relay_api_key|auth_hmac_secret)\b(?!\[)"
+        assert not re.search(comparison, file.read_text()), file
+    assert "secret_equal(" in (ROOT / "src/relay/source_http.c").read_text()
 
 
 @needs_root
