@@ -147,9 +147,9 @@ def test_a_secret_stands_in_locked_memory_and_nowhere_else(extra_node, open_clie
     copies = memory_copies(node, tokens.SECRET.encode())
     pages = [mapping for mapping in copies if mapping_size(mapping) == os.sysconf("SC_PAGE_SIZE")]
     assert len(pages) == 2, copies  # the configuration's and the verifier's, a page of its own for each
-    if not is_sanitized("roomcast"):  # a sanitizer keeps the environment that it has read
+    if not is_sanitized("roomcast"):  # a sanitizer keeps the environment that it has read, and locks nothing
         assert len(copies) == 2, copies
-    assert int(status_field(node, "VmLck")[0]) >= 8
+        assert int(status_field(node, "VmLck")[0]) >= 8
 
 
 def test_secrets_are_compared_in_constant_time():
