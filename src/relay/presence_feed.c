@@ -266,6 +266,18 @@ static void retire(struct presence_feed *feed)
     metrics_set(METRIC_RELAY_PRESENCE_USERS, 0);
 }
 
+/* The nodes that are there now were followed by the relay before. When this one has just started, it knows of
+ * none yet: then all who are online are told anew, for nobody may have been there to tell it. */
+static enum err adopt_nodes(struct presence_feed *feed)
+{
+    enum err err = ERR_OK;
+    for (const struct member *at = feed->membership.members; at && err == ERR_OK; at = at->next) {
+        if (at->beat.kind == HEARTBEAT_OF_NODE)
+            err = presence_watch_adopt(feed->watch, slice_of(at->beat.instance));
+    }
+    return err;
+}
+
 static void take_over(struct presence_feed *feed)
 {
     const struct presence_watch_options options = {
@@ -276,6 +288,8 @@ static void take_over(struct presence_feed *feed)
         .context = feed,
     };
     enum err err = presence_watch_new(&options, &feed->watch);
+    if (err == ERR_OK)
+        err = adopt_nodes(feed);
     if (err == ERR_OK)
         err = listen_to(feed, SIGNALS);
     if (err == ERR_OK)

@@ -30,17 +30,17 @@ struct watched_chat {
     UT_hash_handle hh;
 };
 
-/* A node that has sent a digest. Until one sweep of its digests has named no chat that was not known of it
- * yet, what it has in a chat for the first time may have been there long before. */
-struct watched_node {
+/* A node that was there before this watch began. Until one sweep of its digests has named no chat that was
+ * not known of it yet, what it has in a chat for the first time was there long before, and is no news. */
+struct old_node {
     char name[PRESENCE_NODE_MAX + 1];
-    unsigned known_buckets; /* of PRESENCE_BUCKETS, one after the other; then it is adopted */
-    struct watched_node *prev, *next;
+    unsigned known_buckets; /* one after the other; with PRESENCE_BUCKETS it is like all others */
+    struct old_node *prev, *next;
 };
 
 struct presence_watch {
     struct presence_watch_options options;
-    struct watched_node *nodes;                     /* owned */
+    struct old_node *old_nodes;                     /* owned */
     struct watched_chat *chats;                     /* owned */
     struct watched_chat *buckets[PRESENCE_BUCKETS]; /* the same */
     struct watched_chat *busy;
@@ -66,12 +66,12 @@ static struct teller teller_of(struct presence_watch *watch, const struct watche
     return teller;
 }
 
-/* --- nodes --- */
+/* --- nodes that were there before --- */
 
-static struct watched_node *find_node(const struct presence_watch *watch, struct slice name)
+static struct old_node *find_old(const struct presence_watch *watch, struct slice name)
 {
-    struct watched_node *node;
-    DL_FOREACH(watch->nodes, node)
+    struct old_node *node;
+    DL_FOREACH(watch->old_nodes, node)
     {
         if (slice_equal(slice_of(node->name), name))
             return node;
@@ -79,30 +79,30 @@ static struct watched_node *find_node(const struct presence_watch *watch, struct
     return NULL;
 }
 
-static void note_digest(struct presence_watch *watch, const struct presence_digest *digest, bool was_known)
+enum err presence_watch_adopt(struct presence_watch *watch, struct slice name)
 {
-    struct watched_node *node = find_node(watch, digest->node);
-    if (!node) {
-        node = digest->node.len <= PRESENCE_NODE_MAX ? calloc(1, sizeof *node) : NULL;
-        if (!node)
-            return;
-        memcpy(node->name, digest->node.data, digest->node.len);
-        DL_APPEND(watch->nodes, node);
-    }
-    if (node->known_buckets < PRESENCE_BUCKETS)
-        node->known_buckets = was_known ? node->known_buckets + digest->buckets : 0;
+    struct old_node *node = name.len <= PRESENCE_NODE_MAX ? calloc(1, sizeof *node) : NULL;
+    if (!node)
+        return name.len <= PRESENCE_NODE_MAX ? ERR_NO_MEMORY : ERR_RANGE;
+    memcpy(node->name, name.data, name.len);
+    DL_APPEND(watch->old_nodes, node);
+    return ERR_OK;
 }
 
-static void remove_node(struct presence_watch *watch, struct watched_node *node)
+static void remove_old(struct presence_watch *watch, struct old_node *node)
 {
-    DL_DELETE(watch->nodes, node);
+    DL_DELETE(watch->old_nodes, node);
     free(node);
 }
 
-static bool is_adopted(const struct presence_watch *watch, struct slice name)
+static void note_digest(struct presence_watch *watch, const struct presence_digest *digest, bool was_known)
 {
-    const struct watched_node *node = find_node(watch, name);
-    return node && node->known_buckets >= PRESENCE_BUCKETS;
+    struct old_node *node = find_old(watch, digest->node);
+    if (!node)
+        return;
+    node->known_buckets = was_known ? node->known_buckets + digest->buckets : 0;
+    if (node->known_buckets >= PRESENCE_BUCKETS)
+        remove_old(watch, node);
 }
 
 /* --- chats --- */
@@ -152,6 +152,13 @@ static void ask(struct presence_watch *watch, struct watched_chat *chat, struct 
     watch->options.ask(watch->options.context, &teller.chat, node);
 }
 
+static void settle(struct presence_watch *watch, struct watched_chat *chat)
+{
+    struct teller teller = teller_of(watch, chat);
+    chat->settle_until_ms = 0;
+    presence_settle(chat->presence, tell, &teller);
+}
+
 static enum err add_chat(struct presence_watch *watch, const struct uuid *id, uint64_t now_ms,
                          struct watched_chat **ret_chat)
 {
@@ -162,7 +169,6 @@ static enum err add_chat(struct presence_watch *watch, const struct uuid *id, ui
         return ERR_NO_MEMORY;
     chat->id = *id;
     chat->bucket = (uint16_t)presence_bucket(id);
-    chat->settle_until_ms = now_ms + SETTLE_MS;
     if (presence_new(watch->options.leave_delay_ms, &chat->presence) != ERR_OK) {
         free(chat);
         return ERR_NO_MEMORY;
@@ -174,6 +180,10 @@ static enum err add_chat(struct presence_watch *watch, const struct uuid *id, ui
         return ERR_NO_MEMORY;
     }
     DL_APPEND(watch->buckets[chat->bucket], chat);
+    if (watch->old_nodes)
+        chat->settle_until_ms = now_ms + SETTLE_MS;
+    else
+        settle(watch, chat);
     *ret_chat = chat;
     return ERR_OK;
 }
@@ -208,7 +218,7 @@ static enum err take_change(struct presence_watch *watch, struct watched_chat *c
                                        .online = signal->on,
                                        .previous = signal->previous,
                                        .version = signal->version};
-    if (is_new && !word.online)
+    if (is_new && !word.online && chat->settle_until_ms != 0)
         err = add_who_left(chat, &word, now_ms, &teller);
     if (err == ERR_OK)
         err = presence_remote(chat->presence, &word, now_ms, &change);
@@ -216,7 +226,7 @@ static enum err take_change(struct presence_watch *watch, struct watched_chat *c
         return err;
     if (change.global)
         tell(&teller, &user, change.online);
-    if (is_new)
+    if (chat->settle_until_ms != 0 && is_new)
         ask(watch, chat, (struct slice){NULL, 0}, now_ms);
     else if (change.missed)
         ask(watch, chat, signal->node, now_ms);
@@ -258,7 +268,9 @@ static enum err take_snapshot(struct presence_watch *watch, struct watched_chat 
                                  .users = users};
     for (size_t i = 0; i < signal->users_count; i++)
         page.count += room_key_for_user(signal->users[i], &users[page.count]) == ERR_OK;
-    bool is_news = presence_version(chat->presence, signal->node) != 0 || is_adopted(watch, signal->node);
+    bool is_news = presence_version(chat->presence, signal->node) != 0 || !find_old(watch, signal->node);
+    if (is_news && chat->settle_until_ms != 0)
+        settle(watch, chat);
     enum err err = presence_snapshot(chat->presence, &page, now_ms, is_news ? tell : tell_nobody, &teller);
     free(users);
     return err == ERR_OK ? take_leaving(watch, chat, signal, now_ms) : err;
@@ -348,9 +360,9 @@ enum err presence_watch_digest(struct presence_watch *watch, const struct presen
 void presence_watch_forget(struct presence_watch *watch, struct slice node, bool died, uint64_t now_ms)
 {
     struct watched_chat *chat, *next;
-    struct watched_node *gone = find_node(watch, node);
+    struct old_node *gone = find_old(watch, node);
     if (gone)
-        remove_node(watch, gone);
+        remove_old(watch, gone);
     HASH_ITER(hh, watch->chats, chat, next)
     {
         struct teller teller = teller_of(watch, chat);
@@ -374,10 +386,8 @@ static void run_chat(struct presence_watch *watch, struct watched_chat *chat, ui
 {
     struct teller teller = teller_of(watch, chat);
     uint64_t due_ms = presence_due(chat->presence);
-    if (chat->settle_until_ms != 0 && chat->settle_until_ms <= now_ms) {
-        chat->settle_until_ms = 0;
-        presence_settle(chat->presence, tell, &teller);
-    }
+    if (chat->settle_until_ms != 0 && chat->settle_until_ms <= now_ms)
+        settle(watch, chat);
     if (due_ms != 0 && due_ms <= now_ms && now_ms >= watch->held_until_ms)
         presence_run(chat->presence, now_ms, tell, &teller);
     changed(watch, chat);
@@ -412,8 +422,8 @@ void presence_watch_free(struct presence_watch **pointer)
         return;
     HASH_ITER(hh, watch->chats, chat, next)
     remove_chat(watch, chat);
-    while (watch->nodes)
-        remove_node(watch, watch->nodes);
+    while (watch->old_nodes)
+        remove_old(watch, watch->old_nodes);
     free(watch);
     *pointer = NULL;
 }

@@ -1,11 +1,12 @@
 /* Who is online in which chat of the whole deployment, from what the nodes tell each other: for who publishes
  * it. Another observer like a node (core/presence.h), with no users of its own.
  *
- * A chat is followed from the first word about it. The nodes are asked then, and for a moment nothing is told
- * but what is certain to be new: so a relay that takes over repeats nothing, and the first one to come into a
- * chat is told of a second later. Who comes into a chat that is not known yet, and whose node had others
- * there, is not told at all. Owns: its chats, until nobody is
- * in them.   Thread: its owner's.   Sends nothing itself, reads no clock; `now_ms` is monotonic. */
+ * A chat is followed from the first word about it. Nodes that another relay followed before are adopted: what
+ * they had is no news, so a relay that takes over repeats nothing; until that is done, the first one to come
+ * into a chat is told of a second later.
+ *
+ * Owns: its chats, until nobody is in them.   Thread: its owner's.   Sends nothing itself, reads no clock;
+ * `now_ms` is monotonic. */
 #ifndef ROOMCAST_RELAY_PRESENCE_WATCH_H
 #define ROOMCAST_RELAY_PRESENCE_WATCH_H
 
@@ -33,6 +34,9 @@ struct presence_watch_options {
 enum err presence_watch_new(const struct presence_watch_options *options,
                             struct presence_watch **ret_watch) MUST_CHECK;
 void presence_watch_free(struct presence_watch **watch);
+
+/* `node` was there before, and somebody else has told of its users. ERR_RANGE: its name; ERR_NO_MEMORY. */
+enum err presence_watch_adopt(struct presence_watch *watch, struct slice node) MUST_CHECK;
 
 /* What a node says of a chat; other kinds than changes and snapshots are ignored. ERR_BUSY: `users_max` are
  * followed, so this chat is not. Also ERR_RANGE (of a name in it) and ERR_NO_MEMORY. */
