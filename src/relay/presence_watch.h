@@ -1,9 +1,8 @@
 /* Who is online in which chat of the whole deployment, from what the nodes tell each other: for who publishes
  * it. Another observer like a node (core/presence.h), with no users of its own.
  *
- * A chat is followed from the first word about it. Nodes that another relay followed before are adopted: what
- * they had is no news, so a relay that takes over repeats nothing; until that is done, the first one to come
- * into a chat is told of a second later.
+ * A chat is followed while anybody is in it; who is heard of in a chat for the first time is told, however
+ * long he has been there.
  *
  * Owns: its chats, until nobody is in them.   Thread: its owner's.   Sends nothing itself, reads no clock;
  * `now_ms` is monotonic. */
@@ -22,8 +21,8 @@
 struct presence_watch;
 
 struct presence_watch_options {
-    uint64_t leave_delay_ms; /* at least 2 s are taken */
-    size_t users_max;        /* in all chats together; while so many are followed no chat is added */
+    uint64_t leave_delay_ms;
+    size_t users_max; /* in all chats together; while so many are followed no chat is added */
     /* `user` came online in `chat`, or has left for good. */
     void (*tell)(void *context, const struct room_key *chat, const struct room_key *user, bool online);
     /* A query is to be sent: to the node, or to all when it is empty. */
@@ -35,14 +34,11 @@ enum err presence_watch_new(const struct presence_watch_options *options,
                             struct presence_watch **ret_watch) MUST_CHECK;
 void presence_watch_free(struct presence_watch **watch);
 
-/* `node` was there before, and somebody else has told of its users. ERR_RANGE: its name; ERR_NO_MEMORY. */
-enum err presence_watch_adopt(struct presence_watch *watch, struct slice node) MUST_CHECK;
-
 /* What a node says of a chat; other kinds than changes and snapshots are ignored. ERR_BUSY: `users_max` are
  * followed, so this chat is not. Also ERR_RANGE (of a name in it) and ERR_NO_MEMORY. */
 enum err presence_watch_signal(struct presence_watch *watch, const struct signal_message *signal,
                                uint64_t now_ms) MUST_CHECK;
-/* ERR_BUSY, ERR_NO_MEMORY: as above; what it names besides was looked at. */
+/* ERR_BUSY: as above; what it names besides was looked at. */
 enum err presence_watch_digest(struct presence_watch *watch, const struct presence_digest *digest,
                                uint64_t now_ms) MUST_CHECK;
 /* The node is gone. `died`: its users are offline at once; else they are leaving. */
