@@ -19,7 +19,6 @@
 
 #define LOG_EVERY_MS 1000
 #define WAIT_MS      1000u
-#define EVENT_MAX    4096
 /* What another relay had to publish is kept until it would have been replaced, had it died before. */
 #define RECENT_LEASES 3
 #define RECENT_MS     1000u
