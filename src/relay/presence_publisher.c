@@ -192,8 +192,10 @@ static void keep(struct presence_publisher *publisher, const struct room_key *ch
                  const struct room_key *user, bool online, uint64_t now_ms)
 {
     struct recent *recent = malloc(sizeof *recent);
-    if (!recent)
+    if (!recent) {
+        note_dropped("out of memory");
         return;
+    }
     *recent = (struct recent){
         .chat = *chat, .user = *user, .online = online, .heard_ms = now_ms, .heard_wall_ms = clock_wall_ms()};
     DL_APPEND(publisher->recent, recent);

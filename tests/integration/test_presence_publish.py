@@ -34,9 +34,14 @@ class Listener:
         eventually(lambda: self.told(user) == list(expected), timeout, f"{user}: {expected}; heard: {self.events}")
 
 
+def start(make_stack, **options):
+    options = {**SHARED, **options}
+    return make_stack(nodes=2, node_options=options, relay_options={**options, "presence.publish": "true"}).start()
+
+
 @pytest.fixture
 def stack(make_stack):
-    return make_stack(nodes=2, node_options=SHARED, relay_options={**SHARED, "presence.publish": "true"}).start()
+    return start(make_stack)
 
 
 @pytest.fixture
@@ -94,7 +99,9 @@ def test_each_change_is_published_once_as_a_domain_event(stack, listener, open_c
         assert metrics["roomcast_relay_events_total", "result", result] == 0, "it does not read its own word"
 
 
-def test_users_of_a_killed_node_are_told_of_and_those_who_are_elsewhere_are_not(stack, listener, open_client, chat):
+def test_users_of_a_killed_node_are_told_of_at_once_and_those_who_are_elsewhere_are_not(make_stack, open_client, chat):
+    stack = start(make_stack, **{"presence.leave_delay_s": 600})
+    listener = Listener(stack.redis)
     first, second = stack.nodes
     stayed, gone = wait_followed(stack, open_client, listener, chat)
     for node, user in (second, "gone"), (second, "both"), (first, "both"), (first, "stays"):
@@ -104,6 +111,7 @@ def test_users_of_a_killed_node_are_told_of_and_those_who_are_elsewhere_are_not(
     listener.wait("gone", True, False)
     listener.wait(gone, True, False)
     assert listener.told("both") == listener.told("stays") == listener.told(stayed) == [True]
+    listener.pubsub.close()
 
 
 def test_a_relay_that_takes_over_knows_what_happened_and_tells_the_last_seconds(stack, listener, open_client, chat, watch):
