@@ -11,7 +11,6 @@
 #include <roomcast/base/metrics.h>
 #include <roomcast/core/membership.h>
 #include <roomcast/io/loop.h>
-#include <roomcast/wire/json_text.h>
 #include <roomcast/wire/signal.h>
 #include <roomcast/wire/subject.h>
 
@@ -23,7 +22,6 @@
 #define INBOX_MAX    65536u   /* messages; more than that are dropped, and found missing by digests */
 #define HELD_BEATS   3        /* after trouble: so long every node has sent a digest */
 #define LOG_EVERY_MS 10000
-#define EVENT_MAX    4096
 
 enum channel { BEATS, SIGNALS, DIGESTS, CHANNELS };
 
@@ -50,43 +48,18 @@ struct presence_feed {
     struct presence_publisher *publisher;
     /* the loop's thread */
     struct membership membership;
-    struct presence_watch *watch; /* NULL: another relay is active */
+    struct presence_watch *watch;
     bool was_up;
     uint64_t now_ms;
-    struct buffer encoded, event;
+    struct buffer encoded;
 };
 
 /* --- out --- */
 
-static void write_event(struct buffer *out, const struct room_key *chat, const struct room_key *user,
-                        bool online)
-{
-    struct uuid id;
-    char text[UUID_TEXT_SIZE], at[CLOCK_TEXT_SIZE];
-    uuid_generate_random(&id);
-    uuid_format(&id, text);
-    clock_format(clock_wall_ms(), at);
-    buffer_clear(out);
-    buffer_appendf(out,
-                   "{\"id\":\"%s\",\"event_type\":\"presence.changed\",\"aggregate_id\":\"%s\","
-                   "\"aggregate_type\":\"chat\",\"occurred_at\":\"%s\",\"version\":1,\"metadata\":{},"
-                   "\"payload\":{\"chat_id\":\"%s\",\"user_id\":",
-                   text, chat->name, at, chat->name);
-    json_append_string(out, room_key_name(user));
-    buffer_appendf(out, ",\"is_online\":%s}}", online ? "true" : "false");
-}
-
-/* Who may not work just now is cut off, or another one works: that one tells it. */
 static void tell(void *context, const struct room_key *chat, const struct room_key *user, bool online)
 {
     struct presence_feed *feed = context;
-    if (!tenure_is_valid(feed->tenure)) {
-        metrics_inc(METRIC_RELAY_PRESENCE_DROPPED);
-        return;
-    }
-    write_event(&feed->event, chat, user, online);
-    if (!buffer_failed(&feed->event))
-        presence_publisher_send(feed->publisher, buffer_slice(&feed->event));
+    presence_publisher_tell(feed->publisher, chat, user, online, feed->now_ms);
 }
 
 static void ask(void *context, const struct room_key *chat, struct slice node)
@@ -130,7 +103,7 @@ static enum err hear_beat(struct presence_feed *feed, struct slice data)
     enum err err = heartbeat_decode(data, &beat);
     if (err != ERR_OK)
         return err == ERR_UNKNOWN ? ERR_OK : err; /* of a newer release */
-    if (membership_hear(&feed->membership, &beat, feed->now_ms) == MEMBERSHIP_LEFT && feed->watch)
+    if (membership_hear(&feed->membership, &beat, feed->now_ms) == MEMBERSHIP_LEFT)
         presence_watch_forget(feed->watch, slice_of(beat.instance), false, feed->now_ms);
     return ERR_OK;
 }
@@ -171,8 +144,6 @@ static void hear(struct presence_feed *feed, const struct bus_message *message)
     enum err err = ERR_OK;
     if (tag->channel == BEATS)
         err = hear_beat(feed, message->data);
-    else if (!feed->watch)
-        return; /* was on its way when another relay took over */
     else if (tag->channel == SIGNALS)
         err = hear_signal(feed, message->subject, message->data);
     else
@@ -211,7 +182,7 @@ static void on_inbox(void *context)
     loop_wake_send(((struct presence_feed *)context)->wake);
 }
 
-/* --- who is active, and time --- */
+/* --- subscriptions --- */
 
 static void release(struct presence_feed *feed)
 {
@@ -258,48 +229,12 @@ static void stop_listening(struct presence_feed *feed, enum channel channel)
         bus_unsubscribe(feed->bus, &feed->channels[channel].subscription, on_released);
 }
 
-static void retire(struct presence_feed *feed)
-{
-    stop_listening(feed, SIGNALS);
-    stop_listening(feed, DIGESTS);
-    presence_watch_free(&feed->watch);
-    metrics_set(METRIC_RELAY_PRESENCE_USERS, 0);
-}
-
-static void take_over(struct presence_feed *feed)
-{
-    const struct presence_watch_options options = {
-        .leave_delay_ms = feed->config->presence_leave_delay_s * 1000,
-        .users_max = USERS_MAX,
-        .tell = tell,
-        .ask = ask,
-        .context = feed,
-    };
-    enum err err = presence_watch_new(&options, &feed->watch);
-    if (err == ERR_OK)
-        err = listen_to(feed, SIGNALS);
-    if (err == ERR_OK)
-        err = listen_to(feed, DIGESTS);
-    if (err == ERR_OK)
-        return;
-    note_fault(feed, err);
-    retire(feed); /* the next tick tries again */
-}
+/* --- time --- */
 
 static void on_expired(void *context, const struct member *member)
 {
     struct presence_feed *feed = context;
-    if (feed->watch)
-        presence_watch_forget(feed->watch, slice_of(member->beat.instance), true, feed->now_ms);
-}
-
-static void follow_tenure(struct presence_feed *feed)
-{
-    bool is_active = tenure_number(feed->tenure) != 0;
-    if (is_active && !feed->watch)
-        take_over(feed);
-    else if (!is_active && feed->watch)
-        retire(feed);
+    presence_watch_forget(feed->watch, slice_of(member->beat.instance), true, feed->now_ms);
 }
 
 static void on_tick(void *context)
@@ -308,9 +243,9 @@ static void on_tick(void *context)
     bool is_up = bus_is_up(feed->bus), came_up = is_up && !feed->was_up;
     feed->was_up = is_up;
     feed->now_ms = clock_monotonic_ms();
-    follow_tenure(feed);
     membership_expire(&feed->membership, feed->now_ms, on_expired, feed);
-    if (!feed->watch || !is_up)
+    presence_publisher_run(feed->publisher, feed->now_ms);
+    if (!is_up)
         return; /* while nobody is heard, nobody leaves */
     if (atomic_exchange(&feed->suspect, false) || came_up)
         presence_watch_suspect(feed->watch, feed->now_ms,
@@ -334,7 +269,16 @@ static void *run(void *context)
 
 static enum err start(struct presence_feed *feed, char *problem)
 {
-    enum err err = presence_publisher_new(feed->config->redis_url, &feed->publisher, problem);
+    const struct presence_watch_options options = {
+        .leave_delay_ms = feed->config->presence_leave_delay_s * 1000,
+        .users_max = USERS_MAX,
+        .tell = tell,
+        .ask = ask,
+        .context = feed,
+    };
+    enum err err = presence_publisher_new(feed->config, feed->tenure, &feed->publisher, problem);
+    if (err == ERR_OK)
+        err = presence_watch_new(&options, &feed->watch);
     if (err == ERR_OK)
         err = loop_new(&feed->loop);
     if (err == ERR_OK)
@@ -343,8 +287,8 @@ static enum err start(struct presence_feed *feed, char *problem)
         err = loop_wake_new(feed->loop, on_end, feed, &feed->end);
     if (err == ERR_OK)
         err = loop_timer_new(feed->loop, on_tick, feed, &feed->tick);
-    if (err == ERR_OK)
-        err = listen_to(feed, BEATS);
+    for (enum channel channel = 0; channel < CHANNELS && err == ERR_OK; channel++)
+        err = listen_to(feed, channel);
     if (err != ERR_OK)
         return err;
     loop_timer_start(feed->tick, TICK_MS, TICK_MS);
@@ -368,7 +312,6 @@ enum err presence_feed_new(const struct presence_feed_options *options, struct p
     for (enum channel channel = 0; channel < CHANNELS; channel++)
         feed->channels[channel] = (struct channel_tag){.feed = feed, .channel = channel};
     buffer_init(&feed->encoded, SIGNAL_MAX_BYTES);
-    buffer_init(&feed->event, EVENT_MAX);
     membership_init(&feed->membership, feed->instance, feed->config->cluster_heartbeat_ms, feed->now_ms);
     enum err err = start(feed, problem);
     if (err != ERR_OK) {
@@ -403,14 +346,14 @@ void presence_feed_free(struct presence_feed **pointer)
         loop_wake_send(feed->end);
         pthread_join(feed->thread, NULL);
     }
-    retire(feed);
-    stop_listening(feed, BEATS);
+    for (enum channel channel = 0; channel < CHANNELS; channel++)
+        stop_listening(feed, channel);
     inbox_close(&feed->inbox);
     drop_messages(feed);
+    presence_watch_free(&feed->watch);
     presence_publisher_free(&feed->publisher);
     membership_fini(&feed->membership);
     buffer_fini(&feed->encoded);
-    buffer_fini(&feed->event);
     release(feed);
     *pointer = NULL;
 }

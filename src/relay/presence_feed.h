@@ -1,7 +1,9 @@
 /* Tells domain services who is online (`presence.publish`): hears what the nodes tell each other and
  * publishes each change as a domain event, `presence.changed`, on the Redis channel of presence_publisher.h.
- * Only the active relay does; the others listen to heartbeats alone, so that they know the nodes when their
- * turn comes.
+ *
+ * All relays follow; the active one publishes. What another one has heard lately it keeps, and publishes that
+ * when it takes over, for the one before it may have died before it could: so what lies around a take-over
+ * may be told twice, and ends with the truth.
  *
  * Owns: a loop and its thread, the publisher.   Thread: any, but new and free. */
 #ifndef ROOMCAST_RELAY_PRESENCE_FEED_H

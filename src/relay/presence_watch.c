@@ -1,46 +1,30 @@
 #include "presence_watch.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include <roomcast/base/hash.h>
 #include <roomcast/core/presence.h>
 
 #include <utlist.h>
 
-#define SETTLE_MS      1000u /* until the nodes have answered: they send 64 answers each 20 ms */
-#define LEAVE_LEAST_MS 2000u /* somebody who left a chat that was just found may be on another node too */
 #define QUERY_PAUSE_MS 1000u /* between two to the same node, of the same chat */
-#define QUERIES_PER_DIGEST                                                                                   \
-    512u /* as many chats as a digest has, and less than the nodes answer in a beat                          \
-          */
 
 struct watched_chat {
     struct uuid id;
     uint16_t bucket;
     struct presence *presence;
-    size_t counted;           /* its part of watch->users */
-    uint64_t settle_until_ms; /* 0: it has settled */
-    uint64_t query_not_before_ms,
-        queried;                      /* the last query: until when not again, and a hash of who was asked */
-    uint64_t named_by;                /* the last digest that named it */
-    bool is_busy;                     /* settling, or somebody is leaving: in watch->busy */
-    struct watched_chat *prev, *next; /* in its bucket */
+    size_t counted;                       /* its part of watch->users */
+    uint64_t query_not_before_ms;         /* the last query may not be repeated before that ... */
+    uint64_t queried;                     /* ... and a hash of who was asked */
+    uint64_t named_by;                    /* the last digest that named it */
+    bool is_busy;                         /* somebody is leaving: in watch->busy */
+    struct watched_chat *prev, *next;     /* in its bucket */
     struct watched_chat *prev_b, *next_b; /* in watch->busy */
     UT_hash_handle hh;
 };
 
-/* A node that has sent a digest. Until one sweep of its digests has named no chat that was not known of it
- * yet, what it has in a chat for the first time may have been there long before. */
-struct watched_node {
-    char name[PRESENCE_NODE_MAX + 1];
-    unsigned known_buckets; /* of PRESENCE_BUCKETS, one after the other; then it is adopted */
-    struct watched_node *prev, *next;
-};
-
 struct presence_watch {
     struct presence_watch_options options;
-    struct watched_node *nodes;                     /* owned */
     struct watched_chat *chats;                     /* owned */
     struct watched_chat *buckets[PRESENCE_BUCKETS]; /* the same */
     struct watched_chat *busy;
@@ -64,45 +48,6 @@ static struct teller teller_of(struct presence_watch *watch, const struct watche
     struct teller teller = {.watch = watch};
     room_key_for_chat(&chat->id, &teller.chat);
     return teller;
-}
-
-/* --- nodes --- */
-
-static struct watched_node *find_node(const struct presence_watch *watch, struct slice name)
-{
-    struct watched_node *node;
-    DL_FOREACH(watch->nodes, node)
-    {
-        if (slice_equal(slice_of(node->name), name))
-            return node;
-    }
-    return NULL;
-}
-
-static void note_digest(struct presence_watch *watch, const struct presence_digest *digest, bool was_known)
-{
-    struct watched_node *node = find_node(watch, digest->node);
-    if (!node) {
-        node = digest->node.len <= PRESENCE_NODE_MAX ? calloc(1, sizeof *node) : NULL;
-        if (!node)
-            return;
-        memcpy(node->name, digest->node.data, digest->node.len);
-        DL_APPEND(watch->nodes, node);
-    }
-    if (node->known_buckets < PRESENCE_BUCKETS)
-        node->known_buckets = was_known ? node->known_buckets + digest->buckets : 0;
-}
-
-static void remove_node(struct presence_watch *watch, struct watched_node *node)
-{
-    DL_DELETE(watch->nodes, node);
-    free(node);
-}
-
-static bool is_adopted(const struct presence_watch *watch, struct slice name)
-{
-    const struct watched_node *node = find_node(watch, name);
-    return node && node->known_buckets >= PRESENCE_BUCKETS;
 }
 
 /* --- chats --- */
@@ -131,7 +76,7 @@ static void changed(struct presence_watch *watch, struct watched_chat *chat)
     size_t count = presence_count(chat->presence);
     watch->users += count - chat->counted;
     chat->counted = count;
-    bool is_busy = chat->settle_until_ms != 0 || presence_due(chat->presence) != 0;
+    bool is_busy = presence_due(chat->presence) != 0;
     if (is_busy && !chat->is_busy)
         DL_APPEND2(watch->busy, chat, prev_b, next_b);
     else if (!is_busy && chat->is_busy)
@@ -152,21 +97,25 @@ static void ask(struct presence_watch *watch, struct watched_chat *chat, struct 
     watch->options.ask(watch->options.context, &teller.chat, node);
 }
 
-static enum err add_chat(struct presence_watch *watch, const struct uuid *id, uint64_t now_ms,
-                         struct watched_chat **ret_chat)
+static bool is_full(const struct presence_watch *watch)
 {
-    if (watch->users >= watch->options.users_max || HASH_COUNT(watch->chats) >= watch->options.users_max)
+    return watch->users >= watch->options.users_max;
+}
+
+static enum err add_chat(struct presence_watch *watch, const struct uuid *id, struct watched_chat **ret_chat)
+{
+    if (is_full(watch))
         return ERR_BUSY;
     struct watched_chat *chat = calloc(1, sizeof *chat);
     if (!chat)
         return ERR_NO_MEMORY;
     chat->id = *id;
     chat->bucket = (uint16_t)presence_bucket(id);
-    chat->settle_until_ms = now_ms + SETTLE_MS;
     if (presence_new(watch->options.leave_delay_ms, &chat->presence) != ERR_OK) {
         free(chat);
         return ERR_NO_MEMORY;
     }
+    presence_settle(chat->presence, NULL, NULL); /* nobody is in it: who is heard of is news */
     HASH_ADD(hh, watch->chats, id, sizeof chat->id, chat);
     if (!chat->hh.tbl) { /* uthash had no memory */
         presence_free(&chat->presence);
@@ -180,21 +129,7 @@ static enum err add_chat(struct presence_watch *watch, const struct uuid *id, ui
 
 /* --- what nodes say --- */
 
-/* The first that is heard of a chat is that somebody left it: so the user was in it. Half a snapshot says
- * that without saying who else is there. */
-static enum err add_who_left(struct watched_chat *chat, const struct presence_word *word, uint64_t now_ms,
-                             struct teller *teller)
-{
-    const struct presence_page half = {.node = word->node,
-                                       .version = word->previous,
-                                       .page = 1,
-                                       .pages = 2,
-                                       .users = word->user,
-                                       .count = 1};
-    return presence_snapshot(chat->presence, &half, now_ms, tell, teller);
-}
-
-static enum err take_change(struct presence_watch *watch, struct watched_chat *chat, bool is_new,
+static enum err take_change(struct presence_watch *watch, struct watched_chat *chat,
                             const struct signal_message *signal, uint64_t now_ms)
 {
     struct teller teller = teller_of(watch, chat);
@@ -208,17 +143,12 @@ static enum err take_change(struct presence_watch *watch, struct watched_chat *c
                                        .online = signal->on,
                                        .previous = signal->previous,
                                        .version = signal->version};
-    if (is_new && !word.online)
-        err = add_who_left(chat, &word, now_ms, &teller);
-    if (err == ERR_OK)
-        err = presence_remote(chat->presence, &word, now_ms, &change);
+    err = presence_remote(chat->presence, &word, now_ms, &change);
     if (err != ERR_OK)
         return err;
     if (change.global)
         tell(&teller, &user, change.online);
-    if (is_new)
-        ask(watch, chat, (struct slice){NULL, 0}, now_ms);
-    else if (change.missed)
+    if (change.missed)
         ask(watch, chat, signal->node, now_ms);
     return ERR_OK;
 }
@@ -237,13 +167,6 @@ static enum err take_leaving(struct presence_watch *watch, struct watched_chat *
     return err;
 }
 
-static void tell_nobody(void *context, const struct room_key *user, bool online)
-{
-    (void)context;
-    (void)user;
-    (void)online;
-}
-
 static enum err take_snapshot(struct presence_watch *watch, struct watched_chat *chat,
                               const struct signal_message *signal, uint64_t now_ms)
 {
@@ -258,8 +181,7 @@ static enum err take_snapshot(struct presence_watch *watch, struct watched_chat 
                                  .users = users};
     for (size_t i = 0; i < signal->users_count; i++)
         page.count += room_key_for_user(signal->users[i], &users[page.count]) == ERR_OK;
-    bool is_news = presence_version(chat->presence, signal->node) != 0 || is_adopted(watch, signal->node);
-    enum err err = presence_snapshot(chat->presence, &page, now_ms, is_news ? tell : tell_nobody, &teller);
+    enum err err = presence_snapshot(chat->presence, &page, now_ms, tell, &teller);
     free(users);
     return err == ERR_OK ? take_leaving(watch, chat, signal, now_ms) : err;
 }
@@ -274,43 +196,41 @@ enum err presence_watch_signal(struct presence_watch *watch, const struct signal
     if (uuid_parse(room_key_name(&signal->room), &id) != ERR_OK)
         return ERR_RANGE;
     struct watched_chat *chat = find(watch, &id);
-    bool is_new = !chat;
-    if (is_new && is_snapshot && signal->users_count == 0 && signal->leaving_count == 0)
-        return ERR_OK; /* nobody is there, and that is known */
-    enum err err = is_new ? add_chat(watch, &id, now_ms, &chat) : ERR_OK;
+    if (!chat && (is_snapshot ? signal->users_count == 0 : !signal->on))
+        return ERR_OK; /* nobody whom we know is there */
+    enum err err = chat ? ERR_OK : add_chat(watch, &id, &chat);
     if (err != ERR_OK)
         return err;
-    err = is_snapshot ? take_snapshot(watch, chat, signal, now_ms)
-                      : take_change(watch, chat, is_new, signal, now_ms);
+    err = is_snapshot ? take_snapshot(watch, chat, signal, now_ms) : take_change(watch, chat, signal, now_ms);
     changed(watch, chat);
     return err;
 }
 
 /* --- digests --- */
 
+/* Of a chat that nobody is known to be in, the answer makes it known. */
+static void ask_of_unknown(struct presence_watch *watch, const struct uuid *id, struct slice node)
+{
+    struct room_key key;
+    room_key_for_chat(id, &key);
+    watch->options.ask(watch->options.context, &key, node);
+}
+
 static enum err compare_named(struct presence_watch *watch, const struct presence_digest *digest,
-                              uint64_t now_ms, bool *ret_was_known)
+                              uint64_t now_ms)
 {
     enum err err = ERR_OK;
-    unsigned queries = 0;
-    *ret_was_known = true;
     for (size_t i = 0; i < digest->rooms_count; i++) {
         const struct presence_digest_room *room = &digest->rooms[i];
         struct watched_chat *chat = find(watch, &room->chat);
-        enum err failed = chat ? ERR_OK : add_chat(watch, &room->chat, now_ms, &chat);
-        if (failed != ERR_OK) {
-            err = failed;
-            continue;
-        }
-        uint64_t version = presence_version(chat->presence, digest->node);
-        chat->named_by = watch->last_digest;
-        if (room->version > version && queries < QUERIES_PER_DIGEST) {
+        if (chat)
+            chat->named_by = watch->last_digest;
+        if (chat && room->version > presence_version(chat->presence, digest->node))
             ask(watch, chat, digest->node, now_ms);
-            queries++;
-        }
-        if (version == 0)
-            *ret_was_known = false;
-        changed(watch, chat);
+        else if (!chat && !is_full(watch))
+            ask_of_unknown(watch, &room->chat, digest->node);
+        else if (!chat)
+            err = ERR_BUSY;
     }
     return err;
 }
@@ -334,10 +254,8 @@ static void compare_unnamed(struct presence_watch *watch, unsigned bucket,
 enum err presence_watch_digest(struct presence_watch *watch, const struct presence_digest *digest,
                                uint64_t now_ms)
 {
-    bool was_known;
     watch->last_digest++;
-    enum err err = compare_named(watch, digest, now_ms, &was_known);
-    note_digest(watch, digest, was_known);
+    enum err err = compare_named(watch, digest, now_ms);
     for (unsigned i = 0; i < digest->buckets && !digest->is_partial; i++)
         compare_unnamed(watch, digest->first_bucket + i, digest, now_ms);
     return err;
@@ -348,9 +266,6 @@ enum err presence_watch_digest(struct presence_watch *watch, const struct presen
 void presence_watch_forget(struct presence_watch *watch, struct slice node, bool died, uint64_t now_ms)
 {
     struct watched_chat *chat, *next;
-    struct watched_node *gone = find_node(watch, node);
-    if (gone)
-        remove_node(watch, gone);
     HASH_ITER(hh, watch->chats, chat, next)
     {
         struct teller teller = teller_of(watch, chat);
@@ -374,10 +289,6 @@ static void run_chat(struct presence_watch *watch, struct watched_chat *chat, ui
 {
     struct teller teller = teller_of(watch, chat);
     uint64_t due_ms = presence_due(chat->presence);
-    if (chat->settle_until_ms != 0 && chat->settle_until_ms <= now_ms) {
-        chat->settle_until_ms = 0;
-        presence_settle(chat->presence, tell, &teller);
-    }
     if (due_ms != 0 && due_ms <= now_ms && now_ms >= watch->held_until_ms)
         presence_run(chat->presence, now_ms, tell, &teller);
     changed(watch, chat);
@@ -398,8 +309,6 @@ enum err presence_watch_new(const struct presence_watch_options *options, struct
     if (!watch)
         return ERR_NO_MEMORY;
     watch->options = *options;
-    if (watch->options.leave_delay_ms < LEAVE_LEAST_MS)
-        watch->options.leave_delay_ms = LEAVE_LEAST_MS;
     *ret_watch = watch;
     return ERR_OK;
 }
@@ -412,8 +321,6 @@ void presence_watch_free(struct presence_watch **pointer)
         return;
     HASH_ITER(hh, watch->chats, chat, next)
     remove_chat(watch, chat);
-    while (watch->nodes)
-        remove_node(watch, watch->nodes);
     free(watch);
     *pointer = NULL;
 }

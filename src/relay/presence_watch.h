@@ -1,11 +1,11 @@
 /* Who is online in which chat of the whole deployment, from what the nodes tell each other: for who publishes
  * it. Another observer like a node (core/presence.h), with no users of its own.
  *
- * A chat is followed from the first word about it. The nodes are asked then, and for a moment nothing is told
- * but what is certain to be new: so a relay that takes over repeats nothing, and the first one to come into a
- * chat is told of a second later. Who comes into a chat that is not known yet, and whose node had others
- * there, is not told at all. Owns: its chats, until nobody is
- * in them.   Thread: its owner's.   Sends nothing itself, reads no clock; `now_ms` is monotonic. */
+ * A chat is followed while anybody is in it; who is heard of in a chat for the first time is told, however
+ * long he has been there.
+ *
+ * Owns: its chats, until nobody is in them.   Thread: its owner's.   Sends nothing itself, reads no clock;
+ * `now_ms` is monotonic. */
 #ifndef ROOMCAST_RELAY_PRESENCE_WATCH_H
 #define ROOMCAST_RELAY_PRESENCE_WATCH_H
 
@@ -21,8 +21,8 @@
 struct presence_watch;
 
 struct presence_watch_options {
-    uint64_t leave_delay_ms; /* at least 2 s are taken */
-    size_t users_max;        /* in all chats together; while so many are followed no chat is added */
+    uint64_t leave_delay_ms;
+    size_t users_max; /* in all chats together; while so many are followed no chat is added */
     /* `user` came online in `chat`, or has left for good. */
     void (*tell)(void *context, const struct room_key *chat, const struct room_key *user, bool online);
     /* A query is to be sent: to the node, or to all when it is empty. */
@@ -38,7 +38,7 @@ void presence_watch_free(struct presence_watch **watch);
  * followed, so this chat is not. Also ERR_RANGE (of a name in it) and ERR_NO_MEMORY. */
 enum err presence_watch_signal(struct presence_watch *watch, const struct signal_message *signal,
                                uint64_t now_ms) MUST_CHECK;
-/* ERR_BUSY, ERR_NO_MEMORY: as above; what it names besides was looked at. */
+/* ERR_BUSY: as above; what it names besides was looked at. */
 enum err presence_watch_digest(struct presence_watch *watch, const struct presence_digest *digest,
                                uint64_t now_ms) MUST_CHECK;
 /* The node is gone. `died`: its users are offline at once; else they are leaving. */

@@ -413,6 +413,17 @@ static void so_many_questions_are_answered_64_at_each_tick_and_each_chat_once(vo
     assert_in_range(last_ms - first_ms, TICKS / 2 * 20, 60000);
 }
 
+/* A relay is noted by nobody, and counts as gone after a while. */
+static void who_is_no_node_is_answered_too(void **state)
+{
+    (void)state;
+    hub_note_node(world.hub, B);
+    hub_forget_node(world.hub, B, true);
+    watch(1);
+    say(B, 1, (struct signal_message){.kind = SIGNAL_PRESENCE_QUERY});
+    assert_int_equal(expect_said(SIGNAL_PRESENCE_SNAPSHOT).users_count, 1);
+}
+
 static void what_has_more_users_than_a_page_is_said_on_several(void **state)
 {
     (void)state;
@@ -569,6 +580,7 @@ int main(void)
                                         start_with_short_beats, stop),
         WITH_HUB(users_of_a_node_that_said_goodbye_keep_the_leave_delay),
         WITH_HUB(so_many_questions_are_answered_64_at_each_tick_and_each_chat_once),
+        WITH_HUB(who_is_no_node_is_answered_too),
         WITH_HUB(what_has_more_users_than_a_page_is_said_on_several),
         WITH_HUB(a_digest_finds_what_was_missed),
         WITH_HUB(a_chat_that_a_digest_does_not_name_has_nobody_of_that_node),
