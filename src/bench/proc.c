@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum err proc_set_parse(const char *text, struct proc_set *ret_set)
 {
@@ -68,6 +69,26 @@ uint64_t proc_cpu_ns(const struct proc_set *set)
     return ns;
 }
 
+/* What everybody may read, also of a process that hides its mappings (process.core_dumps): in pages, and what
+ * is shared with others is not divided among them. */
+static void add_statm(pid_t pid, struct proc_memory *memory)
+{
+    char path[64];
+    unsigned long long resident, shared;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return;
+    if (fscanf(file, "%*u %llu %llu", &resident, &shared) == 2 && resident >= shared) {
+        memory->rss += resident * page;
+        memory->pss += resident * page;
+        memory->anonymous += (resident - shared) * page;
+    }
+    fclose(file);
+}
+
 static void add_memory(pid_t pid, struct proc_memory *memory)
 {
     const struct {
@@ -78,8 +99,10 @@ static void add_memory(pid_t pid, struct proc_memory *memory)
 
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
     FILE *file = fopen(path, "re");
-    if (!file)
+    if (!file) {
+        add_statm(pid, memory);
         return;
+    }
     while (fgets(line, sizeof line, file))
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
             if (strncmp(line, rows[i].name, strlen(rows[i].name)) == 0)

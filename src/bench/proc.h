@@ -24,7 +24,7 @@ enum err proc_set_parse(const char *text, struct proc_set *ret_set) MUST_CHECK;
 /* Nanoseconds on a CPU since the processes began (/proc/PID/task/TID/schedstat: exact, not sampled). 0 for an
  * empty set. */
 uint64_t proc_cpu_ns(const struct proc_set *set);
-/* From /proc/PID/smaps_rollup; zeros where it cannot be read. */
+/* From /proc/PID/smaps_rollup, or as near as /proc/PID/statm comes; zeros where it cannot be read. */
 struct proc_memory proc_memory(const struct proc_set *set);
 /* Of this process. */
 uint64_t proc_own_user_ns(void);

@@ -178,6 +178,21 @@ def test_root_becomes_the_user_that_is_configured(extra_node, open_client):
 
 
 @needs_root
+def test_the_same_user_cannot_look_into_the_process(extra_node):
+    node = extra_node({"process.user": f"{NOBODY}:{NOBODY}"})
+    open_node = extra_node({"process.user": f"{NOBODY}:{NOBODY}", "process.core_dumps": True})
+
+    def may_read(process, name):
+        as_nobody = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", "--"]
+        command = [*as_nobody, "head", "-c", "1", f"/proc/{process.process.pid}/{name}"]
+        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
+
+    for name in ("environ", "maps", "smaps_rollup", "auxv"):
+        assert not may_read(node, name) and may_read(open_node, name), name
+    assert may_read(node, "statm")  # what roomcast-bench needs
+
+
+@needs_root
 @pytest.mark.parametrize("user", ["root", "0:0", "1000:0", "nobody-of-that-name", "1000:", "99999999999:1"])
 def test_a_user_that_it_cannot_become_is_refused(user):
     environment = {"ROOMCAST_AUTH_HMAC_SECRET": tokens.SECRET}
