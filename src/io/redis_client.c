@@ -146,6 +146,37 @@ enum err redis_call(struct redis_client *client, struct command *command, unsign
     return ERR_OK;
 }
 
+enum err redis_call_both(struct redis_client *client, struct command *first, struct command *second,
+                         unsigned block_ms, redisReply **ret_first, redisReply **ret_second)
+{
+    void *replies[2] = {NULL, NULL};
+
+    if (!client->redis)
+        return redis_fail_connection(client);
+    errno = 0;
+    bool failed =
+        redisSetTimeout(client->redis, as_timeval((uint64_t)client->command_timeout_ms + block_ms)) !=
+            REDIS_OK ||
+        redisAppendCommandArgv(client->redis, first->count, first->args, first->lens) != REDIS_OK ||
+        redisAppendCommandArgv(client->redis, second->count, second->args, second->lens) != REDIS_OK ||
+        redisGetReply(client->redis, &replies[0]) != REDIS_OK ||
+        redisGetReply(client->redis, &replies[1]) != REDIS_OK;
+    enum err err = failed ? redis_fail_connection(client) : ERR_OK;
+    for (int i = 0; i < 2 && err == ERR_OK; i++) {
+        const redisReply *reply = replies[i];
+        if (reply->type == REDIS_REPLY_ERROR)
+            err = redis_fail_reply(client, reply);
+    }
+    if (err == ERR_OK) {
+        *ret_first = replies[0];
+        *ret_second = replies[1];
+        return ERR_OK;
+    }
+    freeReplyObject(replies[0]);
+    freeReplyObject(replies[1]);
+    return err;
+}
+
 enum err redis_call_for_effect(struct redis_client *client, struct command *command)
 {
     redisReply *reply;

@@ -29,6 +29,10 @@ struct redis_client {
  * is the caller's, and no error reply. */
 enum err redis_call(struct redis_client *client, struct command *command, unsigned block_ms,
                     struct redisReply **ret_reply) MUST_CHECK;
+/* Both in one round trip, waiting as long as redis_call() for each. */
+enum err redis_call_both(struct redis_client *client, struct command *first, struct command *second,
+                         unsigned block_ms, struct redisReply **ret_first,
+                         struct redisReply **ret_second) MUST_CHECK;
 enum err redis_call_for_effect(struct redis_client *client, struct command *command) MUST_CHECK;
 
 /* Each notes the problem and returns the error that tells it. */

@@ -160,29 +160,27 @@ static enum err read_entries(struct redis_client *client, redisReply *reply, con
     return err;
 }
 
-/* XREADGROUP: nil when nothing came, else [[stream, [entry, ...]]]. */
-static enum err read_group(struct redis_client *client, const struct redis_group *group, unsigned count,
-                           unsigned block_ms, const char *from, struct redis_entries *ret_entries)
+static void ask_group(struct command *command, const struct redis_group *group, unsigned count,
+                      unsigned block_ms, const char *from)
 {
-    struct command command = {.count = 0};
-    redisReply *reply;
-
-    command_text(&command, "XREADGROUP");
-    command_text(&command, "GROUP");
-    command_text(&command, group->group);
-    command_text(&command, group->consumer);
-    command_text(&command, "COUNT");
-    command_number(&command, count);
+    command_text(command, "XREADGROUP");
+    command_text(command, "GROUP");
+    command_text(command, group->group);
+    command_text(command, group->consumer);
+    command_text(command, "COUNT");
+    command_number(command, count);
     if (block_ms) { /* BLOCK 0 would wait for ever */
-        command_text(&command, "BLOCK");
-        command_number(&command, block_ms);
+        command_text(command, "BLOCK");
+        command_number(command, block_ms);
     }
-    command_text(&command, "STREAMS");
-    command_text(&command, group->stream);
-    command_text(&command, from);
-    enum err err = redis_call(client, &command, block_ms, &reply);
-    if (err != ERR_OK)
-        return err;
+    command_text(command, "STREAMS");
+    command_text(command, group->stream);
+    command_text(command, from);
+}
+
+/* XREADGROUP's: nil when nothing came, else [[stream, [entry, ...]]]. Takes `reply` over. */
+static enum err read_group(struct redis_client *client, redisReply *reply, struct redis_entries *ret_entries)
+{
     if (reply->type == REDIS_REPLY_NIL) {
         freeReplyObject(reply);
         *ret_entries = (struct redis_entries){.items = NULL};
@@ -197,13 +195,52 @@ static enum err read_group(struct redis_client *client, const struct redis_group
 enum err redis_read_pending(struct redis_client *client, const struct redis_group *group, const char *after,
                             unsigned count, struct redis_entries *ret_entries)
 {
-    return read_group(client, group, count, 0, after, ret_entries);
+    struct command command = {.count = 0};
+    redisReply *reply;
+
+    ask_group(&command, group, count, 0, after);
+    enum err err = redis_call(client, &command, 0, &reply);
+    return err == ERR_OK ? read_group(client, reply, ret_entries) : err;
+}
+
+/* XPENDING's: [count, first, last, [[consumer, count], ...]], the list nil when there is none. */
+static bool read_count(const redisReply *reply, const char *consumer, uint64_t *ret_pending)
+{
+    *ret_pending = 0;
+    if (!redis_is_array(reply, 4))
+        return false;
+    const redisReply *consumers = reply->element[3];
+    for (size_t i = 0; consumers->type == REDIS_REPLY_ARRAY && i < consumers->elements; i++) {
+        const redisReply *pair = consumers->element[i];
+        if (!redis_is_array(pair, 2) || !redis_is_string(pair->element[0]) ||
+            !redis_is_string(pair->element[1]))
+            return false;
+        if (strcmp(pair->element[0]->str, consumer) == 0)
+            *ret_pending = strtoull(pair->element[1]->str, NULL, 10);
+    }
+    return true;
 }
 
 enum err redis_read_new(struct redis_client *client, const struct redis_group *group, unsigned count,
-                        unsigned block_ms, struct redis_entries *ret_entries)
+                        unsigned block_ms, uint64_t *ret_pending, struct redis_entries *ret_entries)
 {
-    return read_group(client, group, count, block_ms, ">", ret_entries);
+    struct command read = {.count = 0}, look = {.count = 0};
+    redisReply *entries, *pending;
+
+    ask_group(&read, group, count, block_ms, ">");
+    command_text(&look, "XPENDING");
+    command_text(&look, group->stream);
+    command_text(&look, group->group);
+    enum err err = redis_call_both(client, &read, &look, block_ms, &entries, &pending);
+    if (err != ERR_OK)
+        return err;
+    bool understood = read_count(pending, group->consumer, ret_pending);
+    freeReplyObject(pending);
+    if (!understood) {
+        freeReplyObject(entries);
+        return redis_fail_form(client);
+    }
+    return read_group(client, entries, ret_entries);
 }
 
 /* [next cursor, [entry, ...], [trimmed ids]]; the third since Redis 7. */

@@ -30,7 +30,7 @@ void source_stream_reread_later(struct source_stream *source)
         source->reread_ms = clock_monotonic_ms() + REREAD_MS;
 }
 
-static void begin_pending(struct source_stream *source)
+void source_stream_read_pending(struct source_stream *source)
 {
     source->reading_pending = true;
     snprintf(source->after, sizeof source->after, "0");
@@ -49,7 +49,7 @@ static bool come_to_the_start(struct source_stream *source)
         return false;
     source->halted = false;
     source->reread_ms = 0;
-    begin_pending(source);
+    source_stream_read_pending(source);
     return true;
 }
 
@@ -86,7 +86,7 @@ static void connect_now(struct source_stream *source)
         return;
     }
     backoff_succeed(&source->backoff);
-    begin_pending(source);
+    source_stream_read_pending(source);
     redis_watch_report(source->context.watch, REDIS_LINK_STREAM, true, NULL);
 }
 

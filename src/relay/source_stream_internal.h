@@ -45,6 +45,8 @@ struct source_stream {
  * nothing more is read until all that is in hand has come to its end, and then again from the first pending
  * entry. */
 void source_stream_halt(struct source_stream *source);
+/* The next reads are of what is pending, from the first on; what is in hand is passed over. */
+void source_stream_read_pending(struct source_stream *source);
 /* For an entry that no order matters for: a halt some time later. */
 void source_stream_reread_later(struct source_stream *source);
 /* The connection is gone; another is tried for after a while. */

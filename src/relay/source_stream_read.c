@@ -186,10 +186,26 @@ static void failed(struct source_stream *source, enum err err)
         source_stream_lost(source);
 }
 
+/* Are there more unacknowledged entries than are in hand? Then another relay has read some since this one
+ * took over: it was frozen between its look at the tenure and its read, and whatever it read after it woke up
+ * is lost to it. Those entries come before the ones that were read now. */
+static bool has_others(const struct source_stream *source, uint64_t pending, size_t entries)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    uint64_t suppressed, in_hand = source->table.count + entries;
+
+    if (pending <= in_hand || source->reread_ms != 0) /* or it is one that could not be dealt with */
+        return false;
+    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        log_info("entries_read_by_another_relay", LOG_U64("entries", pending - in_hand),
+                 LOG_U64("suppressed", suppressed));
+    return true;
+}
+
 void source_stream_read(struct source_stream *source, unsigned count)
 {
     struct redis_entries entries = {.items = NULL};
-    uint64_t now = clock_monotonic_ms();
+    uint64_t now = clock_monotonic_ms(), pending = 0;
     enum err err;
 
     if (source->reading_pending)
@@ -197,9 +213,14 @@ void source_stream_read(struct source_stream *source, unsigned count)
     else if (now >= source->claim_next_ms)
         err = claim(source, count, now, &entries);
     else
-        err = redis_read_new(source->client, &source->group, count, block_ms(source), &entries);
+        err = redis_read_new(source->client, &source->group, count, block_ms(source), &pending, &entries);
     if (err != ERR_OK) {
         failed(source, err);
+        return;
+    }
+    if (has_others(source, pending, entries.count)) {
+        redis_entries_release(&entries); /* they are pending, too */
+        source_stream_read_pending(source);
         return;
     }
     weigh(source, &entries);

@@ -7,8 +7,8 @@
  *
  * What this cannot cover is a thread, or the machine, that stops between the check and what it is for, longer
  * than the lease's margin. A store that goes out so late is still fenced by its room's last sequence and
- * known by its event's id, so nothing is stored twice or over another's; but an entry that is read so late is
- * seen by nobody else until it is claimed, behind newer ones.
+ * known by its event's id, so nothing is stored twice or over another's; an entry that is read so late is
+ * noticed by the relay that works, which reads it again before it stores what came after it.
  *
  * Thread: written by the lease's driver, read by any. */
 #ifndef ROOMCAST_RELAY_TENURE_H

@@ -153,11 +153,12 @@ static void redis_group_reads_what_came_before_it(void **state)
     struct redis_process *redis = *state;
     struct redis_client *client = connected(redis);
     struct redis_entries entries;
+    uint64_t pending;
 
     add(redis, "early");
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
-    assert_int_equal(redis_read_new(client, &group, 10, 0, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 10, 0, &pending, &entries), ERR_OK);
     assert_int_equal(entries.count, 1);
     assert_entry(&entries.items[0], "early");
     redis_entries_release(&entries);
@@ -169,17 +170,20 @@ static void redis_reads_new_then_pending_then_acks(void **state)
     struct redis_process *redis = *state;
     struct redis_client *client = connected(redis);
     struct redis_entries entries;
+    uint64_t pending;
     char first[REDIS_ID_SIZE], second[REDIS_ID_SIZE];
 
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
-    assert_int_equal(redis_read_new(client, &group, 10, 20, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 10, 20, &pending, &entries), ERR_OK);
     assert_int_equal(entries.count, 0);
+    assert_int_equal(pending, 0);
     redis_entries_release(&entries);
     add(redis, "a");
     add(redis, "b");
     free(redis_ask(redis, "XADD", "s", "*", "other", "x", "more", "y", (char *)NULL));
-    assert_int_equal(redis_read_new(client, &group, 10, 1000, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 10, 1000, &pending, &entries), ERR_OK);
     assert_int_equal(entries.count, 3);
+    assert_int_equal(pending, 3);
     assert_entry(&entries.items[0], "a");
     assert_entry(&entries.items[1], "b");
     assert_false(entries.items[2].has_event);
@@ -191,6 +195,12 @@ static void redis_reads_new_then_pending_then_acks(void **state)
     strcpy(second, entries.items[1].id);
     free(redis_ask(redis, "XDEL", "s", entries.items[2].id, (char *)NULL));
     redis_entries_release(&entries);
+
+    struct redis_entries none;
+    assert_int_equal(redis_read_new(client, &group, 10, 0, &pending, &none), ERR_OK);
+    assert_int_equal(none.count, 0);
+    assert_int_equal(pending, 3); /* not acknowledged yet */
+    redis_entries_release(&none);
 
     assert_int_equal(redis_read_pending(client, &group, "0", 1, &entries), ERR_OK);
     assert_int_equal(entries.count, 1);
@@ -214,6 +224,7 @@ static void redis_keeps_the_fields_of_entries_without_an_event(void **state)
     struct redis_process *redis = *state;
     struct redis_client *client = connected(redis);
     struct redis_entries entries;
+    uint64_t pending;
     size_t size = 1u << 20;
     char *bytes = malloc(size);
 
@@ -224,7 +235,7 @@ static void redis_keeps_the_fields_of_entries_without_an_event(void **state)
     assert_int_equal(redis_add(client, "s", 10, &odd, 1), ERR_OK);
     add(redis, "an event");
     assert_int_equal(redis_add(client, "s", 10, &large, 1), ERR_OK);
-    assert_int_equal(redis_read_new(client, &group, 10, 100, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 10, 100, &pending, &entries), ERR_OK);
     assert_int_equal(entries.count, 3);
     const char fields[] = "{\"a\\\"\xef\xbf\xbd\":\"\\n\xc3\xa9\"}";
     const struct slice first = entries.items[0].event, last = entries.items[2].event;
@@ -243,12 +254,13 @@ static void redis_acks_more_than_one_command_holds(void **state)
     struct redis_process *redis = *state;
     struct redis_client *client = connected(redis);
     struct redis_entries entries;
+    uint64_t pending;
     struct redis_field field = {"event", SLICE_LITERAL("x")};
 
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
     for (unsigned i = 0; i < 1200; i++)
         assert_int_equal(redis_add(client, "s", 100000, &field, 1), ERR_OK);
-    assert_int_equal(redis_read_new(client, &group, 2000, 0, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 2000, 0, &pending, &entries), ERR_OK);
     assert_int_equal(entries.count, 1200);
     const char **ids = calloc(entries.count, sizeof *ids);
     for (size_t i = 0; i < entries.count; i++)
@@ -256,9 +268,9 @@ static void redis_acks_more_than_one_command_holds(void **state)
     assert_int_equal(redis_ack(client, &group, ids, entries.count), ERR_OK);
     free(ids);
     redis_entries_release(&entries);
-    char *pending = redis_ask(redis, "XPENDING", "s", "g", (char *)NULL);
-    assert_memory_equal(pending, "*4\r\n:0\r\n", 8);
-    free(pending);
+    char *summary = redis_ask(redis, "XPENDING", "s", "g", (char *)NULL);
+    assert_memory_equal(summary, "*4\r\n:0\r\n", 8);
+    free(summary);
     redis_client_free(&client);
 }
 
@@ -268,13 +280,14 @@ static void redis_claims_what_a_dead_consumer_left(void **state)
     struct redis_client *client = connected(redis);
     const struct redis_group dead = {"s", "g", "dead"};
     struct redis_entries entries;
+    uint64_t pending;
     char cursor[REDIS_ID_SIZE] = "0-0";
 
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
     add(redis, "a");
     add(redis, "b");
     add(redis, "c");
-    assert_int_equal(redis_read_new(client, &dead, 10, 0, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &dead, 10, 0, &pending, &entries), ERR_OK);
     assert_int_equal(entries.count, 3);
     free(redis_ask(redis, "XDEL", "s", entries.items[1].id, (char *)NULL));
     redis_entries_release(&entries);
@@ -301,14 +314,15 @@ static void redis_tells_that_the_group_is_gone(void **state)
     struct redis_process *redis = *state;
     struct redis_client *client = connected(redis);
     struct redis_entries entries;
+    uint64_t pending;
 
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
     free(redis_ask(redis, "FLUSHALL", (char *)NULL));
-    assert_int_equal(redis_read_new(client, &group, 10, 10, &entries), ERR_MISSING);
+    assert_int_equal(redis_read_new(client, &group, 10, 10, &pending, &entries), ERR_MISSING);
     assert_true(redis_client_is_connected(client));
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
     add(redis, "a");
-    assert_int_equal(redis_read_new(client, &group, 10, 10, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 10, 10, &pending, &entries), ERR_OK);
     assert_int_equal(entries.count, 1);
     redis_entries_release(&entries);
     redis_client_free(&client);
@@ -331,6 +345,7 @@ static void redis_carries_large_binary_entries(void **state)
     struct redis_process *redis = *state;
     struct redis_client *client = connected(redis);
     struct redis_entries entries;
+    uint64_t pending;
     size_t size = 10u << 20;
     char *bytes = malloc(size);
 
@@ -340,7 +355,7 @@ static void redis_carries_large_binary_entries(void **state)
     const struct redis_field fields[] = {{"event", {bytes, size}}, {"empty", {NULL, 0}}};
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
     assert_int_equal(redis_add(client, "s", 10, fields, 2), ERR_OK);
-    assert_int_equal(redis_read_new(client, &group, 10, 100, &entries), ERR_OK);
+    assert_int_equal(redis_read_new(client, &group, 10, 100, &pending, &entries), ERR_OK);
     assert_int_equal(entries.items[0].event.len, size);
     assert_int_equal(memcmp(entries.items[0].event.data, bytes, size), 0);
     redis_entries_release(&entries);
@@ -353,15 +368,16 @@ static void redis_reconnects_after_a_restart(void **state)
     struct redis_process *redis = *state;
     struct redis_client *client = connected(redis);
     struct redis_entries entries;
+    uint64_t pending;
 
     assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
     redis_process_stop(redis);
-    assert_int_equal(redis_read_new(client, &group, 10, 10, &entries), ERR_UNAVAILABLE);
+    assert_int_equal(redis_read_new(client, &group, 10, 10, &pending, &entries), ERR_UNAVAILABLE);
     assert_false(redis_client_is_connected(client));
     assert_int_equal(redis_client_connect(client), ERR_UNAVAILABLE);
     redis_process_restart(redis);
     assert_int_equal(redis_client_connect(client), ERR_OK);
-    assert_int_equal(redis_read_new(client, &group, 10, 10, &entries), ERR_MISSING);
+    assert_int_equal(redis_read_new(client, &group, 10, 10, &pending, &entries), ERR_MISSING);
     redis_client_free(&client);
 }
 

@@ -10,7 +10,7 @@ from harness.events import message
 from harness.processes import get
 from harness.stack import API_KEY, LEASE_MS
 from harness.stored import expect_rooms, read_stream
-from harness.waiting import eventually
+from harness.waiting import eventually, seconds
 
 LEASE = LEASE_MS / 1000
 STORED = ("roomcast_relay_events_total", "result", "stored")
@@ -161,6 +161,38 @@ def test_relays_frozen_in_turn_store_all_once_and_in_order(pair):
         active.signal(signal.SIGCONT)
         active.wait_standby()
     pair.check()
+
+
+def test_what_a_relay_read_that_woke_up_too_late_is_stored_in_its_place(pair):
+    chat = chats(1)[0]
+    pair.publish([chat], 5)
+    pair.wait_stored()
+    first, *rest = [message(chat, number) for number in range(5, 15)]
+    pair.published[chat] += [first, *rest]
+    with pair.stack.redis.pipeline(transaction=True) as late:  # nobody else reads in between
+        late.xadd("roomcast:events", {"event": first.text})
+        late.xreadgroup("roomcast-relay", "relay", {"roomcast:events": ">"})
+        for event in rest:
+            late.xadd("roomcast:events", {"event": event.text})
+        assert len(late.execute()[1][0][1]) == 1
+    begin = time.monotonic()
+    pair.check()
+    assert time.monotonic() - begin < seconds(15), "it was not left to be claimed"
+
+
+def test_what_a_relay_read_that_woke_up_too_late_is_stored_although_nothing_follows(pair):
+    chat = chats(1)[0]
+    pair.publish([chat], 5)
+    pair.wait_stored()
+    event = message(chat, 5)
+    pair.published[chat].append(event)
+    with pair.stack.redis.pipeline(transaction=True) as late:
+        late.xadd("roomcast:events", {"event": event.text})
+        late.xreadgroup("roomcast-relay", "relay", {"roomcast:events": ">"})
+        late.execute()
+    begin = time.monotonic()
+    pair.check()
+    assert time.monotonic() - begin < seconds(15)
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
