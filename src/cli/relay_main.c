@@ -11,6 +11,7 @@
 #include <roomcast/relay/relay.h>
 
 #include "bus_metrics.h"
+#include "nats_access.h"
 #include "revocations_bus.h"
 #include "signals.h"
 
@@ -76,13 +77,14 @@ static int serve(const struct config *config, struct bus *bus, struct bus *revoc
     return 0;
 }
 
-static int serve_with_revocations(const struct config *config, struct bus *bus, struct listener *listener)
+static int serve_with_revocations(const struct config *config, const struct bus_nats_access *access,
+                                  struct bus *bus, struct listener *listener)
 {
     char problem[256] = "";
     const struct bus_callbacks callbacks = {.on_event = on_revocations_bus_event, .context = listener};
     struct bus *revocations_bus;
-    if (revocations_bus_nats(config, &callbacks, &revocations_bus, problem) != ERR_OK) {
-        fprintf(stderr, "roomcast-relay: nats.url: %s\n", problem);
+    if (revocations_bus_nats(config, access, &callbacks, &revocations_bus, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: nats: %s\n", problem);
         return 2;
     }
     int status = serve(config, bus, revocations_bus, listener);
@@ -95,9 +97,13 @@ static int run(const struct config *config)
     char problem[256] = "";
     struct listener listener = {.lock = PTHREAD_MUTEX_INITIALIZER};
     const struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = &listener};
+    struct bus_nats_access access;
+    nats_access_fill(config, &access);
+    nats_access_warn(config, true);
     const struct bus_nats_options options = {
         .urls = (const char *const *)config->nats_url.items,
         .urls_count = config->nats_url.count,
+        .access = &access,
         .name = config->node_name,
         .prefix = config->nats_prefix,
         .stream = config->stream_name,
@@ -106,10 +112,10 @@ static int run(const struct config *config)
     struct bus *bus;
     signals_block();
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
-        fprintf(stderr, "roomcast-relay: nats.url: %s\n", problem);
+        fprintf(stderr, "roomcast-relay: nats: %s\n", problem);
         return 2;
     }
-    int status = serve_with_revocations(config, bus, &listener);
+    int status = serve_with_revocations(config, &access, bus, &listener);
     bus_free(&bus);
     log_info("stopped", LOG_I64("status", status));
     return status;

@@ -286,13 +286,16 @@ enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_c
         return ERR_NO_MEMORY;
     bus->base.ops = &nats_ops;
     bus->secure = secure;
+    bus->access = options->access;
     bus->send_at_once = options->send_at_once;
     if (callbacks)
         bus->callbacks = *callbacks;
     memcpy(bus->inbox, "_INBOX.", 7);
     random_text(bus->inbox + 7, 22);
     init_sync(bus);
-    err = copy_options(bus, options);
+    err = bus_nats_access_check(bus, problem);
+    if (err == ERR_OK)
+        err = copy_options(bus, options);
     if (err == ERR_OK)
         err = start(bus);
     if (err != ERR_OK) {

@@ -1,0 +1,15 @@
+/* What the configuration says of getting into NATS. */
+#ifndef ROOMCAST_CLI_NATS_ACCESS_H
+#define ROOMCAST_CLI_NATS_ACCESS_H
+
+#include <stdbool.h>
+
+#include <roomcast/config/config.h>
+#include <roomcast/io/bus.h>
+
+/* Borrows from `config`. */
+void nats_access_fill(const struct config *config, struct bus_nats_access *access);
+/* Logs a warning when NATS, or Redis, is to be spoken to in plaintext beyond this machine. */
+void nats_access_warn(const struct config *config, bool with_redis);
+
+#endif
