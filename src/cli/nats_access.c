@@ -4,7 +4,8 @@
 
 #include <roomcast/base/log.h>
 
-void nats_access_fill(const struct config *config, struct bus_nats_access *access)
+void nats_access_fill(const struct config *config, const struct nats_seal *seal,
+                      struct bus_nats_access *access)
 {
     *access = (struct bus_nats_access){
         .user = config->nats_user,
@@ -15,6 +16,7 @@ void nats_access_fill(const struct config *config, struct bus_nats_access *acces
         .ca_file = config->nats_ca_file,
         .cert_file = config->nats_cert_file,
         .key_file = config->nats_key_file,
+        .seal = nats_seal_get(seal),
     };
 }
 

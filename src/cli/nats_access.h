@@ -7,8 +7,11 @@
 #include <roomcast/config/config.h>
 #include <roomcast/io/bus.h>
 
-/* Borrows from `config`. */
-void nats_access_fill(const struct config *config, struct bus_nats_access *access);
+#include "nats_seal.h"
+
+/* Borrows from both. */
+void nats_access_fill(const struct config *config, const struct nats_seal *seal,
+                      struct bus_nats_access *access);
 /* Logs a warning when NATS, or Redis, is to be spoken to in plaintext beyond this machine. */
 void nats_access_warn(const struct config *config, bool with_redis);
 

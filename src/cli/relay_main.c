@@ -22,6 +22,13 @@ static const char summary[] =
     "\n"
     "usage: roomcast-relay [options]\n";
 
+/* What spans several options. */
+static const char *check(const struct config *config)
+{
+    const char *fault = nats_seal_check(config);
+    return fault ? fault : relay_check(config);
+}
+
 /* The bus speaks before there is a relay and after it has gone. */
 struct listener {
     pthread_mutex_t lock;
@@ -98,7 +105,12 @@ static int run(const struct config *config)
     struct listener listener = {.lock = PTHREAD_MUTEX_INITIALIZER};
     const struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = &listener};
     struct bus_nats_access access;
-    nats_access_fill(config, &access);
+    struct nats_seal seal;
+    if (nats_seal_init(&seal, config) != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: out of memory\n");
+        return 1;
+    }
+    nats_access_fill(config, &seal, &access);
     nats_access_warn(config, true);
     const struct bus_nats_options options = {
         .urls = (const char *const *)config->nats_url.items,
@@ -113,10 +125,12 @@ static int run(const struct config *config)
     signals_block();
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
         fprintf(stderr, "roomcast-relay: nats: %s\n", problem);
+        nats_seal_fini(&seal);
         return 2;
     }
     int status = serve_with_revocations(config, &access, bus, &listener);
     bus_free(&bus);
+    nats_seal_fini(&seal);
     log_info("stopped", LOG_I64("status", status));
     return status;
 }
@@ -137,7 +151,7 @@ int main(int argc, char **argv)
         .environment = environ,
         .output = stdout,
         .errors = stderr,
-        .check = relay_check,
+        .check = check,
     };
     struct config *config;
     switch (config_load(&request, &config)) {

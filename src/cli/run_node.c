@@ -60,7 +60,12 @@ static int serve_on_nats(const struct config *config, struct node *node)
 {
     char problem[256] = "";
     struct bus_nats_access access;
-    nats_access_fill(config, &access);
+    struct nats_seal seal;
+    if (nats_seal_init(&seal, config) != ERR_OK) {
+        fprintf(stderr, "roomcast: out of memory\n");
+        return 1;
+    }
+    nats_access_fill(config, &seal, &access);
     nats_access_warn(config, false);
     struct bus_nats_options options = {
         .urls = (const char *const *)config->nats_url.items,
@@ -74,10 +79,12 @@ static int serve_on_nats(const struct config *config, struct node *node)
     struct bus *bus;
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
         fprintf(stderr, "roomcast: nats: %s\n", problem);
+        nats_seal_fini(&seal);
         return 2;
     }
     int status = serve_with_revocations(config, &access, node, bus);
     bus_free(&bus);
+    nats_seal_fini(&seal);
     return status;
 }
 

@@ -126,6 +126,7 @@ int top_command(int argc, char **argv)
         .environment = environ,
         .output = stdout,
         .errors = stderr,
+        .check = nats_seal_check,
     };
     struct config *config;
     switch (config_load(&request, &config)) {
@@ -140,13 +141,19 @@ int top_command(int argc, char **argv)
     options.nats_urls = (const char *const *)config->nats_url.items;
     options.nats_urls_count = config->nats_url.count;
     struct bus_nats_access access;
-    nats_access_fill(config, &access);
+    struct nats_seal seal;
+    if (nats_seal_init(&seal, config) != ERR_OK) {
+        fprintf(stderr, "roomcast top: %s\n", "out of memory");
+        return 1;
+    }
+    nats_access_fill(config, &seal, &access);
     options.nats_access = &access;
     options.prefix = config->nats_prefix;
     options.stream = config->stream_name;
     options.as_json = arguments.json;
     options.once = arguments.once;
     int status = top_run(&options);
+    nats_seal_fini(&seal);
     config_free(&config);
     return status;
 }

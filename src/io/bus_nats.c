@@ -22,15 +22,19 @@ static enum err nats_publish(struct bus *base, const char *subject, struct slice
 {
     struct bus_nats *bus = (struct bus_nats *)base;
     natsConnection *connection = link_get(bus);
+    struct buffer sealed = {.data = NULL};
     natsStatus s;
 
     if (!connection)
         return ERR_UNAVAILABLE;
     if (data.len > INT32_MAX)
         s = NATS_MAX_PAYLOAD;
+    else if (!bus_nats_seal(bus, subject, &data, &sealed))
+        s = NATS_NO_MEMORY;
     else
         s = natsConnection_Publish(connection, subject, data.data, (int)data.len);
     link_put(bus);
+    buffer_fini(&sealed);
     if (s == NATS_OK)
         return ERR_OK;
     return s == NATS_MAX_PAYLOAD ? ERR_TOO_BIG : ERR_UNAVAILABLE;

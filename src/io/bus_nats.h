@@ -9,6 +9,7 @@
  *   bus_nats_requests.c       which requests wait for an answer
  *   bus_nats_stream.c         the stream's shape
  *   bus_nats_url.c            what a server's URL may be
+ *   bus_nats_seal.c           sealing what goes out, opening what comes in
  *   bus_nats_access.c         TLS, and who we are to the servers
  *
  * Threads: the callers'; the library's (one delivers messages, one runs connection callbacks); the keeper of
@@ -122,6 +123,14 @@ struct nats_message {
 
 /* Makes the keeper look at everything again. */
 void bus_nats_kick_locked(struct bus_nats *bus);
+
+/* --- bus_nats_seal.c --- */
+
+/* The data as it goes out: `data` itself, or in `store`, which the caller has to buffer_fini(). False: out of
+ * memory. */
+bool bus_nats_seal(const struct bus_nats *bus, const char *subject, struct slice *data, struct buffer *store);
+/* The data as it came in. False: to be dropped. */
+bool bus_nats_open(const struct bus_nats *bus, struct slice subject, struct slice *data);
 
 /* --- bus_nats_url.c --- */
 
