@@ -32,8 +32,8 @@ static bool is_loopback(const char *url)
     else
         host = url;
     size_t name_len = strcspn(host, ":/");
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
-           (name_len == 9 && strncmp(host, "localhost", 9) == 0);
+    return (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == name_len) ||
+           strncmp(host, "[::1]", 5) == 0 || (name_len == 9 && strncmp(host, "localhost", 9) == 0);
 }
 
 /* One tls:// is TLS with all. */

@@ -1,6 +1,8 @@
 """Getting into NATS: users with permissions, tokens, nkeys, TLS in both directions. And being kept out."""
 import base64
+import json
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -64,8 +66,9 @@ def certificates(tmp_path_factory):
     return place
 
 
-def nkey():
-    """Seed and public key of a user, as `nk -gen user` makes them."""
+def nkey(prefix=20 << 3):
+    """Seed, public key and private key of a user, as `nk -gen user` makes them; prefix 0: of an account, 14 << 3: of
+    an operator."""
 
     def crc(data):
         value = 0
@@ -79,10 +82,45 @@ def nkey():
     raw = serialization.Encoding.Raw
     seed = private.private_bytes(raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
     public = private.public_key().public_bytes(raw, serialization.PublicFormat.Raw)
-    user = 20 << 3
-    seed = bytes([18 << 3 | user >> 5, (user & 31) << 3]) + seed
-    public = bytes([user]) + public
-    return [base64.b32encode(data + crc(data)).decode().rstrip("=") for data in (seed, public)]
+    seed = bytes([18 << 3 | prefix >> 5, (prefix & 31) << 3]) + seed
+    public = bytes([prefix]) + public
+    return [*(base64.b32encode(data + crc(data)).decode().rstrip("=") for data in (seed, public)), private]
+
+
+def nats_jwt(kind, name, subject, issuer, signer, **claims):
+    """As nsc makes them: github.com/nats-io/jwt, version 2."""
+
+    def part(data):
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    body = {"iat": int(time.time()), "iss": issuer, "name": name, "sub": subject, "jti": uuid.uuid4().hex}
+    body["nats"] = {"type": kind, "version": 2, **claims}
+    text = part(b'{"typ":"JWT","alg":"ed25519-nkey"}') + "." + part(json.dumps(body).encode())
+    return text + "." + part(signer.sign(text.encode()))
+
+
+def test_a_credentials_file_opens_nats(secured, clients, tmp_path):
+    _, operator, operator_key = nkey(14 << 3)
+    _, account, account_key = nkey(0)
+    _, system, _ = nkey(0)
+    user_seed, user, _ = nkey()
+    everything = dict.fromkeys(["subs", "data", "payload", "imports", "exports", "conn", "leaf", "mem_storage", "disk_storage",
+                                "streams", "consumer"], -1) | {"wildcards": True}  # fmt: skip
+    operator_jwt = nats_jwt("operator", "test", operator, operator, operator_key)
+    account_jwt = nats_jwt("account", "rooms", account, operator, operator_key, limits=everything)
+    system_jwt = nats_jwt("account", "system", system, operator, operator_key, limits={**everything, "mem_storage": 0, "disk_storage": 0})
+    user_jwt = nats_jwt("user", "node", user, account, account_key, subs=-1, data=-1, payload=-1)
+    config = tmp_path / "jwt.conf"
+    config.write_text(
+        f"operator: {operator_jwt}\nsystem_account: {system}\nresolver: MEMORY\n"
+        f"resolver_preload: {{ {account}: {account_jwt}, {system}: {system_jwt} }}\n"
+    )
+    credentials = tmp_path / "node.creds"
+    credentials.write_text(
+        f"-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{user_seed}\n------END USER NKEY SEED------\n"
+    )
+    works(secured(["--config", config], {"nats.credentials_file": credentials}), clients)
 
 
 def test_with_its_permissions_the_whole_flow_works_and_nothing_else_is_allowed(secured, clients):
@@ -133,7 +171,7 @@ def test_a_token_opens_nats_and_is_not_logged(secured, clients):
 
 
 def test_an_nkey_opens_nats_and_tls_goes_both_ways(secured, clients, certificates, tmp_path):
-    seed, public = nkey()
+    seed, public, _ = nkey()
     seed_file = tmp_path / "seed"
     seed_file.write_text(seed + "\n")
     config = tmp_path / "nkey.conf"
