@@ -11,6 +11,7 @@
 #include <roomcast/relay/relay.h>
 
 #include "bus_metrics.h"
+#include "nats_access.h"
 #include "process.h"
 #include "revocations_bus.h"
 #include "signals.h"
@@ -21,6 +22,13 @@ static const char summary[] =
     "roomcast-relay: brings domain events from Redis and HTTP to NATS, for the roomcast nodes\n"
     "\n"
     "usage: roomcast-relay [options]\n";
+
+/* What spans several options. */
+static const char *check(const struct config *config)
+{
+    const char *fault = nats_seal_check(config);
+    return fault ? fault : relay_check(config);
+}
 
 /* The bus speaks before there is a relay and after it has gone. */
 struct listener {
@@ -77,13 +85,14 @@ static int serve(const struct config *config, struct bus *bus, struct bus *revoc
     return 0;
 }
 
-static int serve_with_revocations(const struct config *config, struct bus *bus, struct listener *listener)
+static int serve_with_revocations(const struct config *config, const struct bus_nats_access *access,
+                                  struct bus *bus, struct listener *listener)
 {
     char problem[256] = "";
     const struct bus_callbacks callbacks = {.on_event = on_revocations_bus_event, .context = listener};
     struct bus *revocations_bus;
-    if (revocations_bus_nats(config, &callbacks, &revocations_bus, problem) != ERR_OK) {
-        fprintf(stderr, "roomcast-relay: nats.url: %s\n", problem);
+    if (revocations_bus_nats(config, access, &callbacks, &revocations_bus, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: nats: %s\n", problem);
         return 2;
     }
     int status = serve(config, bus, revocations_bus, listener);
@@ -96,9 +105,18 @@ static int run(const struct config *config)
     char problem[256] = "";
     struct listener listener = {.lock = PTHREAD_MUTEX_INITIALIZER};
     const struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = &listener};
+    struct bus_nats_access access;
+    struct nats_seal seal;
+    if (nats_seal_init(&seal, config) != ERR_OK) {
+        fprintf(stderr, "roomcast-relay: out of memory\n");
+        return 1;
+    }
+    nats_access_fill(config, &seal, &access);
+    nats_access_warn(config, true);
     const struct bus_nats_options options = {
         .urls = (const char *const *)config->nats_url.items,
         .urls_count = config->nats_url.count,
+        .access = &access,
         .name = config->node_name,
         .prefix = config->nats_prefix,
         .stream = config->stream_name,
@@ -107,11 +125,13 @@ static int run(const struct config *config)
     struct bus *bus;
     signals_block();
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
-        fprintf(stderr, "roomcast-relay: nats.url: %s\n", problem);
+        fprintf(stderr, "roomcast-relay: nats: %s\n", problem);
+        nats_seal_fini(&seal);
         return 2;
     }
-    int status = serve_with_revocations(config, bus, &listener);
+    int status = serve_with_revocations(config, &access, bus, &listener);
     bus_free(&bus);
+    nats_seal_fini(&seal);
     log_info("stopped", LOG_I64("status", status));
     return status;
 }
@@ -133,7 +153,7 @@ int main(int argc, char **argv)
         .environment = environ,
         .output = stdout,
         .errors = stderr,
-        .check = relay_check,
+        .check = check,
     };
     struct config *config;
     switch (config_load(&request, &config)) {

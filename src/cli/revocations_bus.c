@@ -6,8 +6,8 @@
 
 #define MEMORY_BYTES (64u * 1024 * 1024) /* every shard full, twice */
 
-enum err revocations_bus_nats(const struct config *config, const struct bus_callbacks *callbacks,
-                              struct bus **ret_bus, char *problem)
+enum err revocations_bus_nats(const struct config *config, const struct bus_nats_access *access,
+                              const struct bus_callbacks *callbacks, struct bus **ret_bus, char *problem)
 {
     char prefix[SUBJECT_SIZE], name[96], stream[96];
     subject_format_revocations(config->nats_prefix, prefix);
@@ -16,6 +16,7 @@ enum err revocations_bus_nats(const struct config *config, const struct bus_call
     const struct bus_nats_options options = {
         .urls = (const char *const *)config->nats_url.items,
         .urls_count = config->nats_url.count,
+        .access = access,
         .name = name,
         .prefix = prefix,
         .stream = stream,

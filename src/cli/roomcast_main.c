@@ -10,6 +10,7 @@
 #include <roomcast/wire/token.h>
 
 #include "dev.h"
+#include "nats_seal.h"
 #include "process.h"
 #include "run_node.h"
 #include "token_command.h"
@@ -34,7 +35,8 @@ static const char *check(const struct config *config)
     if (config->auth_hmac_secret[0] != '\0' && strlen(config->auth_hmac_secret) < TOKEN_SECRET_MIN)
         return "auth.hmac_secret is shorter than 32 bytes (RFC 7518 section 3.2): make one with `openssl "
                "rand -base64 48`";
-    return relay_check(config); /* --dev has a relay inside */
+    const char *fault = nats_seal_check(config);
+    return fault ? fault : relay_check(config); /* --dev has a relay inside */
 }
 
 /* Takes `--dev` out of the arguments. */

@@ -7,6 +7,7 @@
 #include <roomcast/node/node.h>
 
 #include "bus_metrics.h"
+#include "nats_access.h"
 #include "revocations_bus.h"
 #include "serving.h"
 #include "signals.h"
@@ -39,13 +40,14 @@ static int serve(struct node *node, struct bus *bus, struct bus *revocations_bus
     return status;
 }
 
-static int serve_with_revocations(const struct config *config, struct node *node, struct bus *bus)
+static int serve_with_revocations(const struct config *config, const struct bus_nats_access *access,
+                                  struct node *node, struct bus *bus)
 {
     char problem[256] = "";
     struct bus_callbacks callbacks = {.on_event = on_revocations_bus_event, .context = node};
     struct bus *revocations_bus;
-    if (revocations_bus_nats(config, &callbacks, &revocations_bus, problem) != ERR_OK) {
-        fprintf(stderr, "roomcast: nats.url: %s\n", problem);
+    if (revocations_bus_nats(config, access, &callbacks, &revocations_bus, problem) != ERR_OK) {
+        fprintf(stderr, "roomcast: nats: %s\n", problem);
         return 2;
     }
     int status = serve(node, bus, revocations_bus);
@@ -57,9 +59,18 @@ static int serve_with_revocations(const struct config *config, struct node *node
 static int serve_on_nats(const struct config *config, struct node *node)
 {
     char problem[256] = "";
+    struct bus_nats_access access;
+    struct nats_seal seal;
+    if (nats_seal_init(&seal, config) != ERR_OK) {
+        fprintf(stderr, "roomcast: out of memory\n");
+        return 1;
+    }
+    nats_access_fill(config, &seal, &access);
+    nats_access_warn(config, false);
     struct bus_nats_options options = {
         .urls = (const char *const *)config->nats_url.items,
         .urls_count = config->nats_url.count,
+        .access = &access,
         .name = config->node_name,
         .prefix = config->nats_prefix,
         .stream = config->stream_name,
@@ -67,11 +78,13 @@ static int serve_on_nats(const struct config *config, struct node *node)
     struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = node};
     struct bus *bus;
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
-        fprintf(stderr, "roomcast: nats.url: %s\n", problem);
+        fprintf(stderr, "roomcast: nats: %s\n", problem);
+        nats_seal_fini(&seal);
         return 2;
     }
-    int status = serve_with_revocations(config, node, bus);
+    int status = serve_with_revocations(config, &access, node, bus);
     bus_free(&bus);
+    nats_seal_fini(&seal);
     return status;
 }
 

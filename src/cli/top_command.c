@@ -8,6 +8,7 @@
 #include <roomcast/config/config.h>
 #include <roomcast/top/top.h>
 
+#include "nats_access.h"
 #include "own_arguments.h"
 
 #define INTERVAL_DEFAULT_S 2
@@ -28,7 +29,7 @@ static const char summary[] =
     "\n"
     "Keys: q ends it, n, c and p sort by name, connections and CPU, space looks at once. Of the options "
     "below\n"
-    "only nats.url, nats.prefix and what is said about reading options matter here.\n";
+    "only nats.* and what is said about reading options matter here.\n";
 
 struct arguments {
     const char *admin, *interval, *sort;
@@ -125,6 +126,7 @@ int top_command(int argc, char **argv)
         .environment = environ,
         .output = stdout,
         .errors = stderr,
+        .check = nats_seal_check,
     };
     struct config *config;
     switch (config_load(&request, &config)) {
@@ -139,11 +141,20 @@ int top_command(int argc, char **argv)
     log_init(LOG_ERROR, LOG_LOGFMT, NULL); /* the screen says whether NATS is there */
     options.nats_urls = (const char *const *)config->nats_url.items;
     options.nats_urls_count = config->nats_url.count;
+    struct bus_nats_access access;
+    struct nats_seal seal;
+    if (nats_seal_init(&seal, config) != ERR_OK) {
+        fprintf(stderr, "roomcast top: %s\n", "out of memory");
+        return 1;
+    }
+    nats_access_fill(config, &seal, &access);
+    options.nats_access = &access;
     options.prefix = config->nats_prefix;
     options.stream = config->stream_name;
     options.as_json = arguments.json;
     options.once = arguments.once;
     int status = top_run(&options);
+    nats_seal_fini(&seal);
     config_free(&config);
     return status;
 }

@@ -22,15 +22,19 @@ static enum err nats_publish(struct bus *base, const char *subject, struct slice
 {
     struct bus_nats *bus = (struct bus_nats *)base;
     natsConnection *connection = link_get(bus);
+    struct buffer sealed = {.data = NULL};
     natsStatus s;
 
     if (!connection)
         return ERR_UNAVAILABLE;
     if (data.len > INT32_MAX)
         s = NATS_MAX_PAYLOAD;
+    else if (!bus_nats_seal(bus, subject, &data, &sealed))
+        s = NATS_NO_MEMORY;
     else
         s = natsConnection_Publish(connection, subject, data.data, (int)data.len);
     link_put(bus);
+    buffer_fini(&sealed);
     if (s == NATS_OK)
         return ERR_OK;
     return s == NATS_MAX_PAYLOAD ? ERR_TOO_BIG : ERR_UNAVAILABLE;
@@ -286,13 +290,16 @@ enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_c
         return ERR_NO_MEMORY;
     bus->base.ops = &nats_ops;
     bus->secure = secure;
+    bus->access = options->access;
     bus->send_at_once = options->send_at_once;
     if (callbacks)
         bus->callbacks = *callbacks;
     memcpy(bus->inbox, "_INBOX.", 7);
     random_text(bus->inbox + 7, 22);
     init_sync(bus);
-    err = copy_options(bus, options);
+    err = bus_nats_access_check(bus, problem);
+    if (err == ERR_OK)
+        err = copy_options(bus, options);
     if (err == ERR_OK)
         err = start(bus);
     if (err != ERR_OK) {

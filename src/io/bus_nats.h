@@ -9,6 +9,8 @@
  *   bus_nats_requests.c       which requests wait for an answer
  *   bus_nats_stream.c         the stream's shape
  *   bus_nats_url.c            what a server's URL may be
+ *   bus_nats_seal.c           sealing what goes out, opening what comes in
+ *   bus_nats_access.c         TLS, and who we are to the servers
  *
  * Threads: the callers'; the library's (one delivers messages, one runs connection callbacks); the keeper of
  * each bus, which alone opens and closes the connection, ends subscriptions and reports events; and the one of
@@ -69,6 +71,9 @@ struct bus_subscription {
     char subject[];                       /* immutable */
 };
 
+/* Of a user nkey: 'U', 55 characters, NUL. */
+#define NATS_PUBLIC_KEY_SIZE 57
+
 struct bus_nats {
     struct bus base;
 
@@ -76,7 +81,9 @@ struct bus_nats {
     char **urls;
     int urls_count;
     char *name, *prefix, *stream;
-    bool secure; /* TLS on every connection */
+    bool secure;                           /* TLS on every connection, never without */
+    const struct bus_nats_access *access;  /* borrowed; NULL: none */
+    char public_key[NATS_PUBLIC_KEY_SIZE]; /* of access->nkey_seed_file; "" without */
     bool send_at_once;
     char inbox[32]; /* "_INBOX.<random>" */
     struct bus_callbacks callbacks;
@@ -117,10 +124,26 @@ struct nats_message {
 /* Makes the keeper look at everything again. */
 void bus_nats_kick_locked(struct bus_nats *bus);
 
+/* --- bus_nats_seal.c --- */
+
+/* The data as it goes out: `data` itself, or in `store`, which the caller has to buffer_fini(). False: out of
+ * memory. */
+bool bus_nats_seal(const struct bus_nats *bus, const char *subject, struct slice *data, struct buffer *store);
+/* The data as it came in. False: to be dropped. */
+bool bus_nats_open(const struct bus_nats *bus, struct slice subject, struct slice *data);
+
 /* --- bus_nats_url.c --- */
 
 /* ERR_CONFIG: `problem` (BUS_PROBLEM_SIZE) says why, without user and password. */
 enum err bus_nats_url_check(const char *url, bool *ret_secure, char *problem) MUST_CHECK;
+
+/* --- bus_nats_access.c --- */
+
+/* Reads what has to be read once. ERR_CONFIG: `problem` (BUS_PROBLEM_SIZE) says what cannot be used. */
+enum err bus_nats_access_check(struct bus_nats *bus, char *problem) MUST_CHECK;
+natsStatus bus_nats_access_apply(natsOptions *options, const struct bus_nats *bus);
+/* The public key of a seed as `nk -gen user` writes it: "SU" and 56 more characters. ERR_SYNTAX. */
+enum err bus_nats_public_key(const char *seed, size_t len, char *public_key) MUST_CHECK;
 
 /* --- bus_nats_link.c --- */
 

@@ -146,8 +146,7 @@ static natsStatus set_options(natsOptions *options, struct bus_nats *bus)
     SET(natsOptions_SetDisconnectedCB(options, on_disconnected, bus));
     SET(natsOptions_SetClosedCB(options, on_closed, bus));
     SET(natsOptions_SetErrorHandler(options, on_error, bus));
-    if (bus->secure)
-        SET(natsOptions_SetSecure(options, true));
+    SET(bus_nats_access_apply(options, bus));
 #undef SET
     return s;
 }
@@ -218,7 +217,7 @@ static void log_given_up(natsConnection *connection)
         return;
     natsStatus s = natsConnection_GetLastError(connection, &text);
     if (s == NATS_NO_SERVER)
-        text = "the server refuses our user or password";
+        text = "the server refuses our credentials";
     if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
         log_warn("nats_connection_given_up",
                  LOG_TEXT("problem", text && *text ? text : natsStatus_GetText(s)),

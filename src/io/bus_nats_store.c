@@ -23,8 +23,15 @@ static void answer_store(struct bus_nats *bus, struct request *request, struct s
     request->done.store(request->context, &result);
 }
 
+/* One that cannot be opened is there all the same: as one that cannot be decoded. */
+static void open_stored(const struct bus_nats *bus, const struct request *request, struct slice *data)
+{
+    if (!bus_nats_open(bus, slice_of(request->get.subject), data))
+        *data = (struct slice){"", 0};
+}
+
 /* From the leader, in JSON. "No responders" is empty, which is none. */
-static void answer_get(struct request *request, struct slice data)
+static void answer_get(struct bus_nats *bus, struct request *request, struct slice data)
 {
     struct jetstream_last_answer answer;
 
@@ -41,6 +48,8 @@ static void answer_get(struct request *request, struct slice data)
         jetstream_decode_last(data, request->get.subject, &answer);
     struct bus_last_result result = {
         .status = answer.status, .stream_seq = answer.stream_seq, .data = {answer.data, answer.data_len}};
+    if (result.status == BUS_LAST_FOUND)
+        open_stored(bus, request, &result.data);
     request->done.get(request->context, &result);
     free(answer.data);
 }
@@ -71,6 +80,7 @@ static void answer_direct(struct bus_nats *bus, struct request *request, struct 
     if (result.status == BUS_LAST_FOUND) {
         result.stream_seq = request->get.seq;
         result.data = message->base.data;
+        open_stored(bus, request, &result.data);
     }
     request->done.get(request->context, &result);
 }
@@ -114,7 +124,7 @@ void nats_on_answer(void *context, struct bus_message *message)
         else if (request->get.kind == BUS_GET_AT_ANY)
             answer_direct(bus, request, answer);
         else
-            answer_get(request, message->data);
+            answer_get(bus, request, message->data);
         request_free(request);
     }
     bus_message_free(&message);
@@ -158,11 +168,19 @@ static natsStatus publish_store(struct bus_nats *bus, natsConnection *connection
     char reply[REPLY_SIZE], expect_last[24];
     natsStatus s;
 
-    if (what->data.len > INT32_MAX)
+    struct slice data = what->data;
+    struct buffer sealed;
+
+    if (data.len > INT32_MAX)
         return NATS_MAX_PAYLOAD;
+    if (!bus_nats_seal(bus, what->subject, &data, &sealed)) {
+        buffer_fini(&sealed);
+        return NATS_NO_SERVER_SUPPORT; /* nothing has been sent */
+    }
     format_reply(bus, token, reply);
     snprintf(expect_last, sizeof expect_last, "%llu", (unsigned long long)what->expect_last);
-    s = natsMsg_Create(&msg, what->subject, reply, what->data.data, (int)what->data.len);
+    s = natsMsg_Create(&msg, what->subject, reply, data.data, (int)data.len);
+    buffer_fini(&sealed);
     if (s == NATS_OK)
         s = natsMsgHeader_Set(msg, "Nats-Msg-Id", what->message_id);
     if (s == NATS_OK)

@@ -75,7 +75,10 @@ static void on_message(natsConnection *connection, natsSubscription *wire, natsM
         .stream_seq = read_stream_seq(msg),
         .free = free_message,
     };
-    subscription->receive(subscription->context, &message->base);
+    if (bus_nats_open(bus, message->base.subject, &message->base.data))
+        subscription->receive(subscription->context, &message->base);
+    else
+        free_message(&message->base);
 }
 
 /* The lists that a subscription can be in, by its state. */

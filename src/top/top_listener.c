@@ -101,6 +101,7 @@ static enum err connect(struct top_listener *listener, const struct top_options 
     const struct bus_nats_options bus = {
         .urls = options->nats_urls,
         .urls_count = options->nats_urls_count,
+        .access = options->nats_access,
         .name = "roomcast top",
         .prefix = options->prefix,
         .stream = options->stream,

@@ -41,7 +41,7 @@ FOREIGN = {
     "jansson.h": ["src/wire/*", "src/io/jetstream_api.c"],
     "jwt.h": ["src/wire/token*.c"],
     "openssl/*": ["src/wire/token*.c"],
-    "sodium.h": ["src/base/*.c", "src/wire/token*.c", "src/io/jetstream_api.c"],
+    "sodium.h": ["src/base/*.c", "src/wire/token*.c", "src/wire/seal.c", "src/io/jetstream_api.c", "src/io/bus_nats_access.c"],
     "protobuf-c/*": ["src/wire/*"],
     "roomcast/v1/*.pb-c.h": ["src/wire/*"],
     "uthash.h": ["include/roomcast/base/hash.h"],  # with our keyed hash only

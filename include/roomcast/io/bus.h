@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <roomcast/base/buffer.h>
 #include <roomcast/base/err.h>
 #include <roomcast/base/inbox.h>
 #include <roomcast/base/slice.h>
@@ -191,19 +192,42 @@ void bus_free(struct bus **bus);
 
 /* --- making one --- */
 
+/* Seals what goes out and opens what comes in; called from many threads at once. */
+struct bus_seal {
+    /* Is a message of this subject sealed at all? */
+    bool (*covers)(const struct bus_seal *seal, struct slice subject);
+    /* Appends the sealed data. */
+    void (*put)(const struct bus_seal *seal, struct slice subject, struct slice data, struct buffer *out);
+    /* False: it is to be dropped, which has been counted and logged. `*ret_data` lies in `data`, which may be
+     * overwritten. */
+    bool (*open)(const struct bus_seal *seal, struct slice subject, char *data, size_t len,
+                 struct slice *ret_data);
+};
+
+/* How to be let in by the servers. NULL or "" where not used; at most one of user with password, token,
+ * credentials_file and nkey_seed_file. */
+struct bus_nats_access {
+    const char *user, *password, *token, *credentials_file, *nkey_seed_file;
+    const char *ca_file, *cert_file, *key_file; /* with TLS only; cert_file and key_file both or none */
+    /* Of published, stored and received messages whose subject it covers; a stored one that it does not open
+     * is as if it were empty. NULL: none. */
+    const struct bus_seal *seal;
+};
+
 struct bus_nats_options {
     const char *const *urls; /* nats:// or tls://[user:password@]host[:port]; one tls:// is TLS for all */
     size_t urls_count;
-    const char *name;   /* shown by the server's monitoring */
-    const char *prefix; /* of all subjects */
+    const struct bus_nats_access *access; /* NULL: none; has to outlive the bus, with all its strings */
+    const char *name;                     /* shown by the server's monitoring */
+    const char *prefix;                   /* of all subjects */
     const char *stream;
     /* Each message leaves by a write of its own, instead of within a millisecond together with what follows
      * it. Worth its system call where somebody waits for single messages, not where thousands of
      * subscriptions come and go. */
     bool send_at_once;
 };
-/* Returns at once; connects in the background, for ever. ERR_CONFIG: a URL cannot be understood, `problem`
- * (256 bytes) says which, without its password. */
+/* Returns at once; connects in the background, for ever. ERR_CONFIG: a URL cannot be understood, or a
+ * file of `access` cannot be used; `problem` (256 bytes) says which, without a secret. */
 enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_callbacks *callbacks,
                       struct bus **ret_bus, char *problem) MUST_CHECK;
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bus_nats_access;
+
 #define TOP_INTERVAL_MAX_S 60
 
 enum top_order { TOP_BY_NAME, TOP_BY_CONNECTIONS, TOP_BY_CPU };
@@ -27,7 +29,8 @@ struct top_options {
     size_t admins_count; /* at most TOP_ADMINS_MAX */
     const char *const *nats_urls;
     size_t nats_urls_count;
-    const char *prefix; /* of the subjects */
+    const struct bus_nats_access *nats_access; /* NULL: none */
+    const char *prefix;                        /* of the subjects */
     const char *stream;
     unsigned interval_s; /* between two looks, 1..TOP_INTERVAL_MAX_S */
     enum top_order order;

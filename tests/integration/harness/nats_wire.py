@@ -8,15 +8,22 @@ from .waiting import seconds
 
 
 class NatsClient:
-    def __init__(self, port):
+    def __init__(self, port, user=None, password=None):
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=seconds())
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
         self._next_sid = 1
         self._messages = collections.deque()
         assert self._line().startswith(b"INFO ")
-        self._send(b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true}\r\n')
-        self.flush()
+        how = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True}
+        if user:
+            how |= {"user": user, "pass": password}
+        self._send(b"CONNECT " + json.dumps(how).encode() + b"\r\n")
+        try:
+            self.flush()
+        except AssertionError:
+            self.close()
+            raise
 
     def __enter__(self):
         return self

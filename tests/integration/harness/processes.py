@@ -188,6 +188,8 @@ class NatsServer(Process):
         super().__init__(name, directory)
         self.cluster = cluster
         self.index = index
+        self.extra_flags = []
+        self.extra_environment = {}
         self.choose_ports()
 
     def choose_ports(self):
@@ -203,7 +205,10 @@ class NatsServer(Process):
         command += ["--http_port", self.monitor_port, "--jetstream", "--store_dir", self.directory / "store"]
         if self.cluster:
             command += self.cluster.flags(self.index)
-        return command
+        return [*command, *self.extra_flags]
+
+    def environment(self):
+        return clean_environment(self.extra_environment)
 
     def is_ready(self):
         return get(f"{self.monitor_url}/healthz").status == 200

@@ -1,0 +1,18 @@
+/* What the configuration says of getting into NATS. */
+#ifndef ROOMCAST_CLI_NATS_ACCESS_H
+#define ROOMCAST_CLI_NATS_ACCESS_H
+
+#include <stdbool.h>
+
+#include <roomcast/config/config.h>
+#include <roomcast/io/bus.h>
+
+#include "nats_seal.h"
+
+/* Borrows from both. */
+void nats_access_fill(const struct config *config, const struct nats_seal *seal,
+                      struct bus_nats_access *access);
+/* Logs a warning when NATS, or Redis, is to be spoken to in plaintext beyond this machine. */
+void nats_access_warn(const struct config *config, bool with_redis);
+
+#endif
