@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 
 import pytest
 
@@ -46,3 +47,14 @@ def test_a_stripped_or_doubled_signature_is_refused(stack):
     assert status_of(stack.nodes[0], token) == 101
     for forged in (text, text + ".", f"{token}.{signature}", token + signature, f"{text}..{signature}", token[:-4]):
         assert status_of(stack.nodes[0], forged) == 401
+
+
+@pytest.mark.parametrize("name", ["jku", "x5u"])
+def test_an_address_in_the_header_is_never_asked(stack, name):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+        assert status_of(stack.nodes[0], signed({name: address})) == 101
+        assert status_of(stack.nodes[0], signed({name: address}, "attacker")) == 401
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
