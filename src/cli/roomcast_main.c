@@ -35,6 +35,13 @@ static const char *check(const struct config *config)
     if (config->auth_hmac_secret[0] != '\0' && strlen(config->auth_hmac_secret) < TOKEN_SECRET_MIN)
         return "auth.hmac_secret is shorter than 32 bytes (RFC 7518 section 3.2): make one with `openssl "
                "rand -base64 48`";
+    if (config->auth_hmac_secret_previous[0] != '\0' && config->auth_hmac_secret[0] == '\0')
+        return "auth.hmac_secret_previous is set without auth.hmac_secret: put the secret that tokens are "
+               "signed "
+               "with now into the latter";
+    if (config->auth_hmac_secret_previous[0] != '\0' &&
+        strlen(config->auth_hmac_secret_previous) < TOKEN_SECRET_MIN)
+        return "auth.hmac_secret_previous is shorter than 32 bytes (RFC 7518 section 3.2)";
     const char *fault = nats_seal_check(config);
     return fault ? fault : relay_check(config); /* --dev has a relay inside */
 }

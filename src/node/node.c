@@ -55,6 +55,7 @@ static enum err make_verifier(struct node_shared *shared, char *problem)
         char fault[PROBLEM_SIZE];
         struct token_options options = {
             .hmac_secret = slice_of(config->auth_hmac_secret),
+            .hmac_previous = slice_of(config->auth_hmac_secret_previous),
             .public_key_pem = buffer_slice(&pem),
             .issuer = config->auth_issuer,
             .audience = config->auth_audience,
@@ -66,7 +67,8 @@ static enum err make_verifier(struct node_shared *shared, char *problem)
         };
         err = token_verifier_new(&options, &shared->verifier, fault);
         if (err != ERR_OK)
-            snprintf(problem, PROBLEM_SIZE, "auth.hmac_secret, auth.public_key_file: %.200s", fault);
+            snprintf(problem, PROBLEM_SIZE, "auth.hmac_secret (or _previous), auth.public_key_file: %.180s",
+                     fault);
     }
     buffer_fini(&pem);
     return err;

@@ -48,7 +48,7 @@ enum err token_verifier_new(const struct token_options *options, struct token_ve
         return ERR_NO_MEMORY;
     /* jansson seeds its tables on first use; here no other thread can be in it for this verifier. */
     json_object_seed(0);
-    enum err err = token_keys_init(options->hmac_secret, options->public_key_pem, &verifier->keys, problem);
+    enum err err = token_keys_init(options, &verifier->keys, problem);
     if (!err)
         err = copy_rules(options, &verifier->rules);
     if (err) {
@@ -195,16 +195,25 @@ static bool verify_public(const struct token_keys *keys, const struct token_alg 
                : token_signature_verify(keys->public_key, alg, parts->signed_text, signature);
 }
 
-/* HMAC by libjwt, which keeps no state between calls, so that threads may verify at once. */
+/* HMAC by libjwt, which keeps no state between calls, so that threads may verify at once. 0, or errno. */
+static int decode_hmac(const struct token_secret *secret, const char *text)
+{
+    jwt_t *jwt = NULL;
+    int failed = jwt_decode(&jwt, text, (const unsigned char *)secret->bytes, (int)secret->len);
+
+    jwt_free(jwt);
+    return failed;
+}
+
 static enum err verify_hmac(const struct token_keys *keys, struct slice token, const char **ret_reason)
 {
     char *text = strndup(token.data, token.len);
-    jwt_t *jwt = NULL;
 
     if (!text)
         return refuse(ret_reason, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));
-    int failed = jwt_decode(&jwt, text, (const unsigned char *)keys->secret, (int)keys->secret_len);
-    jwt_free(jwt);
+    int failed = decode_hmac(&keys->secret, text);
+    if (failed && failed != ENOMEM && keys->previous.bytes)
+        failed = decode_hmac(&keys->previous, text);
     free(text);
     if (failed == ENOMEM)
         return refuse(ret_reason, ERR_NO_MEMORY, err_text(ERR_NO_MEMORY));

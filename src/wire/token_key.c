@@ -38,19 +38,19 @@ static enum err problem_is(char *problem, const char *text)
     return ERR_CONFIG;
 }
 
-static enum err set_secret(struct slice secret, struct token_keys *keys, char *problem)
+static enum err set_secret(struct slice text, const char *which, struct token_secret *secret, char *problem)
 {
-    if (secret.len < TOKEN_SECRET_MIN) {
+    if (text.len < TOKEN_SECRET_MIN) {
         snprintf(problem, PROBLEM_SIZE,
-                 "the HMAC secret has %zu bytes; at least %d are needed (RFC 7518 3.2)", secret.len,
+                 "the %sHMAC secret has %zu bytes; at least %d are needed (RFC 7518 3.2)", which, text.len,
                  TOKEN_SECRET_MIN);
         return ERR_CONFIG;
     }
-    if (secret.len > INT_MAX)
+    if (text.len > INT_MAX)
         return problem_is(problem, "the HMAC secret is too long");
-    keys->secret = secret_copy(secret.data, secret.len);
-    keys->secret_len = secret.len;
-    return keys->secret ? ERR_OK : ERR_NO_MEMORY;
+    secret->bytes = secret_copy(text.data, text.len);
+    secret->len = text.len;
+    return secret->bytes ? ERR_OK : ERR_NO_MEMORY;
 }
 
 /* How often `needle` stands in `text`. */
@@ -159,18 +159,21 @@ static enum err set_public(struct slice pem, struct token_keys *keys, char *prob
     return err;
 }
 
-enum err token_keys_init(struct slice secret, struct slice public_pem, struct token_keys *ret_keys,
-                         char *problem)
+enum err token_keys_init(const struct token_options *options, struct token_keys *ret_keys, char *problem)
 {
     struct token_keys keys = {.public_family = TOKEN_HMAC};
     enum err err = ERR_OK;
 
-    if (secret.len == 0 && public_pem.len == 0)
+    if (options->hmac_secret.len == 0 && options->public_key_pem.len == 0)
         return problem_is(problem, "no key to verify tokens with: give an HMAC secret or a public key");
-    if (secret.len)
-        err = set_secret(secret, &keys, problem);
-    if (!err && public_pem.len)
-        err = set_public(public_pem, &keys, problem);
+    if (options->hmac_secret.len == 0 && options->hmac_previous.len > 0)
+        return problem_is(problem, "there is a previous HMAC secret, but no present one");
+    if (options->hmac_secret.len)
+        err = set_secret(options->hmac_secret, "", &keys.secret, problem);
+    if (!err && options->hmac_previous.len)
+        err = set_secret(options->hmac_previous, "previous ", &keys.previous, problem);
+    if (!err && options->public_key_pem.len)
+        err = set_public(options->public_key_pem, &keys, problem);
     if (err) {
         token_keys_fini(&keys);
         return err;
@@ -181,7 +184,8 @@ enum err token_keys_init(struct slice secret, struct slice public_pem, struct to
 
 void token_keys_fini(struct token_keys *keys)
 {
-    secret_free(&keys->secret);
+    secret_free(&keys->secret.bytes);
+    secret_free(&keys->previous.bytes);
     EVP_PKEY_free(keys->public_key);
     *keys = (struct token_keys){.public_family = TOKEN_HMAC};
 }
@@ -189,7 +193,7 @@ void token_keys_fini(struct token_keys *keys)
 bool token_keys_fit(const struct token_keys *keys, const struct token_alg *alg)
 {
     if (alg->family == TOKEN_HMAC)
-        return keys->secret != NULL;
+        return keys->secret.bytes != NULL;
     return alg->family == keys->public_family &&
            (alg->family != TOKEN_ECDSA || strcmp(alg->group, keys->public_group) == 0);
 }

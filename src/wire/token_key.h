@@ -9,6 +9,7 @@
 
 #include <roomcast/base/err.h>
 #include <roomcast/base/slice.h>
+#include <roomcast/wire/token.h>
 
 #define TOKEN_ED25519_BYTES 32
 
@@ -25,16 +26,18 @@ struct token_alg {
 const struct token_alg *token_alg_find(struct slice name);
 
 struct token_keys {
-    char *secret; /* owned, wiped; NULL: none */
-    size_t secret_len;
+    struct token_secret {
+        char *bytes; /* owned, wiped; NULL: none */
+        size_t len;
+    } secret, previous;              /* there is no `previous` without `secret` */
     enum token_family public_family; /* of the public key; TOKEN_HMAC: there is none */
     char public_group[32];           /* TOKEN_ECDSA */
     struct evp_pkey_st *public_key;  /* owned; RSA and ECDSA */
     unsigned char ed25519[TOKEN_ED25519_BYTES];
 };
 
-/* ERR_CONFIG with `problem` (256 bytes), ERR_NO_MEMORY. Either slice may be empty, not both. */
-enum err token_keys_init(struct slice secret, struct slice public_pem, struct token_keys *ret_keys,
+/* ERR_CONFIG with `problem` (256 bytes), ERR_NO_MEMORY. */
+enum err token_keys_init(const struct token_options *options, struct token_keys *ret_keys,
                          char *problem) MUST_CHECK;
 void token_keys_fini(struct token_keys *keys);
 

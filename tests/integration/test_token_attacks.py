@@ -58,3 +58,9 @@ def test_an_address_in_the_header_is_never_asked(stack, name):
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def test_while_the_secret_is_changed_tokens_of_both_are_good(extra_node):
+    node = extra_node({"auth.hmac_secret_previous": "the one before: " + "x" * 32})
+    for key, status in (tokens.SECRET, 101), ("the one before: " + "x" * 32, 101), ("y" * 48, 401):
+        assert status_of(node, signed({}, key)) == status

@@ -67,6 +67,7 @@ OPTION(relay_store_timeout_ms, INT, "relay.store_timeout_ms", "5000", 100, 60000
 OPTION(revocations_max_age_s, INT, "revocations.max_age_s", "86400", 60, 31536000, "s", RELAY, "longest life of a token: so long a revocation is kept")
 
 OPTION(auth_hmac_secret, SECRET, "auth.hmac_secret", "", 0, 4096, "", NODE, "secret of HS256/384/512 tokens, at least 32 bytes")
+OPTION(auth_hmac_secret_previous, SECRET, "auth.hmac_secret_previous", "", 0, 4096, "", NODE, "another secret whose tokens are good too, while the secret is changed: the old one, or the one to come")
 OPTION(auth_public_key_file, PATH, "auth.public_key_file", "", 0, 4096, "", NODE, "PEM public key of RS*, ES* or EdDSA tokens")
 OPTION(auth_issuer, TEXT, "auth.issuer", "", 0, 512, "", NODE, "required `iss`; empty accepts any")
 OPTION(auth_audience, TEXT, "auth.audience", "", 0, 512, "", NODE, "required `aud`; empty accepts any")

@@ -24,6 +24,7 @@
 
 struct token_options {
     struct slice hmac_secret;    /* empty: none */
+    struct slice hmac_previous;  /* the one before it, whose tokens are still good; empty: none */
     struct slice public_key_pem; /* empty: none */
     const char *issuer;          /* "" accepts any */
     const char *audience;        /* "" accepts any; the token's may be a string or a list */

@@ -160,6 +160,36 @@ static void another_secret_is_a_bad_signature(void **state)
                      ERR_SIGNATURE);
 }
 
+static char *signed_by(const char *secret)
+{
+    return hmac_token_bytes(slice_of(HS256), SLICE_LITERAL("{\"sub\":\"u\"}"), slice_of(secret));
+}
+
+static void while_secrets_are_changed_tokens_of_both_are_good_and_of_no_other(void **state)
+{
+    (void)state;
+    static const char old[] = "fedcba9876543210fedcba9876543210",
+                      other[] = "0000000000000000fedcba9876543210";
+    char problem[256];
+    struct token_verifier *none = NULL;
+    struct token_options options = hmac_options();
+
+    options.hmac_previous = SLICE_LITERAL(old);
+    struct token_verifier *both = new_verifier(&options);
+    assert_int_equal(verify(both, signed_by(SECRET)), ERR_OK);
+    assert_int_equal(verify(both, signed_by(old)), ERR_OK);
+    assert_int_equal(verify(both, signed_by(other)), ERR_SIGNATURE);
+    assert_int_equal(verify(both, signed_by("")), ERR_SIGNATURE);
+    assert_int_equal(verify(verifier, signed_by(old)), ERR_SIGNATURE);
+    token_verifier_free(&both);
+    options.hmac_previous = SLICE_LITERAL("too short");
+    assert_int_equal(token_verifier_new(&options, &none, problem), ERR_CONFIG);
+    assert_non_null(strstr(problem, "previous"));
+    options.hmac_previous = SLICE_LITERAL(old);
+    options.hmac_secret = (struct slice){NULL, 0};
+    assert_int_equal(token_verifier_new(&options, &none, problem), ERR_CONFIG);
+}
+
 static void claims_are_read_strictly(void **state)
 {
     (void)state;
@@ -465,6 +495,7 @@ int main(void)
         cmocka_unit_test(tokens_without_a_signature_are_refused_however_they_say_it),
         cmocka_unit_test(headers_are_read_strictly),
         cmocka_unit_test(another_secret_is_a_bad_signature),
+        cmocka_unit_test(while_secrets_are_changed_tokens_of_both_are_good_and_of_no_other),
         cmocka_unit_test(claims_are_read_strictly),
         cmocka_unit_test(expiry_counts_to_the_second_with_its_leeway),
         cmocka_unit_test(not_before_counts_to_the_second_with_its_leeway),
