@@ -217,6 +217,8 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
         err = fit_descriptors(node, problem);
     if (err == ERR_OK)
         err = user_quota_new((uint32_t)options->config->limits_connections_per_user, &node->shared.quota);
+    if (err == ERR_OK)
+        err = door_new(options->config, &node->shared.door);
     if (err != ERR_OK) {
         node_free(&node);
         return err;
@@ -354,6 +356,7 @@ void node_free(struct node **node)
     hub_free(&n->hub);
     revoked_free(&n->shared.revoked);
     user_quota_free(&n->shared.quota);
+    door_free(&n->shared.door);
     token_verifier_free(&n->shared.verifier);
     pthread_mutex_destroy(&n->shared.quota_lock);
     free(n);

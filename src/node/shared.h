@@ -10,6 +10,7 @@
 #include <roomcast/core/user_quota.h>
 #include <roomcast/wire/token.h>
 
+#include "door.h"
 #include "hub.h"
 #include "revoked.h"
 
@@ -33,6 +34,7 @@ struct node_shared {
     unsigned max_connections; /* clients */
     unsigned max_sockets;     /* and those that have not completed their upgrade */
     struct hub *hub;
+    struct door *door;                 /* NULL: no address is limited, and no proxy trusted */
     struct revoked *revoked;           /* NULL: nothing is ever revoked */
     char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 

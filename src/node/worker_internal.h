@@ -46,6 +46,7 @@ struct client {
     uint64_t held_until_ms;     /* they wait until then, and none has come yet; 0: they do not wait here */
     bool has_resumed;           /* its notifications, and was answered */
     uint32_t opened_s;          /* worker's time, seconds; 0: no connection yet */
+    struct address from;        /* as the door counts it */
     struct client *previous, *next; /* all clients of the worker */
 };
 
@@ -146,7 +147,7 @@ uint32_t worker_send_settled_away(struct worker *worker, uint32_t count, enum cl
 uint32_t worker_send_anybody_away(struct worker *worker, uint32_t count, enum close_reason reason);
 
 /* worker_session.c: the life of a session. */
-struct client *client_new(struct worker *worker, struct token_claims *claims);
+struct client *client_new(struct worker *worker, struct token_claims *claims, const struct address *from);
 /* Asks the hub for the user's own channel; `connected` follows with the answer. */
 void client_begin(struct worker *worker, struct client *client, struct ws_connection *connection);
 void client_close(struct worker *worker, struct client *client, enum close_reason reason);

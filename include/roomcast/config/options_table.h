@@ -65,8 +65,13 @@ OPTION(authorization_cache_s, INT, "authorization.cache_s", "60", 0, 86400, "s",
 OPTION(authorization_timeout_ms, INT, "authorization.timeout_ms", "2000", 50, 60000, "ms", NODE, "mode request: wait for the service's answer")
 OPTION(allowed_origins, LIST, "allowed_origins", "", 0, 512, "", NODE, "browser origins that may connect, as https://app.example.com or https://*.example.com; * allows all; empty allows the node's own origin")
 
+OPTION(proxy_trusted, LIST, "proxy.trusted", "", 0, 64, "", NODE, "networks of your own proxies, as 10.0.0.0/8 or 2001:db8::/32: these are believed when they name the client in X-Forwarded-For; nobody else is")
+
 OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the hard descriptor limit allows, at most 50000")
 OPTION(limits_connections_per_user, INT, "limits.connections_per_user", "16", 1, 100000, "connections", NODE, "connections of one user on this node")
+OPTION(limits_connections_per_address, INT, "limits.connections_per_address", "0", 0, 10000000, "connections", NODE, "connections of one address on this node, of an IPv6 address's first 64 bits together; 0: any number. Behind a proxy set proxy.trusted first")
+OPTION(limits_handshakes_per_s, INT, "limits.handshakes_per_s", "0", 0, 1000000, "handshakes/s", NODE, "upgrades that this node looks at, as many at once; others get 503; 0: any number")
+OPTION(limits_handshakes_per_address, INT, "limits.handshakes_per_address", "0", 0, 1000000, "handshakes/s", NODE, "upgrades of one address, twice as many at once; others get 429; 0: any number")
 OPTION(limits_rooms, INT, "limits.rooms", "128", 1, 1024, "rooms", NODE, "rooms one connection may be in")
 OPTION(limits_message_bytes, INT, "limits.message_bytes", "65536", 256, 1048576, "bytes", NODE, "largest message from a client")
 OPTION(limits_message_depth, INT, "limits.message_depth", "16", 2, 512, "levels", NODE, "deepest nesting of a message from a client")

@@ -18,6 +18,8 @@
 #include <roomcast/base/slice.h>
 #include <roomcast/io/loop.h>
 
+#define WS_FORWARDED_MAX 8 /* lines of X-Forwarded-For: the last ones */
+
 struct ws_server;
 struct ws_connection;
 
@@ -26,11 +28,13 @@ struct ws_connection;
 struct ws_request {
     struct slice method, path;
     struct slice host, origin, authorization, user_agent;
-    struct slice subprotocols; /* the raw Sec-WebSocket-Protocol list */
-    struct slice query_token;  /* ?token= */
-    struct slice peer;         /* numeric address */
-    bool is_upgrade;           /* a well-formed RFC 6455 upgrade (section 4.2.1) */
-    const char *fault;         /* NULL, or what is malformed about it, for the 400 */
+    struct slice subprotocols;                    /* the raw Sec-WebSocket-Protocol list */
+    struct slice query_token;                     /* ?token= */
+    struct slice peer;                            /* numeric address */
+    struct slice forwarded_for[WS_FORWARDED_MAX]; /* the lines of X-Forwarded-For, in order */
+    size_t forwarded_for_count;
+    bool is_upgrade;   /* a well-formed RFC 6455 upgrade (section 4.2.1) */
+    const char *fault; /* NULL, or what is malformed about it, for the 400 */
 };
 
 struct ws_decision {
