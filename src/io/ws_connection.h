@@ -85,6 +85,7 @@ struct ws_connection {
     uint32_t discarded; /* bytes read and thrown away in LINGER */
 
     bool has_work;
+    bool is_pending;                   /* counts in *server->pending */
     struct ws_connection *work_next;   /* in server->work */
     struct ws_connection *prev, *next; /* in server->connections */
     struct ws_deadlines *deadlines;    /* the list it is in, or NULL */
@@ -116,6 +117,7 @@ struct ws_server {
     uint16_t port;
     struct ws_connection *connections;
     atomic_uint own_sockets, *sockets; /* the limit is on *sockets, which may be shared */
+    atomic_uint own_pending, *pending; /* likewise */
     struct ws_deadlines handshakes, closings;
     struct loop_timer *deadline_timer;
     struct ws_connection *work, **work_tail;
@@ -157,6 +159,12 @@ void ws_connection_withdraw(struct ws_connection *connection);
 /* A decision is pending, and the peer has said more already. */
 bool ws_connection_is_ahead(const struct ws_connection *connection);
 void ws_connection_report(struct ws_connection *connection, const char *what);
+
+/* In ws_pending.c: who has no upgrade yet, or was refused one and lingers. False: there is no place for one
+ * more, and that was told. */
+bool ws_pending_enter(struct ws_server *server);
+void ws_pending_leave(struct ws_connection *connection);
+void ws_connection_tell_refused(struct ws_server *server, enum ws_refused why);
 
 /* In ws_server.c: the end-of-turn work, and the deadlines. */
 void ws_server_queue_work(struct ws_connection *connection);

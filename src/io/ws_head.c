@@ -59,7 +59,7 @@ struct parse {
 
 static bool bad(struct parse *parse, const char *reason)
 {
-    *parse->problem = (struct ws_head_problem){400, "BAD_REQUEST", reason};
+    *parse->problem = (struct ws_head_problem){400, "BAD_REQUEST", reason, 0};
     return false;
 }
 
@@ -201,7 +201,7 @@ static bool parse_version(struct parse *parse, struct slice version, bool *ret_h
         return bad(parse, "the request line is malformed");
     if (version.data[5] != '1') {
         *parse->problem =
-            (struct ws_head_problem){505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 is spoken here"};
+            (struct ws_head_problem){505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 is spoken here", 0};
         return false;
     }
     *ret_http_1_1 = version.data[7] != '0';
@@ -247,7 +247,7 @@ static bool join_subprotocols(struct parse *parse, struct slice more)
     buffer_append_text(parse->joined, ", ");
     buffer_append_slice(parse->joined, more);
     if (buffer_failed(parse->joined)) {
-        *parse->problem = (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long"};
+        *parse->problem = (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long", 0};
         return false;
     }
     parse->values[FIELD_SUBPROTOCOLS] = buffer_slice(parse->joined);
@@ -331,7 +331,7 @@ static bool parse_fields(struct parse *parse)
             return true;
         if (count == WS_HEAD_FIELDS_MAX) {
             *parse->problem =
-                (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "there are too many headers"};
+                (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "there are too many headers", 0};
             return false;
         }
         if (line.data[0] == ' ' || line.data[0] == '\t')
@@ -384,6 +384,6 @@ bool ws_head_parse(char *bytes, size_t len, struct buffer *joined, struct ws_hea
 struct ws_head_problem ws_head_too_long(struct slice bytes)
 {
     if (!memchr(bytes.data, '\n', bytes.len))
-        return (struct ws_head_problem){414, "URI_TOO_LONG", "the request line is too long"};
-    return (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long"};
+        return (struct ws_head_problem){414, "URI_TOO_LONG", "the request line is too long", 0};
+    return (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long", 0};
 }

@@ -147,6 +147,7 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
     server->loop = options->loop;
     server->options = *options;
     server->sockets = options->sockets ? options->sockets : &server->own_sockets;
+    server->pending = options->pending ? options->pending : &server->own_pending;
     server->handlers = *handlers;
     server->handshakes.wait_ms = (uint64_t)options->handshake_timeout_s * MS_PER_S;
     server->closings.wait_ms = (uint64_t)options->close_timeout_s * MS_PER_S;

@@ -79,6 +79,19 @@ static void on_bad_request(void *context, const char *what)
         log_info("bad_http_request", LOG_TEXT("reason", what), LOG_U64("suppressed", suppressed));
 }
 
+static void on_refused(void *context, enum ws_refused why)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    struct worker *worker = context;
+    uint64_t suppressed;
+    bool is_pending = why == WS_REFUSED_PENDING;
+    metrics_inc(is_pending ? METRIC_REFUSED_PENDING : METRIC_REFUSED_SOCKETS);
+    if (log_limit_pass(&limit, loop_now_ms(worker->loop), &suppressed))
+        log_warn("connection_refused",
+                 LOG_TEXT("reason", is_pending ? "too many handshakes are under way" : "no socket is left"),
+                 LOG_U64("suppressed", suppressed));
+}
+
 /* In the middle of a turn: deliveries do not wait until all who have come with a storm are served, or gone.
  */
 static void on_busy(void *context)
@@ -223,7 +236,9 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .io_uring = config->write_io_uring,
         .permessage_deflate = config->websocket_compression > 0,
         .max_sockets = worker->shared->max_sockets,
+        .max_pending = worker->shared->max_pending,
         .sockets = &worker->shared->sockets,
+        .pending = &worker->shared->pending,
     };
     struct ws_handlers handlers = {
         .on_request = worker_on_request,
@@ -236,6 +251,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .on_writable = on_writable,
         .on_closed = on_closed,
         .on_bad_request = on_bad_request,
+        .on_refused = on_refused,
         .on_busy = on_busy,
         .context = worker,
     };

@@ -1,4 +1,9 @@
 """Who may come how often, and from where: the limits before a connection is one (PROTOCOL 1.7)."""
+import collections
+import contextlib
+import threading
+import time
+
 from harness import raw, tokens
 from harness.waiting import eventually
 
@@ -85,3 +90,81 @@ def test_proxy_networks_that_are_none_are_told(extra_node):
     node.spawn()
     assert node.wait_exit(10) == 2
     assert "proxy.trusted" in node.log_text()
+
+
+def test_who_never_completes_the_upgrade_keeps_nobody_out(extra_node, open_client):
+    node = extra_node({"limits.pending_handshakes": 8, "limits.handshake_s": 60, "workers": 1})
+    resident = open_client(node, "resident")
+    with contextlib.ExitStack() as stack:
+        def slow(say):
+            connection = stack.enter_context(raw.Connection(node.port))
+            connection.send(say)
+            return connection
+
+        first = slow(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(40):  # each of them would hold its place for a minute
+            slow(b"GET /ws HTTP/1.1\r\n")
+        response = first.read_response()
+        assert response.status == 503 and response.error == "OVERLOADED"
+        assert int(response.headers["retry-after"]) > 0
+        assert node.metrics()["roomcast_connections_refused_total", "reason", "pending"] >= 33
+        eventually(lambda: node.metrics()["roomcast_handshakes_pending"] == 8)
+        for number in range(20):
+            slow(b"")
+            client = open_client(node, f"honest-{number % 4}")
+            client.send(type="ping")
+            client.expect("pong")
+            client.close()
+        resident.send(type="ping")
+        resident.expect("pong")
+    eventually(lambda: node.metrics()["roomcast_handshakes_pending"] == 0)
+
+
+def test_who_was_refused_and_does_not_leave_makes_way(extra_node, open_client):
+    node = extra_node({"limits.pending_handshakes": 8, "workers": 1})
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            connection = stack.enter_context(raw.Connection(node.port))
+            connection.send(raw.upgrade_request("/nothing"))
+            assert connection.read_response().status == 404  # and keeps its end open
+        open_client(node, "honest")
+    assert node.metrics()["roomcast_handshakes_total", "result", "not_found"] == 30
+
+
+def test_a_flood_of_connections_leaves_the_others_healthy(extra_node, open_client):
+    node = extra_node({"limits.pending_handshakes": 64, "limits.handshakes_per_address": 1000, "limits.errors": 5})
+    residents = [open_client(node, f"resident-{number}") for number in range(4)]
+    stopping = threading.Event()
+
+    def flood(number):
+        junk = [b"", b"GET /ws HTTP/1.1\r\n", raw.upgrade_request("/ws"), b"\0" * 100, raw.upgrade_request("/x")]
+        held = collections.deque()
+        while not stopping.is_set():
+            with contextlib.suppress(OSError):
+                held.append(raw.Connection(node.port))
+                held[-1].send(junk[(number + len(held)) % len(junk)])
+            if len(held) > 100:
+                with contextlib.suppress(OSError):
+                    held.popleft().socket.close()
+        for connection in held:
+            connection.socket.close()
+
+    threads = [threading.Thread(target=flood, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        deadline = time.monotonic() + 4
+        rounds = 0
+        while time.monotonic() < deadline:
+            for resident in residents:
+                resident.send(type="ping")
+                resident.expect("pong", timeout=10)
+            rounds += 1
+            time.sleep(0.05)  # the limit of messages
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+    assert rounds >= 5
+    open_client(node, "later")
+    assert node.is_running()

@@ -70,6 +70,7 @@ OPTION(proxy_trusted, LIST, "proxy.trusted", "", 0, 64, "", NODE, "networks of y
 OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the hard descriptor limit allows, at most 50000")
 OPTION(limits_connections_per_user, INT, "limits.connections_per_user", "16", 1, 100000, "connections", NODE, "connections of one user on this node")
 OPTION(limits_connections_per_address, INT, "limits.connections_per_address", "0", 0, 10000000, "connections", NODE, "connections of one address on this node, of an IPv6 address's first 64 bits together; 0: any number. Behind a proxy set proxy.trusted first")
+OPTION(limits_pending_handshakes, INT, "limits.pending_handshakes", "0", 0, 1000000, "connections", NODE, "connections that have not completed their upgrade; beyond, the one that has waited longest makes way with 503; 0: as many as limits.connections, but 64 to 4096")
 OPTION(limits_handshakes_per_s, INT, "limits.handshakes_per_s", "0", 0, 1000000, "handshakes/s", NODE, "upgrades that this node looks at, as many at once; others get 503; 0: any number")
 OPTION(limits_handshakes_per_address, INT, "limits.handshakes_per_address", "0", 0, 1000000, "handshakes/s", NODE, "upgrades of one address, twice as many at once; others get 429; 0: any number")
 OPTION(limits_rooms, INT, "limits.rooms", "128", 1, 1024, "rooms", NODE, "rooms one connection may be in")

@@ -55,6 +55,12 @@ enum ws_end {
     WS_END_FAULT,  /* the peer broke the protocol (code: what it was answered: 1002, 1003, 1007, 1009) */
 };
 
+/* Why a connection was closed before it could become a request. */
+enum ws_refused {
+    WS_REFUSED_SOCKETS, /* there are as many sockets as there may be */
+    WS_REFUSED_PENDING, /* too many have not completed their upgrade: who has waited longest makes way */
+};
+
 struct ws_handlers {
     /* Fills `decision`. For every HTTP request on the listener, upgrades and others. `connection`: for
      * ws_connection_decide() and ws_connection_peer() only. */
@@ -79,6 +85,8 @@ struct ws_handlers {
     /* A connection ended before it became a request: what was wrong (static text), for a counter. May be
      * NULL. */
     void (*on_bad_request)(void *context, const char *what);
+    /* For a counter. May be NULL. */
+    void (*on_refused)(void *context, enum ws_refused why);
     /* Many sockets have been read or have ended since the last time, and more may wait in this turn: a chance
      * to see to what cannot wait for the turn's end. May be NULL. */
     void (*on_busy)(void *context);
@@ -96,8 +104,10 @@ struct ws_server_options {
     bool io_uring;            /* send by io_uring where the kernel lets us */
     bool permessage_deflate;  /* agree on RFC 7692 with clients that offer it, without context takeover */
     unsigned max_sockets;     /* a further one is closed at once */
+    unsigned max_pending;     /* connections that are not upgraded: beyond, the oldest makes way; 0: any */
     atomic_uint
         *sockets; /* borrowed: how many there are, shared by servers that share the limit; NULL: own */
+    atomic_uint *pending; /* likewise, for max_pending */
 };
 
 /* ERR_IO with `problem` (256 bytes): which address, why. */
