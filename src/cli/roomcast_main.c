@@ -39,6 +39,8 @@ static const char *check(const struct config *config)
         return "proxy.trusted must be networks such as 10.0.0.0/8 or 2001:db8::/32, without bits behind the "
                "mask";
     networks_fini(&networks);
+    if (config->proxy_protocol != PROXY_OFF && config->proxy_trusted.count == 0)
+        return "proxy.protocol needs proxy.trusted: the networks whose PROXY headers are believed";
     return relay_check(config); /* --dev has a relay inside */
 }
 

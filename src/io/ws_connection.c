@@ -119,13 +119,14 @@ void ws_connection_discard(struct ws_connection *connection)
 
 void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
 {
-    struct ws_connection *connection = NULL;
     size_t peer_size = strlen(peer) + 1;
-    if (atomic_fetch_add(server->sockets, 1) >= server->options.max_sockets)
-        ws_connection_tell_refused(server, WS_REFUSED_SOCKETS);
-    else if (ws_pending_enter(server) && !(connection = calloc(1, sizeof *connection + peer_size)))
-        atomic_fetch_sub(server->pending, 1);
+    if (!ws_socket_enter(server)) {
+        close(fd);
+        return;
+    }
+    struct ws_connection *connection = calloc(1, sizeof *connection + peer_size);
     if (!connection) {
+        atomic_fetch_sub(server->pending, 1);
         atomic_fetch_sub(server->sockets, 1);
         close(fd);
         return;

@@ -113,7 +113,9 @@ struct ws_server {
     struct ws_handlers handlers;
     struct ws_context *context;
     struct ws_listener *listener; /* NULL when no longer accepting */
-    struct inflater *inflater;    /* of all connections; NULL: permessage-deflate is off */
+    struct ws_proxied *proxied;   /* their PROXY header is awaited */
+    struct loop_timer *proxied_timer;
+    struct inflater *inflater; /* of all connections; NULL: permessage-deflate is off */
     uint16_t port;
     struct ws_connection *connections;
     atomic_uint own_sockets, *sockets; /* the limit is on *sockets, which may be shared */
@@ -162,9 +164,17 @@ void ws_connection_report(struct ws_connection *connection, const char *what);
 
 /* In ws_pending.c: who has no upgrade yet, or was refused one and lingers. False: there is no place for one
  * more, and that was told. */
-bool ws_pending_enter(struct ws_server *server);
+bool ws_socket_enter(struct ws_server *server); /* also the limit on all sockets */
 void ws_pending_leave(struct ws_connection *connection);
 void ws_connection_tell_refused(struct ws_server *server, enum ws_refused why);
+
+/* In ws_proxied.c: from trusted proxies, whose PROXY header is to come first. */
+enum err ws_proxied_init(struct ws_server *server) MUST_CHECK;
+void ws_proxied_fini(struct ws_server *server);
+/* False: the peer is none of them, and `fd` still the caller's. */
+bool ws_proxied_accept(struct ws_server *server, int fd, const char *peer);
+/* The oldest is given up. False: there is none. */
+bool ws_proxied_make_way(struct ws_server *server);
 
 /* In ws_server.c: the end-of-turn work, and the deadlines. */
 void ws_server_queue_work(struct ws_connection *connection);

@@ -60,7 +60,7 @@ static bool make_way(struct ws_server *server)
     if (!connection)
         connection = oldest(&server->handshakes);
     if (!connection)
-        return false;
+        return ws_proxied_make_way(server);
     if (connection->state == WS_STATE_HEAD) {
         ws_connection_tell_refused(server, WS_REFUSED_PENDING);
         if (connection->opening) /* who never said a word is not answered */
@@ -70,12 +70,23 @@ static bool make_way(struct ws_server *server)
     return true;
 }
 
-bool ws_pending_enter(struct ws_server *server)
+static bool enter_pending(struct ws_server *server)
 {
     unsigned before = atomic_fetch_add(server->pending, 1);
     if (server->options.max_pending == 0 || before < server->options.max_pending || make_way(server))
         return true;
     atomic_fetch_sub(server->pending, 1);
     ws_connection_tell_refused(server, WS_REFUSED_PENDING);
+    return false;
+}
+
+bool ws_socket_enter(struct ws_server *server)
+{
+    bool has_socket = atomic_fetch_add(server->sockets, 1) < server->options.max_sockets;
+    if (!has_socket)
+        ws_connection_tell_refused(server, WS_REFUSED_SOCKETS);
+    if (has_socket && enter_pending(server))
+        return true;
+    atomic_fetch_sub(server->sockets, 1);
     return false;
 }

@@ -118,7 +118,8 @@ void ws_server_clear_deadline(struct ws_connection *connection)
 
 static void on_accepted(void *context, int fd, const char *peer)
 {
-    ws_connection_accept(context, fd, peer);
+    if (!ws_proxied_accept(context, fd, peer))
+        ws_connection_accept(context, fd, peer);
 }
 
 static enum err worker_new(struct ws_server *server)
@@ -154,6 +155,8 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
     enum err err = worker_new(server);
     if (err == ERR_OK)
         err = loop_timer_new(server->loop, on_deadline, server, &server->deadline_timer);
+    if (err == ERR_OK)
+        err = ws_proxied_init(server);
     if (err == ERR_OK && options->permessage_deflate)
         err = inflater_new(options->max_message_bytes, &server->inflater);
     if (err == ERR_OK)
@@ -193,6 +196,7 @@ void ws_server_free(struct ws_server **server)
     if (s->worker)
         uv_close((uv_handle_t *)&s->worker->idle, worker_closed);
     s->worker = NULL;
+    ws_proxied_fini(s);
     while (s->connections)
         ws_connection_cut(s->connections);
     ws_context_free(&s->context);

@@ -10,8 +10,8 @@
 #define PERIOD_MS 1000u
 
 struct door {
-    struct networks trusted; /* immutable */
-    bool limits_addresses;   /* immutable */
+    struct networks trusted;                   /* immutable */
+    bool has_proxy_protocol, limits_addresses; /* immutable */
     struct rate_limit_rule handshakes;
 
     pthread_mutex_t lock;
@@ -29,6 +29,7 @@ enum err door_new(const struct config *config, struct door **ret_door)
     if (!door)
         return ERR_NO_MEMORY;
     pthread_mutex_init(&door->lock, NULL);
+    door->has_proxy_protocol = config->proxy_protocol == PROXY_V1V2;
     door->limits_addresses = rules.connections > 0 || rules.handshakes_per_s > 0;
     uint32_t count = (uint32_t)config->limits_handshakes_per_s;
     door->handshakes = (struct rate_limit_rule){count, PERIOD_MS, count};
@@ -56,6 +57,11 @@ void door_free(struct door **door)
     pthread_mutex_destroy(&d->lock);
     free(d);
     *door = NULL;
+}
+
+const struct networks *door_proxies(const struct door *door)
+{
+    return door && door->has_proxy_protocol ? &door->trusted : NULL;
 }
 
 /* --- the address --- */

@@ -1,9 +1,10 @@
 /* The door: from which address a client comes, how many connections that address may have, and how fast
  * handshakes may come, from one address and in all.
  *
- * Behind trusted proxies (proxy.trusted) the address is the one that they name in X-Forwarded-For: the
- * rightmost that is not itself a trusted proxy. Whoever else sends that header is not believed. A trusted
- * proxy that names nobody is not limited by address.
+ * A trusted proxy (proxy.trusted) names the client by the PROXY protocol, when that is on (proxy.protocol):
+ * io/ reads it, and the client is the peer from then on. Behind trusted proxies the address is the one that
+ * they name in X-Forwarded-For: the rightmost that is not itself a trusted proxy. Whoever else sends that
+ * header is not believed. A trusted proxy that names nobody is not limited by address.
  *
  * Thread: any. */
 #ifndef ROOMCAST_NODE_DOOR_H
@@ -20,6 +21,8 @@ enum err door_new(const struct config *config, struct door **ret_door) MUST_CHEC
 /* Accepts NULL, nulls. */
 void door_free(struct door **door);
 
+/* Who sends the PROXY protocol; NULL: nobody. Borrowed. */
+const struct networks *door_proxies(const struct door *door);
 /* Of who sent the request. */
 struct address door_address(const struct door *door, const struct ws_request *request);
 

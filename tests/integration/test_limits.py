@@ -1,8 +1,12 @@
 """Who may come how often, and from where: the limits before a connection is one (PROTOCOL 1.7)."""
 import collections
 import contextlib
+import ipaddress
+import struct
 import threading
 import time
+
+import pytest
 
 from harness import raw, tokens
 from harness.waiting import eventually
@@ -102,6 +106,7 @@ def test_who_never_completes_the_upgrade_keeps_nobody_out(extra_node, open_clien
             return connection
 
         first = slow(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
+        assert ask(node).status == 101  # and what came before was read
         for _ in range(40):  # each of them would hold its place for a minute
             slow(b"GET /ws HTTP/1.1\r\n")
         response = first.read_response()
@@ -168,3 +173,75 @@ def test_a_flood_of_connections_leaves_the_others_healthy(extra_node, open_clien
     assert rounds >= 5
     open_client(node, "later")
     assert node.is_running()
+
+
+# -- the PROXY protocol
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def version_2(client="203.0.113.7", command=0x21, extra=b""):
+    packed = ipaddress.ip_address(client).packed
+    body = packed + packed + struct.pack(">HH", 4711, 80) + extra
+    family = 0x11 if len(packed) == 4 else 0x21
+    return SIGNATURE + bytes([command, family]) + struct.pack(">H", len(body)) + body
+
+
+def proxied(node, header, pieces=1, forwarded=None):
+    """The status that a client hears whose proxy sends that header; None when it is hung up on."""
+    headers = {"Authorization": f"Bearer {tokens.mint('u')}", "X-Forwarded-For": forwarded}
+    data = header + raw.upgrade_request(headers=headers)
+    with raw.Connection(node.port) as connection:
+        size = -(-len(data) // pieces)
+        for at in range(0, len(data), size):
+            connection.send(data[at:at + size])
+            if pieces > 1:
+                time.sleep(0.002)  # so that they are read one by one; if not, it proves less
+        response = connection.read_response()
+        return response.status if response else None
+
+
+@pytest.fixture
+def proxy_node(extra_node):
+    return extra_node({"proxy.protocol": "v1v2", "proxy.trusted": "127.0.0.0/8", "limits.handshake_s": 1})
+
+
+@pytest.mark.parametrize("pieces", [1, 60])
+@pytest.mark.parametrize("header, client", [
+    (b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\n", "203.0.113.7"),
+    (b"PROXY TCP6 2001:db8::7 ::1 4711 80\r\n", "2001:db8::7"),
+    (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+    (version_2(), "203.0.113.7"),
+    (version_2("2001:db8::7", extra=b"\x03\0\x04abcd"), "2001:db8::7"),
+    (version_2(command=0x20), "127.0.0.1"),
+])
+def test_the_proxy_header_names_the_client(proxy_node, header, client, pieces):
+    assert proxied(proxy_node, header, pieces) == 101
+    proxy_node.expect_log(rf"session_opened.*peer=\"?{client}\"?(\s|$)")
+
+
+def test_a_proxy_without_a_proper_header_is_hung_up_on(proxy_node):
+    assert proxied(proxy_node, b"") is None
+    assert proxied(proxy_node, b"PROXY TCP4 nonsense\r\n") is None
+    assert proxied(proxy_node, SIGNATURE + b"\x21\x11\xff\xff") is None
+    with raw.Connection(proxy_node.port) as silent, raw.Connection(proxy_node.port) as slow:
+        slow.send(b"PROXY TCP4 ")
+        assert silent.is_ended_by_peer() and slow.is_ended_by_peer()  # after limits.handshake_s
+    eventually(lambda: proxy_node.metrics()["roomcast_connections_refused_total", "reason", "proxy_header"] == 5)
+    eventually(lambda: proxy_node.metrics()["roomcast_handshakes_pending"] == 0)
+
+
+def test_a_client_that_the_proxy_names_is_not_believed_further(proxy_node):
+    # The client is 203.0.113.7, no proxy of ours: what it forwards itself counts for nothing.
+    assert proxied(proxy_node, version_2(), forwarded="198.51.100.1") == 101
+    proxy_node.expect_log(r"session_opened.*peer=203\.0\.113\.7")
+    # An HTTP proxy of ours behind it is.
+    assert proxied(proxy_node, version_2("127.0.0.9"), forwarded="198.51.100.1") == 101
+    proxy_node.expect_log(r"session_opened.*peer=198\.51\.100\.1")
+
+
+def test_the_header_is_refused_from_whoever_is_no_trusted_proxy(extra_node):
+    node = extra_node({"proxy.protocol": "v1v2", "proxy.trusted": "10.0.0.0/8"})
+    assert proxied(node, b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\n") == 400
+    assert proxied(node, version_2()) == 400
+    assert proxied(node, b"") == 101

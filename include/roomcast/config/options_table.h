@@ -66,6 +66,7 @@ OPTION(authorization_timeout_ms, INT, "authorization.timeout_ms", "2000", 50, 60
 OPTION(allowed_origins, LIST, "allowed_origins", "", 0, 512, "", NODE, "browser origins that may connect, as https://app.example.com or https://*.example.com; * allows all; empty allows the node's own origin")
 
 OPTION(proxy_trusted, LIST, "proxy.trusted", "", 0, 64, "", NODE, "networks of your own proxies, as 10.0.0.0/8 or 2001:db8::/32: these are believed when they name the client in X-Forwarded-For; nobody else is")
+OPTION(proxy_protocol, CHOICE, "proxy.protocol", "off", 0, 0, "off|v1v2", NODE, "v1v2: connections from proxy.trusted begin with a PROXY protocol header of version 1 or 2, and must; from others they never do")
 
 OPTION(limits_connections, INT, "limits.connections", "0", 0, 10000000, "connections", NODE, "connections on this node; 0 takes what the hard descriptor limit allows, at most 50000")
 OPTION(limits_connections_per_user, INT, "limits.connections_per_user", "16", 1, 100000, "connections", NODE, "connections of one user on this node")

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <roomcast/base/address.h>
 #include <roomcast/base/err.h>
 #include <roomcast/base/slice.h>
 #include <roomcast/io/loop.h>
@@ -59,6 +60,7 @@ enum ws_end {
 enum ws_refused {
     WS_REFUSED_SOCKETS, /* there are as many sockets as there may be */
     WS_REFUSED_PENDING, /* too many have not completed their upgrade: who has waited longest makes way */
+    WS_REFUSED_PROXY,   /* a proxy did not send a proper PROXY header in time */
 };
 
 struct ws_handlers {
@@ -103,8 +105,9 @@ struct ws_server_options {
     unsigned close_timeout_s; /* wait for the peer's close frame */
     bool io_uring;            /* send by io_uring where the kernel lets us */
     bool permessage_deflate;  /* agree on RFC 7692 with clients that offer it, without context takeover */
-    unsigned max_sockets;     /* a further one is closed at once */
-    unsigned max_pending;     /* connections that are not upgraded: beyond, the oldest makes way; 0: any */
+    const struct networks *proxies; /* borrowed: these send the PROXY protocol, and must; NULL: nobody does */
+    unsigned max_sockets;           /* a further one is closed at once */
+    unsigned max_pending; /* connections that are not upgraded: beyond, the oldest makes way; 0: any */
     atomic_uint
         *sockets; /* borrowed: how many there are, shared by servers that share the limit; NULL: own */
     atomic_uint *pending; /* likewise, for max_pending */
