@@ -56,6 +56,7 @@ struct client *client_new(struct worker *worker, struct token_claims *claims, co
     client->has_resumed = false;
     client->opened_s = 0;
     client->from = *from;
+    client->message = client->wrong_message = 0;
     put_first(worker, client);
     return client;
 }

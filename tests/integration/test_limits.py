@@ -5,6 +5,7 @@ import ipaddress
 import struct
 import threading
 import time
+import uuid
 
 import pytest
 
@@ -245,3 +246,19 @@ def test_the_header_is_refused_from_whoever_is_no_trusted_proxy(extra_node):
     assert proxied(node, b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\n") == 400
     assert proxied(node, version_2()) == 400
     assert proxied(node, b"") == 101
+
+
+# -- the error budget
+
+
+def test_trying_chats_that_are_forbidden_counts_as_errors(extra_node, open_client):
+    node = extra_node({"limits.errors": 3})
+    client = open_client(node, chats=[])
+    for number in range(3):
+        # Many in one message are one error: a client that comes back may have lost several chats.
+        client.send(type="subscribe", chats=[{"chat_id": str(uuid.uuid4())} for _ in range(5)], id=number)
+        for _ in range(5):
+            client.expect_error("FORBIDDEN", id=number)
+    client.send(type="subscribe", chat_id=str(uuid.uuid4()))
+    assert client.skip_until("disconnect")["code"] == 4005
+    assert client.expect_close().code == 4005

@@ -79,7 +79,7 @@ OPTION(limits_message_bytes, INT, "limits.message_bytes", "65536", 256, 1048576,
 OPTION(limits_message_depth, INT, "limits.message_depth", "16", 2, 512, "levels", NODE, "deepest nesting of a message from a client")
 OPTION(limits_messages_per_s, INT, "limits.messages_per_s", "20", 1, 100000, "messages/s", NODE, "messages from one connection, sustained")
 OPTION(limits_messages_burst, INT, "limits.messages_burst", "40", 1, 100000, "messages", NODE, "messages from one connection, at once")
-OPTION(limits_errors, INT, "limits.errors", "20", 1, 10000, "errors/min", NODE, "wrong messages from one connection before it is closed with 4005")
+OPTION(limits_errors, INT, "limits.errors", "20", 1, 10000, "errors/min", NODE, "wrong messages, and subscribes to forbidden chats, from one connection before it is closed with 4005")
 OPTION(limits_queue_messages, INT, "limits.queue_messages", "256", 8, 1000000, "messages", NODE, "outbound queue of one connection")
 OPTION(limits_queue_bytes, INT, "limits.queue_bytes", "1048576", 65536, 1073741824, "bytes", NODE, "outbound queue of one connection")
 OPTION(limits_slow_grace_s, INT, "limits.slow_grace_s", "10", 1, 3600, "s", NODE, "how long a client whose queue is full may take in nothing before it is closed with 4108; while it takes in anything it catches up")
