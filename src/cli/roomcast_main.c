@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <roomcast/base/address.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
 #include <roomcast/config/config.h>
@@ -36,12 +37,18 @@ static const char *check(const struct config *config)
         return "auth.hmac_secret is shorter than 32 bytes (RFC 7518 section 3.2): make one with `openssl "
                "rand -base64 48`";
     if (config->auth_hmac_secret_previous[0] != '\0' && config->auth_hmac_secret[0] == '\0')
-        return "auth.hmac_secret_previous is set without auth.hmac_secret: put the secret that tokens are "
-               "signed "
-               "with now into the latter";
+        return "auth.hmac_secret_previous is set without auth.hmac_secret: put the secret that tokens "
+               "are signed with now into the latter";
     if (config->auth_hmac_secret_previous[0] != '\0' &&
         strlen(config->auth_hmac_secret_previous) < TOKEN_SECRET_MIN)
         return "auth.hmac_secret_previous is shorter than 32 bytes (RFC 7518 section 3.2)";
+    struct networks networks = {0};
+    if (networks_new(config->proxy_trusted.items, config->proxy_trusted.count, &networks) != ERR_OK)
+        return "proxy.trusted must be networks such as 10.0.0.0/8 or 2001:db8::/32, without bits behind the "
+               "mask";
+    networks_fini(&networks);
+    if (config->proxy_protocol != PROXY_OFF && config->proxy_trusted.count == 0)
+        return "proxy.protocol needs proxy.trusted: the networks whose PROXY headers are believed";
     const char *fault = nats_seal_check(config);
     return fault ? fault : relay_check(config); /* --dev has a relay inside */
 }

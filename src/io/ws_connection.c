@@ -52,6 +52,7 @@ static void release(struct ws_connection *connection)
         ws_context_kill(connection->wsi);
     DL_DELETE(connection->server->connections, connection);
     atomic_fetch_sub(connection->server->sockets, 1);
+    ws_pending_leave(connection);
     ws_connection_end_opening(connection);
     free_unread(connection);
     ws_decoder_fini(&connection->decoder);
@@ -97,6 +98,7 @@ void ws_connection_open(struct ws_connection *connection, const struct ws_decisi
 {
     struct ws_server *server = connection->server;
     set_state(connection, WS_STATE_OPEN);
+    ws_pending_leave(connection);
     connection->session = decision->session;
     ws_connection_end_opening(connection);
     ws_decoder_init(&connection->decoder, server->options.max_message_bytes, connection->deflates);
@@ -107,6 +109,7 @@ void ws_connection_open(struct ws_connection *connection, const struct ws_decisi
 static void die(struct ws_connection *connection)
 {
     set_state(connection, WS_STATE_DEAD);
+    ws_pending_leave(connection);
     ws_server_queue_work(connection);
 }
 
@@ -117,16 +120,20 @@ void ws_connection_discard(struct ws_connection *connection)
 
 void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
 {
-    struct ws_connection *connection = NULL;
     size_t peer_size = strlen(peer) + 1;
-    if (atomic_fetch_add(server->sockets, 1) < server->options.max_sockets)
-        connection = calloc(1, sizeof *connection + peer_size);
+    if (!ws_socket_enter(server)) {
+        close(fd);
+        return;
+    }
+    struct ws_connection *connection = calloc(1, sizeof *connection + peer_size);
     if (!connection) {
+        atomic_fetch_sub(server->pending, 1);
         atomic_fetch_sub(server->sockets, 1);
         close(fd);
         return;
     }
-    *connection = (struct ws_connection){.server = server, .state = WS_STATE_HEAD, .reading = true};
+    *connection =
+        (struct ws_connection){.server = server, .state = WS_STATE_HEAD, .reading = true, .is_pending = true};
     memcpy(connection->peer, peer, peer_size);
     DL_APPEND(server->connections, connection);
     connection->fd = fd;

@@ -85,6 +85,7 @@ struct ws_connection {
     uint32_t discarded; /* bytes read and thrown away in LINGER */
 
     bool has_work;
+    bool is_pending;                   /* counts in *server->pending */
     struct ws_connection *work_next;   /* in server->work */
     struct ws_connection *prev, *next; /* in server->connections */
     struct ws_deadlines *deadlines;    /* the list it is in, or NULL */
@@ -112,10 +113,13 @@ struct ws_server {
     struct ws_handlers handlers;
     struct ws_context *context;
     struct ws_listener *listener; /* NULL when no longer accepting */
-    struct inflater *inflater;    /* of all connections; NULL: permessage-deflate is off */
+    struct ws_proxied *proxied;   /* their PROXY header is awaited */
+    struct loop_timer *proxied_timer;
+    struct inflater *inflater; /* of all connections; NULL: permessage-deflate is off */
     uint16_t port;
     struct ws_connection *connections;
     atomic_uint own_sockets, *sockets; /* the limit is on *sockets, which may be shared */
+    atomic_uint own_pending, *pending; /* likewise */
     struct ws_deadlines handshakes, closings;
     struct loop_timer *deadline_timer;
     struct ws_connection *work, **work_tail;
@@ -157,6 +161,20 @@ void ws_connection_withdraw(struct ws_connection *connection);
 /* A decision is pending, and the peer has said more already. */
 bool ws_connection_is_ahead(const struct ws_connection *connection);
 void ws_connection_report(struct ws_connection *connection, const char *what);
+
+/* In ws_pending.c: who has no upgrade yet, or was refused one and lingers. False: there is no place for one
+ * more, and that was told. */
+bool ws_socket_enter(struct ws_server *server); /* also the limit on all sockets */
+void ws_pending_leave(struct ws_connection *connection);
+void ws_connection_tell_refused(struct ws_server *server, enum ws_refused why);
+
+/* In ws_proxied.c: from trusted proxies, whose PROXY header is to come first. */
+enum err ws_proxied_init(struct ws_server *server) MUST_CHECK;
+void ws_proxied_fini(struct ws_server *server);
+/* False: the peer is none of them, and `fd` still the caller's. */
+bool ws_proxied_accept(struct ws_server *server, int fd, const char *peer);
+/* The oldest is given up. False: there is none. */
+bool ws_proxied_make_way(struct ws_server *server);
 
 /* In ws_server.c: the end-of-turn work, and the deadlines. */
 void ws_server_queue_work(struct ws_connection *connection);

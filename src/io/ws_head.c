@@ -18,6 +18,7 @@ enum field {
     FIELD_EXTENSIONS,
     FIELD_CONTENT_LENGTH,
     FIELD_TRANSFER_ENCODING,
+    FIELD_FORWARDED_FOR,
     FIELD_COUNT
 };
 
@@ -40,6 +41,7 @@ static const struct {
     [FIELD_EXTENSIONS] = NAMED("Sec-WebSocket-Extensions"),
     [FIELD_CONTENT_LENGTH] = NAMED("Content-Length"),
     [FIELD_TRANSFER_ENCODING] = NAMED("Transfer-Encoding"),
+    [FIELD_FORWARDED_FOR] = NAMED("X-Forwarded-For"),
 };
 
 struct parse {
@@ -49,13 +51,15 @@ struct parse {
     bool seen[FIELD_COUNT];
     bool upgrade_websocket, connection_upgrade; /* the lists name it */
     struct ws_deflate_offer deflate;
+    struct slice forwarded_for[WS_FORWARDED_MAX];
+    size_t forwarded_for_count;
     const char *repeated;
     struct ws_head_problem *problem;
 };
 
 static bool bad(struct parse *parse, const char *reason)
 {
-    *parse->problem = (struct ws_head_problem){400, "BAD_REQUEST", reason};
+    *parse->problem = (struct ws_head_problem){400, "BAD_REQUEST", reason, 0};
     return false;
 }
 
@@ -197,7 +201,7 @@ static bool parse_version(struct parse *parse, struct slice version, bool *ret_h
         return bad(parse, "the request line is malformed");
     if (version.data[5] != '1') {
         *parse->problem =
-            (struct ws_head_problem){505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 is spoken here"};
+            (struct ws_head_problem){505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 is spoken here", 0};
         return false;
     }
     *ret_http_1_1 = version.data[7] != '0';
@@ -243,7 +247,7 @@ static bool join_subprotocols(struct parse *parse, struct slice more)
     buffer_append_text(parse->joined, ", ");
     buffer_append_slice(parse->joined, more);
     if (buffer_failed(parse->joined)) {
-        *parse->problem = (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long"};
+        *parse->problem = (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long", 0};
         return false;
     }
     parse->values[FIELD_SUBPROTOCOLS] = buffer_slice(parse->joined);
@@ -264,6 +268,17 @@ static bool lists(struct slice list, const char *word)
     return false;
 }
 
+/* Proxies append, on the same line or on one of their own: what comes last is worth most. */
+static void take_forwarded_for(struct parse *parse, struct slice value)
+{
+    if (parse->forwarded_for_count == WS_FORWARDED_MAX) {
+        memmove(parse->forwarded_for, parse->forwarded_for + 1,
+                (WS_FORWARDED_MAX - 1) * sizeof parse->forwarded_for[0]);
+        parse->forwarded_for_count--;
+    }
+    parse->forwarded_for[parse->forwarded_for_count++] = value;
+}
+
 static bool take_field(struct parse *parse, enum field field, struct slice value)
 {
     bool again = parse->seen[field];
@@ -281,6 +296,9 @@ static bool take_field(struct parse *parse, enum field field, struct slice value
         break;
     case FIELD_EXTENSIONS: /* on several lines they are one list, tried in order */
         ws_extension_find_deflate(value, &parse->deflate);
+        return true;
+    case FIELD_FORWARDED_FOR:
+        take_forwarded_for(parse, value);
         return true;
     case FIELD_USER_AGENT:
     case FIELD_TRANSFER_ENCODING:
@@ -313,7 +331,7 @@ static bool parse_fields(struct parse *parse)
             return true;
         if (count == WS_HEAD_FIELDS_MAX) {
             *parse->problem =
-                (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "there are too many headers"};
+                (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "there are too many headers", 0};
             return false;
         }
         if (line.data[0] == ' ' || line.data[0] == '\t')
@@ -340,6 +358,8 @@ bool ws_head_parse(char *bytes, size_t len, struct buffer *joined, struct ws_hea
     head.request.authorization = parse.values[FIELD_AUTHORIZATION];
     head.request.user_agent = parse.values[FIELD_USER_AGENT];
     head.request.subprotocols = parse.values[FIELD_SUBPROTOCOLS];
+    memcpy(head.request.forwarded_for, parse.forwarded_for, sizeof parse.forwarded_for);
+    head.request.forwarded_for_count = parse.forwarded_for_count;
     head.key = parse.values[FIELD_KEY];
     head.deflate = parse.deflate;
     bool has_length = parse.seen[FIELD_CONTENT_LENGTH] &&
@@ -364,6 +384,6 @@ bool ws_head_parse(char *bytes, size_t len, struct buffer *joined, struct ws_hea
 struct ws_head_problem ws_head_too_long(struct slice bytes)
 {
     if (!memchr(bytes.data, '\n', bytes.len))
-        return (struct ws_head_problem){414, "URI_TOO_LONG", "the request line is too long"};
-    return (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long"};
+        return (struct ws_head_problem){414, "URI_TOO_LONG", "the request line is too long", 0};
+    return (struct ws_head_problem){431, "HEADERS_TOO_LARGE", "the headers are too long", 0};
 }

@@ -26,9 +26,10 @@ struct ws_head {
 };
 
 struct ws_head_problem {
-    unsigned status;    /* HTTP status of the answer */
-    const char *code;   /* its error code */
-    const char *reason; /* a sentence for people, static */
+    unsigned status;        /* HTTP status of the answer */
+    const char *code;       /* its error code */
+    const char *reason;     /* a sentence for people, static */
+    unsigned retry_after_s; /* 0: not told */
 };
 
 /* The length of the head at the front of `bytes`, empty line included; 0 while it is incomplete. `scanned` is

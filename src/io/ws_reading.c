@@ -9,6 +9,7 @@
 #include "ws_head.h"
 #include "ws_upgrade.h"
 
+#define UNDECIDED_RETRY_S 5
 #define ANSWER_HEAD_BYTES 1024 /* status line and headers of our own */
 
 void ws_connection_report(struct ws_connection *connection, const char *what)
@@ -82,10 +83,10 @@ bool ws_connection_is_ahead(const struct ws_connection *connection)
 
 void ws_connection_refuse_late(struct ws_connection *connection)
 {
-    static const struct ws_head_problem problem = {408, "REQUEST_TIMEOUT",
-                                                   "the request did not come in time"};
-    static const struct ws_head_problem undecided = {503, "OVERLOADED",
-                                                     "the request could not be decided on in time"};
+    static const struct ws_head_problem problem = {408, "REQUEST_TIMEOUT", "the request did not come in time",
+                                                   0};
+    static const struct ws_head_problem undecided = {
+        503, "OVERLOADED", "the request could not be decided on in time", UNDECIDED_RETRY_S};
     if (asked_of(connection)) {
         ws_connection_withdraw(connection);
         refuse_malformed(connection, &undecided);

@@ -118,7 +118,8 @@ void ws_server_clear_deadline(struct ws_connection *connection)
 
 static void on_accepted(void *context, int fd, const char *peer)
 {
-    ws_connection_accept(context, fd, peer);
+    if (!ws_proxied_accept(context, fd, peer))
+        ws_connection_accept(context, fd, peer);
 }
 
 static enum err worker_new(struct ws_server *server)
@@ -147,12 +148,15 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
     server->loop = options->loop;
     server->options = *options;
     server->sockets = options->sockets ? options->sockets : &server->own_sockets;
+    server->pending = options->pending ? options->pending : &server->own_pending;
     server->handlers = *handlers;
     server->handshakes.wait_ms = (uint64_t)options->handshake_timeout_s * MS_PER_S;
     server->closings.wait_ms = (uint64_t)options->close_timeout_s * MS_PER_S;
     enum err err = worker_new(server);
     if (err == ERR_OK)
         err = loop_timer_new(server->loop, on_deadline, server, &server->deadline_timer);
+    if (err == ERR_OK)
+        err = ws_proxied_init(server);
     if (err == ERR_OK && options->permessage_deflate)
         err = inflater_new(options->max_message_bytes, &server->inflater);
     if (err == ERR_OK)
@@ -192,6 +196,7 @@ void ws_server_free(struct ws_server **server)
     if (s->worker)
         uv_close((uv_handle_t *)&s->worker->idle, worker_closed);
     s->worker = NULL;
+    ws_proxied_fini(s);
     while (s->connections)
         ws_connection_cut(s->connections);
     ws_context_free(&s->context);

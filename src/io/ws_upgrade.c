@@ -134,7 +134,8 @@ void ws_upgrade_refuse_problem(struct buffer *out, const struct ws_head_problem 
     buffer_init(&body, MESSAGE_BYTES);
     buffer_appendf(&body, "{\"success\":false,\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", problem->code,
                    problem->reason);
-    const struct ws_refusal refusal = {.status = problem->status, .body = buffer_slice(&body)};
+    const struct ws_refusal refusal = {
+        .status = problem->status, .body = buffer_slice(&body), .retry_after_s = problem->retry_after_s};
     ws_upgrade_refuse(out, &refusal);
     buffer_fini(&body);
 }

@@ -176,6 +176,7 @@ static void turn(void *context)
     hear_all(control);
     control_watch_bus(control);
     beat_if_due(control);
+    metrics_set(METRIC_HANDSHAKES_PENDING, atomic_load(&control->node->shared.pending));
     expire(control);
     control_run_rebalance(control);
     if (atomic_load(&control->stopping))

@@ -72,7 +72,7 @@ static bool refuse(struct outcome *out, enum metric metric, unsigned status, enu
                    const char *message)
 {
     *out = (struct outcome){{.status = status, .code = code, .message = message}, metric};
-    if (status == 503)
+    if (status == 429 || status == 503)
         out->refusal.retry_after_s = code == ERROR_CODE_DRAINING ? RETRY_ELSEWHERE_S : RETRY_AFTER_S;
     return false;
 }
@@ -92,9 +92,32 @@ static bool is_endpoint(struct slice path)
     return slice_equal(path, SLICE_LITERAL("/ws")) || slice_equal(path, SLICE_LITERAL("/api/v1/ws"));
 }
 
-/* What can be said from the request line and headers alone. */
-static bool check_request(struct node_shared *shared, const struct ws_request *request, struct outcome *out)
+static bool pass_door(enum door_verdict verdict, struct outcome *out)
 {
+    switch (verdict) {
+    case DOOR_OPEN:
+        return true;
+    case DOOR_ADDRESS_FAST:
+        return refuse(out, METRIC_HANDSHAKES_ADDRESS_FAST, 429, ERROR_CODE_RATE_LIMITED,
+                      "handshakes from this address come faster than the limit");
+    case DOOR_NODE_FAST:
+        return refuse(out, METRIC_HANDSHAKES_NODE_FAST, 503, ERROR_CODE_OVERLOADED,
+                      "handshakes come faster than this node takes them");
+    case DOOR_ADDRESS_FULL:
+        return refuse(out, METRIC_HANDSHAKES_ADDRESS_FULL, 429, ERROR_CODE_TOO_MANY_CONNECTIONS,
+                      "this address has as many connections as allowed");
+    case DOOR_NO_MEMORY:
+        break;
+    }
+    return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
+}
+
+/* What can be said from the request line and headers alone. */
+static bool check_request(struct node_shared *shared, const struct ws_request *request,
+                          const struct address *from, struct outcome *out)
+{
+    if (!pass_door(door_ask(shared->door, from), out))
+        return false;
     if (!is_endpoint(request->path))
         return refuse(out, METRIC_HANDSHAKES_NOT_FOUND, 404, ERROR_CODE_NOT_FOUND,
                       "the WebSocket endpoint is /ws");
@@ -114,54 +137,76 @@ static bool check_request(struct node_shared *shared, const struct ws_request *r
     return true;
 }
 
-static bool count_connection(struct node_shared *shared, const struct room_key *user, struct outcome *out)
+static bool count_user(struct node_shared *shared, const struct room_key *user, struct outcome *out)
+{
+    pthread_mutex_lock(&shared->quota_lock);
+    enum err err = user_quota_take(shared->quota, user);
+    pthread_mutex_unlock(&shared->quota_lock);
+    if (err == ERR_OK)
+        return true;
+    if (err == ERR_BUSY)
+        return refuse(out, METRIC_HANDSHAKES_TOO_MANY, 429, ERROR_CODE_TOO_MANY_CONNECTIONS, NULL);
+    return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
+}
+
+static bool count_address_and_user(struct node_shared *shared, const struct address *from,
+                                   const struct room_key *user, struct outcome *out)
+{
+    if (!pass_door(door_take(shared->door, from), out))
+        return false;
+    if (count_user(shared, user, out))
+        return true;
+    door_give(shared->door, from);
+    return false;
+}
+
+static bool count_connection(struct node_shared *shared, const struct address *from,
+                             const struct room_key *user, struct outcome *out)
 {
     if (atomic_fetch_add(&shared->connections, 1) >= shared->max_connections) {
         atomic_fetch_sub(&shared->connections, 1);
         return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED,
                       "this node has as many connections as it may");
     }
-    pthread_mutex_lock(&shared->quota_lock);
-    enum err err = user_quota_take(shared->quota, user);
-    pthread_mutex_unlock(&shared->quota_lock);
-    if (err == ERR_OK)
+    if (count_address_and_user(shared, from, user, out))
         return true;
     atomic_fetch_sub(&shared->connections, 1);
-    if (err == ERR_BUSY)
-        return refuse(out, METRIC_HANDSHAKES_TOO_MANY, 429, ERROR_CODE_TOO_MANY_CONNECTIONS, NULL);
-    return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
+    return false;
 }
 
-static void tell(struct slice peer, const struct outcome *outcome, struct handshake_refusal *ret_refusal)
+static void tell(const struct address *from, const struct outcome *outcome,
+                 struct handshake_refusal *ret_refusal)
 {
     static struct log_limit limit = LOG_LIMIT(100);
     const struct handshake_refusal *refusal = &outcome->refusal;
     uint64_t suppressed;
     metrics_inc(outcome->metric);
     *ret_refusal = *refusal;
-    if (log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
-        log_info("handshake_refused", LOG_SLICE("peer", peer), LOG_U64("status", refusal->status),
-                 LOG_TEXT("code", error_code_text(refusal->code)),
-                 LOG_TEXT("reason", refusal->message ? refusal->message : error_code_meaning(refusal->code)),
-                 LOG_U64("suppressed", suppressed));
+    if (!log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
+        return;
+    char peer[ADDRESS_TEXT_SIZE];
+    address_format(from, peer);
+    log_info("handshake_refused", LOG_TEXT("peer", peer), LOG_U64("status", refusal->status),
+             LOG_TEXT("code", error_code_text(refusal->code)),
+             LOG_TEXT("reason", refusal->message ? refusal->message : error_code_meaning(refusal->code)),
+             LOG_U64("suppressed", suppressed));
 }
 
 bool handshake_check(struct node_shared *shared, const struct ws_request *request,
                      struct handshake_token *ret_token, struct handshake_refusal *ret_refusal)
 {
     struct outcome outcome;
-    struct handshake_token token = {.text = {NULL, 0}};
-    bool good = check_request(shared, request, &outcome);
+    struct handshake_token token = {.from = door_address(shared->door, request)};
+    bool good = check_request(shared, request, &token.from, &outcome);
     if (good)
         token.text = find_token(request, &token.subprotocol);
     if (good && token.text.len == 0)
         good = refuse(
             &outcome, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED,
             "no token: send it as subprotocol bearer.<jwt>, as Authorization: Bearer <jwt> or as ?token=");
-    if (good)
-        *ret_token = token;
-    else
-        tell(request->peer, &outcome, ret_refusal);
+    *ret_token = token;
+    if (!good)
+        tell(&token.from, &outcome, ret_refusal);
     return good;
 }
 
@@ -177,10 +222,10 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
     if (revoked_find(shared->revoked, claims, NULL) != 0)
         return refuse(out, METRIC_HANDSHAKES_REVOKED, 401, ERROR_CODE_UNAUTHORIZED, "the token was revoked");
     struct room_key user = token_claims_user(claims);
-    return count_connection(shared, &user, out);
+    return count_connection(shared, &token->from, &user, out);
 }
 
-bool handshake_admit(struct node_shared *shared, struct slice peer, const struct handshake_token *token,
+bool handshake_admit(struct node_shared *shared, const struct handshake_token *token,
                      struct token_claims *claims, struct handshake_refusal *ret_refusal)
 {
     struct outcome outcome;
@@ -188,21 +233,22 @@ bool handshake_admit(struct node_shared *shared, struct slice peer, const struct
         return true;
     if (token->err == ERR_OK)
         token_claims_release(claims);
-    tell(peer, &outcome, ret_refusal);
+    tell(&token->from, &outcome, ret_refusal);
     return false;
 }
 
-struct handshake_refusal handshake_overloaded(struct slice peer)
+struct handshake_refusal handshake_overloaded(const struct address *from)
 {
     struct handshake_refusal refusal;
     struct outcome outcome;
     refuse(&outcome, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
-    tell(peer, &outcome, &refusal);
+    tell(from, &outcome, &refusal);
     return refusal;
 }
 
-void handshake_give_back(struct node_shared *shared, const struct room_key *user)
+void handshake_give_back(struct node_shared *shared, const struct room_key *user, const struct address *from)
 {
+    door_give(shared->door, from);
     pthread_mutex_lock(&shared->quota_lock);
     user_quota_give(shared->quota, user);
     pthread_mutex_unlock(&shared->quota_lock);

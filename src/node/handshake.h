@@ -12,6 +12,7 @@
 /* The token of a request, and what became of it. */
 struct handshake_token {
     struct slice text;       /* borrowed from the request */
+    struct address from;     /* who asks */
     const char *subprotocol; /* static; the one to answer, NULL: none */
     enum err err;            /* of token_verify() */
     const char *reason;      /* static; of token_verify(), unless `err` is ERR_OK */
@@ -26,16 +27,17 @@ struct handshake_refusal {
 /* Two steps, because in between the token is verified, which may take long. Each counts and logs when it
  * refuses, and then fills `ret_refusal`. */
 
-/* What can be said without looking into the token, which is found: `text` and `subprotocol` are filled. */
+/* What can be said without looking into the token, which is found: `text` and `subprotocol` are filled, and
+ * `from` in any case. */
 bool handshake_check(struct node_shared *shared, const struct ws_request *request,
                      struct handshake_token *ret_token, struct handshake_refusal *ret_refusal);
-/* True: the connection is counted against the node's and the user's limits until handshake_give_back(), and
- * `claims`, meaningful when the token is good, are still the caller's. False: they were released. */
-bool handshake_admit(struct node_shared *shared, struct slice peer, const struct handshake_token *token,
+/* True: the connection is counted against the limits of node, address and user until handshake_give_back(),
+ * and `claims`, meaningful when the token is good, are still the caller's. False: they were released. */
+bool handshake_admit(struct node_shared *shared, const struct handshake_token *token,
                      struct token_claims *claims, struct handshake_refusal *ret_refusal);
 /* Neither: this worker cannot take it on. Counts and logs. */
-struct handshake_refusal handshake_overloaded(struct slice peer);
-/* The connection of this user is no more. */
-void handshake_give_back(struct node_shared *shared, const struct room_key *user);
+struct handshake_refusal handshake_overloaded(const struct address *from);
+/* The connection of this user, from that address, is no more. */
+void handshake_give_back(struct node_shared *shared, const struct room_key *user, const struct address *from);
 
 #endif

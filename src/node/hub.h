@@ -86,6 +86,7 @@ struct hub_request {
     void *session;
     struct hub_request *next, *previous; /* list of the session's open requests */
     int purpose;
+    uint32_t message; /* the number of the client's message that asked */
     struct request_id id;
     bool cancelled;
 

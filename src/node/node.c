@@ -16,8 +16,9 @@
 #define CLOSE_TIMEOUT_MS       5000
 #define DESCRIPTORS_RESERVED   192 /* admin and relay connections, bus, logs, libraries */
 #define DESCRIPTORS_PER_WORKER 8   /* its loop, context and listener */
-#define STRANGERS_MIN          64 /* connections that have not completed their upgrade: as many as clients ... */
-#define STRANGERS_MAX          512   /* ... within these bounds */
+#define PENDING_MIN            64 /* connections that have not completed their upgrade: as many as clients ... */
+#define PENDING_MAX            4096 /* ... within these bounds, and an eighth of all descriptors */
+#define CONNECTIONS_MIN        64
 #define CONNECTIONS_AUTOMATIC  50000 /* as limits.connections = 0 says in the option table */
 #define PEM_MAX_BYTES          65536
 #define PROBLEM_SIZE           256
@@ -91,6 +92,21 @@ static struct session_rules make_rules(const struct config *config)
     };
 }
 
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+    return value < most ? value : most;
+}
+
+static uint64_t pending_limit(const struct config *config, uint64_t descriptors)
+{
+    uint64_t connections =
+        config->limits_connections > 0 ? config->limits_connections : CONNECTIONS_AUTOMATIC;
+    if (config->limits_pending_handshakes > 0)
+        return config->limits_pending_handshakes;
+    uint64_t pending = at_most(at_most(connections, PENDING_MAX), descriptors / 8);
+    return pending < PENDING_MIN ? PENDING_MIN : pending;
+}
+
 /* Sets the descriptor limit to what the connections need. Before the first libwebsockets
  * context: Debian's build sizes a table by it and scans that on every close (ARCHITECTURE 7), so never higher
  * than needed. */
@@ -101,16 +117,14 @@ static enum err fit_descriptors(struct node *node, char *problem)
         snprintf(problem, PROBLEM_SIZE, "the limit of file descriptors cannot be read");
         return ERR_IO;
     }
-    uint64_t wanted = node->shared.config->limits_connections;
-    uint64_t own = DESCRIPTORS_RESERVED + (uint64_t)node->workers_count * DESCRIPTORS_PER_WORKER;
-    uint64_t most =
-        limit.rlim_max > own + 2 * STRANGERS_MAX ? limit.rlim_max - own - STRANGERS_MAX : STRANGERS_MAX;
+    const struct config *config = node->shared.config;
+    uint64_t pending = pending_limit(config, limit.rlim_max);
+    uint64_t own = DESCRIPTORS_RESERVED + (uint64_t)node->workers_count * DESCRIPTORS_PER_WORKER + pending;
+    uint64_t wanted = config->limits_connections;
     if (wanted == 0)
-        wanted = most < CONNECTIONS_AUTOMATIC ? most : CONNECTIONS_AUTOMATIC;
-    uint64_t strangers = wanted < STRANGERS_MIN   ? STRANGERS_MIN
-                         : wanted < STRANGERS_MAX ? wanted
-                                                  : STRANGERS_MAX;
-    uint64_t needed = wanted + strangers + own;
+        wanted = at_most(limit.rlim_max > own + CONNECTIONS_MIN ? limit.rlim_max - own : CONNECTIONS_MIN,
+                         CONNECTIONS_AUTOMATIC);
+    uint64_t needed = wanted + own;
     if (needed > limit.rlim_max) {
         snprintf(
             problem, PROBLEM_SIZE,
@@ -126,7 +140,8 @@ static enum err fit_descriptors(struct node *node, char *problem)
         return ERR_IO;
     }
     node->shared.max_connections = (unsigned)wanted;
-    node->shared.max_sockets = (unsigned)(wanted + strangers);
+    node->shared.max_pending = (unsigned)pending;
+    node->shared.max_sockets = (unsigned)(wanted + pending);
     return ERR_OK;
 }
 
@@ -219,6 +234,8 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
         err = fit_descriptors(node, problem);
     if (err == ERR_OK)
         err = user_quota_new((uint32_t)options->config->limits_connections_per_user, &node->shared.quota);
+    if (err == ERR_OK)
+        err = door_new(options->config, &node->shared.door);
     if (err != ERR_OK) {
         node_free(&node);
         return err;
@@ -356,6 +373,7 @@ void node_free(struct node **node)
     hub_free(&n->hub);
     revoked_free(&n->shared.revoked);
     user_quota_free(&n->shared.quota);
+    door_free(&n->shared.door);
     token_verifier_free(&n->shared.verifier);
     pthread_mutex_destroy(&n->shared.quota_lock);
     free(n);

@@ -10,6 +10,7 @@
 #include <roomcast/core/user_quota.h>
 #include <roomcast/wire/token.h>
 
+#include "door.h"
 #include "hub.h"
 #include "revoked.h"
 
@@ -31,8 +32,10 @@ struct node_shared {
     struct session_rules rules;
     struct token_verifier *verifier;
     unsigned max_connections; /* clients */
-    unsigned max_sockets;     /* and those that have not completed their upgrade */
+    unsigned max_pending;     /* connections that have not completed their upgrade */
+    unsigned max_sockets;     /* both */
     struct hub *hub;
+    struct door *door;                 /* NULL: no address is limited, and no proxy trusted */
     struct revoked *revoked;           /* NULL: nothing is ever revoked */
     char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 
@@ -41,6 +44,7 @@ struct node_shared {
     atomic_ullong rebalanced; /* clients sent to other nodes, since the start */
     atomic_uint deflating;    /* sessions that take compressed frames */
     atomic_uint sockets;      /* of all workers' listeners */
+    atomic_uint pending;      /* those of them that are not upgraded */
     _Atomic enum node_state state;
 
     pthread_mutex_t quota_lock;

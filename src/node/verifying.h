@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include <roomcast/base/address.h>
 #include <roomcast/base/err.h>
 #include <roomcast/base/inbox.h>
 #include <roomcast/wire/request_id.h>
@@ -26,6 +27,7 @@ struct verify_job {
     /* The worker's own; carried along untouched. */
     struct ws_connection *connection; /* a handshake's; NULL: withdrawn, or none */
     const char *subprotocol;
+    struct address from;
     struct client *client; /* an auth.refresh's; NULL: a handshake's */
     struct request_id id;
 

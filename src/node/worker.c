@@ -101,6 +101,25 @@ static void on_bad_request(void *context, const char *what)
         log_info("bad_http_request", LOG_TEXT("reason", what), LOG_U64("suppressed", suppressed));
 }
 
+static void on_refused(void *context, enum ws_refused why)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    struct worker *worker = context;
+    uint64_t suppressed;
+    static const struct {
+        enum metric metric;
+        const char *reason;
+    } rows[] = {
+        [WS_REFUSED_SOCKETS] = {METRIC_REFUSED_SOCKETS, "no socket is left"},
+        [WS_REFUSED_PENDING] = {METRIC_REFUSED_PENDING, "too many handshakes are under way"},
+        [WS_REFUSED_PROXY] = {METRIC_REFUSED_PROXY, "a proxy sent no proper PROXY header in time"},
+    };
+    metrics_inc(rows[why].metric);
+    if (log_limit_pass(&limit, loop_now_ms(worker->loop), &suppressed))
+        log_warn("connection_refused", LOG_TEXT("reason", rows[why].reason),
+                 LOG_U64("suppressed", suppressed));
+}
+
 /* In the middle of a turn: deliveries do not wait until all who have come with a storm are served, or gone.
  */
 static void on_busy(void *context)
@@ -244,8 +263,11 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .close_timeout_s = CLOSE_TIMEOUT_S,
         .io_uring = config->write_io_uring,
         .permessage_deflate = config->websocket_compression > 0,
+        .proxies = door_proxies(worker->shared->door),
         .max_sockets = worker->shared->max_sockets,
+        .max_pending = worker->shared->max_pending,
         .sockets = &worker->shared->sockets,
+        .pending = &worker->shared->pending,
     };
     struct ws_handlers handlers = {
         .on_request = worker_on_request,
@@ -259,6 +281,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .on_ending = on_ending,
         .on_closed = on_closed,
         .on_bad_request = on_bad_request,
+        .on_refused = on_refused,
         .on_busy = on_busy,
         .context = worker,
     };

@@ -94,17 +94,22 @@ static void say_connected(struct worker *worker, struct client *client, const st
     ws_connection_pause(session->connection, false);
 }
 
+static void say_forbidden(struct worker *worker, struct client *client, const struct hub_request *request)
+{
+    metrics_inc(METRIC_CLIENT_MESSAGES_FORBIDDEN);
+    client_send_error(worker, client, ERROR_CODE_FORBIDDEN, NULL, &request->room, &request->id);
+    client_note_wrong(worker, client, request->message);
+}
+
 static void say_subscribed(struct worker *worker, struct client *client, struct hub_request *request)
 {
     if (request->status == ERR_FORBIDDEN) {
-        metrics_inc(METRIC_CLIENT_MESSAGES_FORBIDDEN);
-        client_send_error(worker, client, ERROR_CODE_FORBIDDEN, NULL, &request->room, &request->id);
+        say_forbidden(worker, client, request);
     } else if (request->status != ERR_OK) {
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
     } else if (!client_may_read(worker, client, &request->room)) { /* since it asked */
         give_back_join(worker, request);
-        metrics_inc(METRIC_CLIENT_MESSAGES_FORBIDDEN);
-        client_send_error(worker, client, ERROR_CODE_FORBIDDEN, NULL, &request->room, &request->id);
+        say_forbidden(worker, client, request);
     } else if (request->cancelled) {
         give_back_join(worker, request);
         client_send_error(worker, client, ERROR_CODE_NOT_SUBSCRIBED,

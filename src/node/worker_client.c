@@ -28,6 +28,15 @@ static bool is_at_limit(const struct client *client, uint32_t max_rooms)
 
 /* --- messages --- */
 
+void client_note_wrong(struct worker *worker, struct client *client, uint32_t message)
+{
+    if (client->wrong_message == message)
+        return;
+    client->wrong_message = message;
+    if (!session_tolerate_error(&client->session, &worker->shared->rules, worker->now_ms))
+        client_close(worker, client, CLOSE_PROTOCOL_VIOLATION);
+}
+
 static void refuse_chat(struct worker *worker, struct client *client, enum error_code code,
                         const struct room_key *chat, const struct request_id *id)
 {
@@ -50,25 +59,27 @@ static void refuse_question(struct worker *worker, struct client *client, enum e
                       chat, id);
 }
 
-static void subscribe_one(struct worker *worker, struct client *client, const struct chat_request *wanted,
+/* False: the chat is forbidden. */
+static bool subscribe_one(struct worker *worker, struct client *client, const struct chat_request *wanted,
                           const struct request_id *id)
 {
     struct session *session = &client->session;
     const struct session_rules *rules = &worker->shared->rules;
     if (!client_may_read(worker, client, &wanted->chat)) {
         refuse_chat(worker, client, ERROR_CODE_FORBIDDEN, &wanted->chat, id);
-        return;
+        return false;
     }
     bool is_member = rooms_has(worker->rooms, &wanted->chat, &session->rooms);
     if (!is_member && is_at_limit(client, rules->max_rooms) && !find_join(client, &wanted->chat)) {
         refuse_chat(worker, client, ERROR_CODE_ROOM_LIMIT, &wanted->chat, id);
-        return;
+        return true;
     }
     struct room_key user = client_user(client);
     struct hub_request *request =
         hub_request_new(is_member ? HUB_POSITION : HUB_JOIN, worker->index, &wanted->chat, &user);
     if (request) {
         request->id = *id;
+        request->message = client->message;
         request->claims = shared_text_ref(session->claims.text);
         request->waiter.has_since = wanted->has_since;
         request->waiter.since = wanted->since;
@@ -76,12 +87,16 @@ static void subscribe_one(struct worker *worker, struct client *client, const st
     enum err err = client_ask(worker, client, request, FOR_SUBSCRIBE);
     if (err != ERR_OK)
         refuse_question(worker, client, err, &wanted->chat, id);
+    return true;
 }
 
 static void subscribe(struct worker *worker, struct client *client, const struct client_message *message)
 {
+    bool is_allowed = true;
     for (size_t i = 0; i < message->chats_count; i++)
-        subscribe_one(worker, client, &message->chats[i], &message->id);
+        is_allowed &= subscribe_one(worker, client, &message->chats[i], &message->id);
+    if (!is_allowed) /* who tries chats is as wrong as who talks nonsense */
+        client_note_wrong(worker, client, client->message);
 }
 
 static void unsubscribe(struct worker *worker, struct client *client, const struct client_message *message)
@@ -254,8 +269,7 @@ static void answer_fault(struct worker *worker, struct client *client, const str
     metrics_inc(METRIC_CLIENT_MESSAGES_BAD);
     client_send_error(worker, client, fault->code, fault->message, fault->has_chat ? &fault->chat : NULL,
                       &fault->id);
-    if (!session_tolerate_error(&client->session, &worker->shared->rules, worker->now_ms))
-        client_close(worker, client, CLOSE_PROTOCOL_VIOLATION);
+    client_note_wrong(worker, client, client->message);
 }
 
 void client_on_text(struct worker *worker, struct client *client, struct slice text)
@@ -280,6 +294,7 @@ void client_on_text(struct worker *worker, struct client *client, struct slice t
                                    .max_chats = rules->max_rooms};
     struct client_message message;
     struct client_fault fault;
+    client->message++;
     if (client_message_parse(text, &limits, &message, &fault) != ERR_OK) {
         answer_fault(worker, client, &fault);
         return;

@@ -49,7 +49,10 @@ struct client {
     bool is_echo; /* worker_echo.h */
 #endif
     uint32_t opened_s;              /* worker's time, seconds; 0: no connection yet */
+    struct address from;            /* as the door counts it */
     struct client *previous, *next; /* all clients of the worker */
+    uint32_t message;               /* number of the last one from it */
+    uint32_t wrong_message;         /* the last one that counted to limits.errors */
 };
 
 static inline struct room_key client_user(const struct client *client)
@@ -149,7 +152,7 @@ uint32_t worker_send_settled_away(struct worker *worker, uint32_t count, enum cl
 uint32_t worker_send_anybody_away(struct worker *worker, uint32_t count, enum close_reason reason);
 
 /* worker_session.c: the life of a session. */
-struct client *client_new(struct worker *worker, struct token_claims *claims);
+struct client *client_new(struct worker *worker, struct token_claims *claims, const struct address *from);
 /* Asks the hub for the user's own channel; `connected` follows with the answer. */
 void client_begin(struct worker *worker, struct client *client, struct ws_connection *connection);
 void client_close(struct worker *worker, struct client *client, enum close_reason reason);
@@ -239,6 +242,9 @@ void client_end_catch_ups(struct client *client);
 void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
                     struct token_claims *claims, const struct request_id *id);
 void client_on_text(struct worker *worker, struct client *client, struct slice text);
+
+/* That message of the client was wrong, which counts once: too many, and the client is closed. */
+void client_note_wrong(struct worker *worker, struct client *client, uint32_t message);
 
 /* worker_questions.c: what is asked of the hub. */
 /* Sends a question about the client, and takes it over. ERR_NO_MEMORY; `request` may be NULL for that.

@@ -21,24 +21,24 @@ static void refuse(struct worker *worker, const struct handshake_refusal *refusa
 }
 
 /* `verified`: of `claims`, which are taken over. */
-static void admit(struct worker *worker, struct slice peer, const struct handshake_token *token,
-                  struct token_claims *claims, struct ws_decision *decision)
+static void admit(struct worker *worker, const struct handshake_token *token, struct token_claims *claims,
+                  struct ws_decision *decision)
 {
     struct handshake_refusal refusal;
-    if (!handshake_admit(worker->shared, peer, token, claims, &refusal)) {
+    if (!handshake_admit(worker->shared, token, claims, &refusal)) {
         refuse(worker, &refusal, decision);
         return;
     }
     struct room_key user = token_claims_user(claims);
-    struct client *client = client_new(worker, claims);
+    struct client *client = client_new(worker, claims, &token->from);
     if (client) {
         *decision =
             (struct ws_decision){.accept = true, .session = client, .subprotocol = token->subprotocol};
         return;
     }
-    handshake_give_back(worker->shared, &user);
+    handshake_give_back(worker->shared, &user, &token->from);
     token_claims_release(claims);
-    refusal = handshake_overloaded(peer);
+    refusal = handshake_overloaded(&token->from);
     refuse(worker, &refusal, decision);
 }
 
@@ -50,6 +50,7 @@ static bool verify_later(struct worker *worker, struct ws_connection *connection
     if (!job)
         return false;
     job->connection = connection;
+    job->from = token->from;
     job->subprotocol = token->subprotocol;
     if (verifying_ask(worker->verifying, job) != ERR_OK) {
         verify_job_free(job);
@@ -62,11 +63,12 @@ static bool verify_later(struct worker *worker, struct ws_connection *connection
 #ifdef ROOMCAST_CONFORMANCE
 static void admit_echo(struct worker *worker, const struct ws_request *request, struct ws_decision *decision)
 {
-    struct handshake_token token = {.err = ERR_NO_MEMORY};
+    struct handshake_token token = {.err = ERR_NO_MEMORY,
+                                    .from = door_address(worker->shared->door, request)};
     struct token_claims claims;
     if (echo_claims(&claims))
         token.err = ERR_OK;
-    admit(worker, request->peer, &token, &claims, decision);
+    admit(worker, &token, &claims, decision);
     if (decision->accept) {
         ((struct client *)decision->session)->is_echo = true;
         decision->takes_binary = true;
@@ -91,14 +93,14 @@ void worker_on_request(void *context, struct ws_connection *connection, const st
         refuse(worker, &refusal, decision);
     } else if (worker->verifying && token_takes_long(worker->shared->verifier, token.text)) {
         if (!verify_later(worker, connection, &token, decision)) {
-            refusal = handshake_overloaded(request->peer);
+            refusal = handshake_overloaded(&token.from);
             refuse(worker, &refusal, decision);
         }
     } else {
         struct token_claims claims;
         token.err = token_verify(worker->shared->verifier, token.text, clock_wall_ms() / 1000, &claims,
                                  &token.reason);
-        admit(worker, request->peer, &token, &claims, decision);
+        admit(worker, &token, &claims, decision);
     }
 }
 
@@ -129,9 +131,10 @@ bool worker_refresh_later(struct worker *worker, struct client *client, struct s
 
 static void open_verified(struct worker *worker, struct verify_job *job)
 {
-    struct handshake_token token = {.subprotocol = job->subprotocol, .err = job->err, .reason = job->reason};
+    struct handshake_token token = {
+        .from = job->from, .subprotocol = job->subprotocol, .err = job->err, .reason = job->reason};
     struct ws_decision decision;
-    admit(worker, slice_of(ws_connection_peer(job->connection)), &token, &job->claims, &decision);
+    admit(worker, &token, &job->claims, &decision);
     ws_connection_decide(job->connection, &decision);
 }
 

@@ -42,7 +42,7 @@ void client_note_said(struct worker *worker, struct client *client)
     put_first(worker, client);
 }
 
-struct client *client_new(struct worker *worker, struct token_claims *claims)
+struct client *client_new(struct worker *worker, struct token_claims *claims, const struct address *from)
 {
     struct client *client = malloc(sizeof *client);
     if (!client)
@@ -59,6 +59,8 @@ struct client *client_new(struct worker *worker, struct token_claims *claims)
 #ifdef ROOMCAST_CONFORMANCE
     client->is_echo = false;
 #endif
+    client->from = *from;
+    client->message = client->wrong_message = 0;
     put_first(worker, client);
     return client;
 }
@@ -94,8 +96,10 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     metrics_inc(METRIC_HANDSHAKES_ACCEPTED);
     metrics_change(METRIC_CONNECTIONS, 1);
     note_deflating(worker, session, ws_connection_takes_deflated(connection));
+    char peer[ADDRESS_TEXT_SIZE];
+    address_format(&client->from, peer);
     log_info("session_opened", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
-             LOG_TEXT("peer", ws_connection_peer(connection)));
+             LOG_TEXT("peer", peer));
 
 #ifdef ROOMCAST_CONFORMANCE
     if (client->is_echo) {
@@ -209,7 +213,7 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
     client_unschedule(worker, client);
     session_ended(session);
     timer_wheel_cancel(&worker->wheel, &session->timer);
-    handshake_give_back(worker->shared, &user);
+    handshake_give_back(worker->shared, &user, &client->from);
 
     take_out(worker, client);
     client->next = worker->ended;

@@ -14,9 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <roomcast/base/address.h>
 #include <roomcast/base/err.h>
 #include <roomcast/base/slice.h>
 #include <roomcast/io/loop.h>
+
+#define WS_FORWARDED_MAX 8 /* lines of X-Forwarded-For: the last ones */
 
 struct ws_server;
 struct ws_connection;
@@ -26,11 +29,13 @@ struct ws_connection;
 struct ws_request {
     struct slice method, path;
     struct slice host, origin, authorization, user_agent;
-    struct slice subprotocols; /* the raw Sec-WebSocket-Protocol list */
-    struct slice query_token;  /* ?token= */
-    struct slice peer;         /* numeric address */
-    bool is_upgrade;           /* a well-formed RFC 6455 upgrade (section 4.2.1) */
-    const char *fault;         /* NULL, or what is malformed about it, for the 400 */
+    struct slice subprotocols;                    /* the raw Sec-WebSocket-Protocol list */
+    struct slice query_token;                     /* ?token= */
+    struct slice peer;                            /* numeric address */
+    struct slice forwarded_for[WS_FORWARDED_MAX]; /* the lines of X-Forwarded-For, in order */
+    size_t forwarded_for_count;
+    bool is_upgrade;   /* a well-formed RFC 6455 upgrade (section 4.2.1) */
+    const char *fault; /* NULL, or what is malformed about it, for the 400 */
 };
 
 struct ws_decision {
@@ -50,6 +55,13 @@ enum ws_end {
     WS_END_SERVER, /* we closed by ws_connection_close (code: ours) or drop (1006) */
     WS_END_LOST,   /* the TCP connection broke (1006) */
     WS_END_FAULT,  /* the peer broke the protocol (code: what it was answered: 1002, 1003, 1007, 1009) */
+};
+
+/* Why a connection was closed before it could become a request. */
+enum ws_refused {
+    WS_REFUSED_SOCKETS, /* there are as many sockets as there may be */
+    WS_REFUSED_PENDING, /* too many have not completed their upgrade: who has waited longest makes way */
+    WS_REFUSED_PROXY,   /* a proxy did not send a proper PROXY header in time */
 };
 
 struct ws_handlers {
@@ -81,6 +93,8 @@ struct ws_handlers {
     /* A connection ended before it became a request: what was wrong (static text), for a counter. May be
      * NULL. */
     void (*on_bad_request)(void *context, const char *what);
+    /* For a counter. May be NULL. */
+    void (*on_refused)(void *context, enum ws_refused why);
     /* Many sockets have been read or have ended since the last time, and more may wait in this turn: a chance
      * to see to what cannot wait for the turn's end. May be NULL. */
     void (*on_busy)(void *context);
@@ -97,9 +111,12 @@ struct ws_server_options {
     unsigned close_timeout_s; /* wait for the peer's close frame */
     bool io_uring;            /* send by io_uring where the kernel lets us */
     bool permessage_deflate;  /* agree on RFC 7692 with clients that offer it, without context takeover */
-    unsigned max_sockets;     /* a further one is closed at once */
+    const struct networks *proxies; /* borrowed: these send the PROXY protocol, and must; NULL: nobody does */
+    unsigned max_sockets;           /* a further one is closed at once */
+    unsigned max_pending; /* connections that are not upgraded: beyond, the oldest makes way; 0: any */
     atomic_uint
         *sockets; /* borrowed: how many there are, shared by servers that share the limit; NULL: own */
+    atomic_uint *pending; /* likewise, for max_pending */
 };
 
 /* ERR_IO with `problem` (256 bytes): which address, why. */

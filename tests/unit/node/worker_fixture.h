@@ -81,7 +81,7 @@ static inline struct room_key chat(unsigned char number)
 static inline struct client *client_of_nobody(void)
 {
     struct token_claims claims = {.all_chats = true};
-    struct client *client = client_new(world.worker, &claims);
+    struct client *client = client_new(world.worker, &claims, &(struct address){{0}});
     assert_non_null(client);
     session_opened(&client->session, world.worker->now_ms, 1000);
     return client;
