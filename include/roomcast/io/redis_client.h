@@ -68,8 +68,9 @@ void redis_entries_release(struct redis_entries *entries);
 /* Own entries that were delivered and never acknowledged, with ids above `after` ("0" for the first). */
 enum err redis_read_pending(struct redis_client *client, const struct redis_group *group, const char *after,
                             unsigned count, struct redis_entries *ret_entries) MUST_CHECK;
-/* New entries; waits up to `block_ms` (0: not at all) for the first. None is no error. `ret_pending`: how many
- * entries the consumer has then that are not acknowledged, these included (XPENDING, in the same round trip).
+/* New entries; waits up to `block_ms` (0: not at all) for the first. None is no error. `ret_pending`: how
+ * many entries the consumer has then that are not acknowledged, these included (XPENDING, in the same round
+ * trip).
  */
 enum err redis_read_new(struct redis_client *client, const struct redis_group *group, unsigned count,
                         unsigned block_ms, uint64_t *ret_pending,
