@@ -113,7 +113,8 @@ def test_who_never_completes_the_upgrade_keeps_nobody_out(extra_node, open_clien
         response = first.read_response()
         assert response.status == 503 and response.error == "OVERLOADED"
         assert int(response.headers["retry-after"]) > 0
-        assert node.metrics()["roomcast_connections_refused_total", "reason", "pending"] >= 33
+        refused_pending = lambda: node.metrics()["roomcast_connections_refused_total", "reason", "pending"]
+        eventually(lambda: refused_pending() >= 33, what="the oldest have made way")
         eventually(lambda: node.metrics()["roomcast_handshakes_pending"] == 8)
         for number in range(20):
             slow(b"")
