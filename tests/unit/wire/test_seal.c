@@ -163,8 +163,8 @@ static void encryption_hides_the_body_and_never_repeats(void **state)
 
 static void what_is_no_key_is_refused(void **state)
 {
-    static const char *const bad[] = {"",         "short",   HEX_A "00",
-                                      BASE_A "A", "g" HEX_A, "AAECAwQFBgcICQoLDA0ODw=="};
+    static const char hex_and_more[] = HEX_A "00", base_and_more[] = BASE_A "A", no_hex[] = "g" HEX_A;
+    const char *const bad[] = {"", "short", hex_and_more, base_and_more, no_hex, "AAECAwQFBgcICQoLDA0ODw=="};
     struct seal *seal = NULL;
 
     (void)state;
