@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define V4_BITS_BEFORE 96 /* of ::ffff:0:0/96 */
+#define PORT_MAX       65535u
 
 static const unsigned char v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
 
@@ -36,15 +37,12 @@ bool address_parse(struct slice text, struct address *ret_address)
     return inet_pton(AF_INET6, copy, ret_address->bytes) == 1;
 }
 
+/* ":1234" */
 static bool is_port(struct slice text)
 {
-    if (text.len < 2 || text.len > 6 || text.data[0] != ':')
-        return false;
-    for (size_t at = 1; at < text.len; at++) {
-        if (text.data[at] < '0' || text.data[at] > '9')
-            return false;
-    }
-    return true;
+    unsigned port;
+    return text.len > 1 && text.data[0] == ':' &&
+           slice_parse_number((struct slice){text.data + 1, text.len - 1}, PORT_MAX, &port);
 }
 
 bool address_parse_node(struct slice text, struct address *ret_address)
@@ -97,20 +95,6 @@ static bool has_bits_behind(const struct network *network)
     return false;
 }
 
-static bool parse_bits(struct slice text, unsigned *ret_bits)
-{
-    unsigned bits = 0;
-    if (text.len == 0 || text.len > 3)
-        return false;
-    for (size_t at = 0; at < text.len; at++) {
-        if (text.data[at] < '0' || text.data[at] > '9')
-            return false;
-        bits = bits * 10 + (unsigned)(text.data[at] - '0');
-    }
-    *ret_bits = bits;
-    return true;
-}
-
 bool network_parse(struct slice text, struct network *ret_network)
 {
     const char *slash = memchr(text.data, '/', text.len);
@@ -120,8 +104,8 @@ bool network_parse(struct slice text, struct network *ret_network)
         return false;
     if (slash) {
         bool is_v4 = !memchr(base.data, ':', base.len);
-        if (!parse_bits((struct slice){slash + 1, text.len - base.len - 1}, &network.bits) ||
-            network.bits > (is_v4 ? 32 : 128))
+        struct slice bits = {slash + 1, text.len - base.len - 1};
+        if (!slice_parse_number(bits, is_v4 ? 32 : 128, &network.bits))
             return false;
         network.bits += is_v4 ? V4_BITS_BEFORE : 0;
     }

@@ -18,10 +18,9 @@ static enum err refuse(const char *url, const char *why, char *problem)
 
 static bool is_port(const char *text)
 {
-    size_t digits = strspn(text, "0123456789");
-    long port = strtol(text, NULL, 10);
+    unsigned port;
 
-    return digits > 0 && digits <= 5 && text[digits] == '\0' && port > 0 && port <= 65535;
+    return slice_parse_number(slice_of(text), 65535, &port) && port > 0;
 }
 
 enum err bus_nats_url_check(const char *url, bool *ret_secure, char *problem)

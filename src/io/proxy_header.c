@@ -40,15 +40,8 @@ static struct slice take_word(struct slice *line)
 
 static bool is_port(struct slice text)
 {
-    unsigned port = 0;
-    if (text.len == 0 || text.len > 5)
-        return false;
-    for (size_t at = 0; at < text.len; at++) {
-        if (text.data[at] < '0' || text.data[at] > '9')
-            return false;
-        port = port * 10 + (unsigned)(text.data[at] - '0');
-    }
-    return port <= 65535;
+    unsigned port;
+    return slice_parse_number(text, 65535, &port);
 }
 
 static bool parse_v1_line(struct slice line, struct proxy_header *header)

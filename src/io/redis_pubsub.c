@@ -18,7 +18,6 @@ static bool is_push(const redisReply *reply, const char *kind, size_t elements)
            strcasecmp(reply->element[0]->str, kind) == 0;
 }
 
-/* One confirmation per pattern follows; redis.io, "Redis Pub/Sub". */
 enum err redis_publish(struct redis_client *client, const char *channel, struct slice payload)
 {
     struct command command = {.count = 0};
@@ -29,6 +28,7 @@ enum err redis_publish(struct redis_client *client, const char *channel, struct 
     return redis_call_for_effect(client, &command);
 }
 
+/* One confirmation per pattern follows; redis.io, "Redis Pub/Sub". */
 enum err redis_psubscribe(struct redis_client *client, const char *const *patterns, size_t count)
 {
     struct command command = {.count = 0};

@@ -18,6 +18,20 @@ static inline struct slice slice_of(const char *text)
     return (struct slice){text, text ? strlen(text) : 0};
 }
 
+/* A decimal number of nothing but digits, at most `max`, which is below 10^9. */
+static inline bool slice_parse_number(struct slice text, unsigned max, unsigned *ret_number)
+{
+    unsigned number = 0;
+    if (text.len == 0 || text.len > 9)
+        return false;
+    for (size_t at = 0; at < text.len; at++) {
+        if (text.data[at] < '0' || text.data[at] > '9')
+            return false;
+        number = number * 10 + (unsigned)(text.data[at] - '0');
+    }
+    *ret_number = number;
+    return number <= max;
+}
 static inline bool slice_equal(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
