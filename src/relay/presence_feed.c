@@ -247,7 +247,9 @@ static void on_tick(void *context)
     presence_publisher_run(feed->publisher, feed->now_ms);
     if (!is_up)
         return; /* while nobody is heard, nobody leaves */
-    if (atomic_exchange(&feed->suspect, false) || came_up)
+    bool is_suspect = atomic_exchange(&feed->suspect, false) || came_up;
+    if (is_suspect &&
+        presence_watch_users(feed->watch) > 0) /* at the start there is nobody to be wrong about */
         presence_watch_suspect(feed->watch, feed->now_ms,
                                feed->now_ms + HELD_BEATS * feed->config->cluster_heartbeat_ms);
     presence_watch_run(feed->watch, feed->now_ms);
