@@ -10,6 +10,7 @@
 #include <roomcast/io/deflate.h>
 
 #include "crowd_client.h"
+#include "crowd_tls.h"
 #include "proc.h"
 #include "progress.h"
 
@@ -58,6 +59,9 @@ enum err crowd_init(struct crowd *crowd, const struct crowd_options *options)
     crowd->options = *options;
     crowd->count = options->publishers + options->layout->connections;
     crowd->source_addresses = crowd->count / PORTS_OF_SOURCE + 1;
+    enum err err = crowd_tls_init(crowd);
+    if (err)
+        return err;
     crowd->clients = calloc(crowd->count, sizeof *crowd->clients);
     for (uint32_t i = 0; i < CROWD_LOOPS_MAX; i++)
         crowd->loops[i].epoll = -1;
@@ -66,7 +70,7 @@ enum err crowd_init(struct crowd *crowd, const struct crowd_options *options)
     for (uint32_t i = 0; i < crowd->count; i++)
         crowd->clients[i].fd = -1;
     for (uint32_t i = 0; i < options->loops; i++) {
-        enum err err = init_loop(crowd, i);
+        err = init_loop(crowd, i);
         if (err)
             return err;
     }
@@ -163,6 +167,7 @@ void crowd_fini(struct crowd *crowd)
     for (uint32_t i = 0; crowd->clients && i < crowd->options.loops; i++)
         fini_loop(&crowd->loops[i]);
     free(crowd->clients);
+    crowd_tls_fini(crowd);
     memset(crowd, 0, sizeof *crowd);
 }
 

@@ -28,6 +28,7 @@
 enum client_state {
     CLIENT_CLOSED,
     CLIENT_CONNECTING, /* waits for TCP */
+    CLIENT_SECURING,   /* waits for the end of the TLS handshake */
     CLIENT_UPGRADING,  /* waits for 101 */
     CLIENT_GREETING,   /* waits for the answer to its hello */
     CLIENT_JOINING,    /* waits for `replies_missing` replies */
@@ -42,6 +43,7 @@ struct crowd_client {
     bool is_deflating;         /* the server may compress */
     char *carry;               /* owned: the beginning of a frame whose rest has not come */
     struct inflater *inflater; /* owned; NULL unless the server takes its context over */
+    struct ssl_st *tls;        /* owned; NULL: plain */
     uint64_t opened_ns;        /* when connect was called */
 };
 
@@ -101,6 +103,7 @@ struct crowd {
     struct crowd_client *clients; /* owned */
     uint32_t count;
     struct crowd_loop loops[CROWD_LOOPS_MAX];
+    struct ssl_ctx_st *tls;    /* owned; NULL: plain */
     uint32_t source_addresses; /* more than one beyond the ports of a single one */
     _Atomic uint32_t phase;    /* enum crowd_phase */
     atomic_bool is_stopping;

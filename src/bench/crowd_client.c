@@ -14,6 +14,7 @@
 #include <roomcast/io/deflate.h>
 
 #include "crowd_inflate.h"
+#include "crowd_tls.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -31,6 +32,7 @@ void client_close(struct crowd_loop *loop, uint32_t index)
         atomic_fetch_sub(&loop->ready, 1);
     else
         loop->opening--;
+    client_end_tls(client);
     close(client->fd);
     free(client->carry);
     inflater_free(&client->inflater);
@@ -110,7 +112,7 @@ static bool say(struct crowd_loop *loop, uint32_t index, struct slice bytes)
 {
     if (bytes.len == 0)
         return true;
-    ssize_t sent = send(loop->crowd->clients[index].fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+    ssize_t sent = client_transmit(&loop->crowd->clients[index], bytes);
     if (sent == (ssize_t)bytes.len)
         return true;
     fail(loop, index, "the server does not read: ", slice_of(sent < 0 ? strerror(errno) : "short write"));
@@ -119,7 +121,24 @@ static bool say(struct crowd_loop *loop, uint32_t index, struct slice bytes)
 
 static void request_upgrade(struct crowd_loop *loop, uint32_t index)
 {
-    const struct crowd_options *options = &loop->crowd->options;
+    buffer_clear(&loop->output);
+    target_append_request(loop->crowd->options.target, index, &loop->output);
+    loop->crowd->clients[index].state = CLIENT_UPGRADING;
+    say(loop, index, buffer_slice(&loop->output));
+}
+
+static void shake_hands(struct crowd_loop *loop, uint32_t index)
+{
+    int done = client_shake_hands(&loop->crowd->clients[index]);
+    if (done < 0)
+        fail(loop, index, "TLS: ", slice_of(client_tls_problem()));
+    else if (done > 0)
+        request_upgrade(loop, index);
+}
+
+/* TCP has connected, or has not. */
+static void begin(struct crowd_loop *loop, uint32_t index)
+{
     struct crowd_client *client = &loop->crowd->clients[index];
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
     int error = 0;
@@ -130,11 +149,16 @@ static void request_upgrade(struct crowd_loop *loop, uint32_t index)
         fail(loop, index, "connect: ", slice_of(strerror(error)));
         return;
     }
-    buffer_clear(&loop->output);
-    target_append_request(options->target, index, &loop->output);
-    client->state = CLIENT_UPGRADING;
     epoll_ctl(loop->epoll, EPOLL_CTL_MOD, client->fd, &event);
-    say(loop, index, buffer_slice(&loop->output));
+    if (!loop->crowd->tls) {
+        request_upgrade(loop, index);
+        return;
+    }
+    client->state = CLIENT_SECURING;
+    if (client_begin_tls(loop->crowd, client))
+        shake_hands(loop, index);
+    else
+        fail(loop, index, "TLS: out of memory", slice_of(""));
 }
 
 /* Sends what is in `output` too. False: the client is closed. */
@@ -307,18 +331,19 @@ static void keep(struct crowd_client *client, const char *bytes, size_t len)
         memcpy(client->carry, bytes, len);
 }
 
-static void read_client(struct crowd_loop *loop, uint32_t index, size_t room)
+/* False: nothing was there. */
+static bool read_client(struct crowd_loop *loop, uint32_t index, size_t room)
 {
     struct crowd_client *client = &loop->crowd->clients[index];
     size_t len = client->carry_len, used = 0;
 
     memcpy(loop->buffer, client->carry ? client->carry : "", len);
-    ssize_t got = recv(client->fd, loop->buffer + len, room - len, 0);
+    ssize_t got = client_receive(client, loop->buffer + len, room - len);
     if (got < 0 && errno == EAGAIN)
-        return;
+        return false;
     if (got <= 0) {
         fail(loop, index, "lost: ", slice_of(got < 0 ? strerror(errno) : "closed by the server"));
-        return;
+        return false;
     }
     if (index >= loop->crowd->options.publishers)
         crowd_stats(loop)->bytes += (size_t)got;
@@ -329,23 +354,32 @@ static void read_client(struct crowd_loop *loop, uint32_t index, size_t room)
         used += take_bytes(loop, index, (struct slice){loop->buffer + used, len - used}, room);
     if (client->state != CLIENT_CLOSED && (used < len || client->carry))
         keep(client, loop->buffer + used, len - used);
+    return true;
 }
 
 void client_handle(struct crowd_loop *loop, uint32_t index, uint32_t events, size_t room)
 {
     struct crowd_client *client = &loop->crowd->clients[index];
 
-    if (client->state == CLIENT_CONNECTING)
-        request_upgrade(loop, index);
-    else if (client->state != CLIENT_CLOSED && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-        read_client(loop, index, room);
+    if (client->state == CLIENT_CONNECTING) {
+        begin(loop, index);
+        return;
+    }
+    if (client->state == CLIENT_CLOSED || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        return;
+    if (client->state == CLIENT_SECURING) {
+        shake_hands(loop, index);
+        return;
+    }
+    while (read_client(loop, index, room) && client_has_more(client))
+        ;
 }
 
 enum err crowd_send(struct crowd *crowd, uint32_t client, struct slice bytes)
 {
     while (bytes.len > 0) {
         int fd = crowd->clients[client].fd;
-        ssize_t sent = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+        ssize_t sent = client_transmit(&crowd->clients[client], bytes);
         if (sent < 0 && errno == EAGAIN) {
             if (poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, SEND_WAIT_MS) <= 0)
                 return ERR_TIMEOUT;

@@ -25,7 +25,8 @@ static const char target_choices[] = "roomcast|raw-ws", via_choices[] = "nats|re
                   until_choices[] = "all|one";
 
 static const struct row rows[] = {
-    {"--url", "URL", KIND_TEXT, AT(target.url), 0, 0, "where the server listens: ws://host:port/path"},
+    {"--url", "URL", KIND_TEXT, AT(target.url), 0, 0,
+     "where the server listens: ws://host:port/path, or wss:// (its certificate is not checked)"},
     {"--target", target_choices, KIND_CHOICE, AT(target.kind), 0, 0,
      "whose protocol to speak; raw-ws: any server, by the templates below (default roomcast)"},
     {"--jwt-secret", "TEXT", KIND_TEXT, AT(target.jwt_secret), 0, 0,

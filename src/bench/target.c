@@ -58,11 +58,12 @@ enum err target_init(struct target *target, const struct target_options *options
 
     memset(target, 0, sizeof *target);
     target->options = *options;
-    if (strncmp(rest, "ws://", 5) != 0) {
-        snprintf(problem, 256, "--url = \"%s\": must begin with ws://", rest);
+    target->is_secured = strncmp(rest, "wss://", 6) == 0;
+    if (!target->is_secured && strncmp(rest, "ws://", 5) != 0) {
+        snprintf(problem, 256, "--url = \"%s\": must begin with ws:// or wss://", rest);
         return ERR_CONFIG;
     }
-    rest += 5;
+    rest += target->is_secured ? 6 : 5;
     size_t len = strcspn(rest, "/");
     if (len >= sizeof target->host) {
         snprintf(problem, 256, "--url: the host is too long");

@@ -22,7 +22,7 @@ enum target_kind { TARGET_ROOMCAST, TARGET_RAW_WS };
 
 struct target_options {
     enum target_kind kind;
-    const char *url;  /* ws://host:port/path */
+    const char *url;  /* ws://host:port/path, or wss:// */
     bool compression; /* permessage-deflate is offered, and must be accepted */
     /* roomcast */
     const char *jwt_secret; /* HS256 */
@@ -39,6 +39,7 @@ struct target_options {
 struct target {
     struct target_options options;
     struct sockaddr_in address;
+    bool is_secured;  /* wss:// */
     char host[128];   /* host:port */
     const char *path; /* borrowed from the URL */
     char **tokens;    /* owned; one per user */

@@ -77,15 +77,15 @@ static void print_welcome(const struct config *config, const struct node *node, 
         token = NULL;
     printf(
         "roomcast --dev is ready: for development only, every chat is open.\n\n"
-        "  WebSocket   ws://127.0.0.1:%u/ws?token=%s\n"
+        "  WebSocket   %s://127.0.0.1:%u/ws?token=%s\n"
         "  then send   {\"type\":\"subscribe.chat\",\"chat_id\":\"22222222-2222-4222-8222-222222222222\"}\n"
         "  publish     curl -X POST http://127.0.0.1:%u/v1/events -H 'Authorization: Bearer %s' -d '"
         "{\"event_type\":\"message.created\",\"payload\":{\"chat_id\":\"22222222-2222-4222-8222-"
         "222222222222\","
         "\"content\":\"Hello\"}}'\n"
         "  admin       http://127.0.0.1:%u/metrics\n\n",
-        node_port(node), token ? token : "<a token of your own>", relay_http_port(relay),
-        config->relay_api_key, node_admin_port(node));
+        config->tls_cert_file[0] ? "wss" : "ws", node_port(node), token ? token : "<a token of your own>",
+        relay_http_port(relay), config->relay_api_key, node_admin_port(node));
     fflush(stdout);
     free(token);
 }

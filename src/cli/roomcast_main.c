@@ -42,6 +42,8 @@ static const char *check(const struct config *config)
     if (config->auth_hmac_secret_previous[0] != '\0' &&
         strlen(config->auth_hmac_secret_previous) < TOKEN_SECRET_MIN)
         return "auth.hmac_secret_previous is shorter than 32 bytes (RFC 7518 section 3.2)";
+    if ((config->tls_cert_file[0] == '\0') != (config->tls_key_file[0] == '\0'))
+        return "tls.cert_file and tls.key_file belong together: the certificate chain, and its private key";
     struct networks networks = {0};
     if (networks_new(config->proxy_trusted.items, config->proxy_trusted.count, &networks) != ERR_OK)
         return "proxy.trusted must be networks such as 10.0.0.0/8 or 2001:db8::/32, without bits behind the "

@@ -32,7 +32,7 @@ static int serve(struct node *node, struct bus *bus, struct bus *revocations_bus
         log_error("start_failed", LOG_TEXT("problem", problem));
         status = 1;
     } else {
-        struct serving serving = {.node = node};
+        struct serving serving = {.node = node, .reloads = true};
         serving_wait(&serving);
         serving_drain(&serving);
     }

@@ -1,5 +1,6 @@
 #include "serving.h"
 
+#include <signal.h>
 #include <time.h>
 
 #include <roomcast/base/clock.h>
@@ -16,6 +17,11 @@ static void wait_for_signal(struct serving *serving, unsigned timeout_ms)
     int number = signals_wait_ms(timeout_ms);
     if (number == 0)
         return;
+    if (number == SIGHUP && serving->reloads) {
+        log_info("reloading", LOG_I64("signal", number));
+        node_reload(serving->node);
+        return;
+    }
     signals_release();
     serving->is_released = true;
     log_info("stopping", LOG_I64("signal", number), LOG_TEXT("next", "ends the process at once"));

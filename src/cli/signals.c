@@ -9,6 +9,7 @@ static void fill(sigset_t *set)
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
 }
 
 void signals_block(void)
@@ -43,6 +44,7 @@ void signals_release(void)
 {
     sigset_t set;
     fill(&set);
-    /* The default action of both is to end the process. */
+    sigdelset(&set, SIGHUP); /* who asks for new certificates does not mean to end anything */
+    /* The default action of the others is to end the process. */
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }

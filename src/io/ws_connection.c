@@ -31,6 +31,12 @@ static void set_state(struct ws_connection *connection, enum ws_state state)
     ws_server_clear_deadline(connection); /* each wait belongs to one state */
 }
 
+bool ws_connection_listens(const struct ws_connection *connection)
+{
+    return connection->state == WS_STATE_HEAD || connection->state == WS_STATE_OPEN ||
+           connection->state == WS_STATE_CLOSING;
+}
+
 static bool is_upgraded(const struct ws_connection *connection)
 {
     return connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING;
@@ -53,6 +59,7 @@ static void release(struct ws_connection *connection)
     DL_DELETE(connection->server->connections, connection);
     atomic_fetch_sub(connection->server->sockets, 1);
     ws_pending_leave(connection);
+    ws_tls_drop(connection);
     ws_connection_end_opening(connection);
     free_unread(connection);
     ws_decoder_fini(&connection->decoder);
@@ -72,8 +79,7 @@ void ws_connection_update_reading(struct ws_connection *connection)
     lws_rx_flow_control(connection->wsi, reading);
 }
 
-/* False when the connection is broken. */
-bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len)
+bool ws_connection_put_wire(struct ws_connection *connection, const void *bytes, size_t len)
 {
     struct lws *wsi = connection->wsi;
     /* RAW: the library promises not to write into the bytes, whatever its prototype says. */
@@ -84,6 +90,16 @@ bool ws_connection_put(struct ws_connection *connection, const void *bytes, size
         ws_connection_update_reading(connection);
     }
     return true;
+}
+
+bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len)
+{
+    struct ws_server *server = connection->server;
+    if (!connection->tls)
+        return ws_connection_put_wire(connection, bytes, len);
+    ws_tls_clear(server);
+    return ws_tls_wrap(connection, bytes, len) &&
+           ws_connection_put_wire(connection, server->tls->output.data, server->tls->output.len);
 }
 
 void ws_connection_end(struct ws_connection *connection, enum ws_end end, unsigned code, enum ws_state next)
@@ -137,6 +153,11 @@ void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
     memcpy(connection->peer, peer, peer_size);
     DL_APPEND(server->connections, connection);
     connection->fd = fd;
+    if (!ws_tls_begin(connection)) {
+        close(fd);
+        die(connection);
+        return;
+    }
     connection->wsi = ws_context_adopt(server->context, fd, connection);
     if (connection->wsi)
         ws_server_set_deadline(connection, &server->handshakes);
@@ -144,10 +165,13 @@ void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
         die(connection);
 }
 
-/* Nothing more will be written: says so to the peer, who then closes. */
+/* Nothing more will be written: says so to the peer, who then closes. Comes again when what TLS has to say
+ * about it is out, too. */
 static void end_output(struct ws_connection *connection)
 {
-    shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
+    ws_tls_say_end(connection);
+    if (connection->output == WS_OUTPUT_READY)
+        shutdown(lws_get_socket_fd(connection->wsi), SHUT_WR);
 }
 
 void ws_connection_linger(struct ws_connection *connection)
@@ -167,9 +191,7 @@ void ws_connection_linger(struct ws_connection *connection)
         end_output(connection);
 }
 
-/* --- from libwebsockets --- */
-
-void ws_connection_received(struct ws_connection *connection, unsigned char *bytes, size_t len)
+void ws_connection_take(struct ws_connection *connection, unsigned char *bytes, size_t len)
 {
     if (connection->state == WS_STATE_HEAD)
         ws_connection_read_head(connection, bytes, len);
@@ -178,6 +200,41 @@ void ws_connection_received(struct ws_connection *connection, unsigned char *byt
     else if (connection->state == WS_STATE_LINGER &&
              (connection->discarded += (uint32_t)len) > WS_LINGER_BYTES)
         die(connection);
+}
+
+void ws_connection_ended(struct ws_connection *connection)
+{
+    switch (connection->state) {
+    case WS_STATE_HEAD:
+        if (connection->opening && !connection->opening->asked) /* a mere attempt is no bad request */
+            ws_connection_report(connection, "closed before the request was complete");
+        ws_connection_withdraw(connection);
+        die(connection);
+        return;
+    case WS_STATE_OPEN:
+        ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
+        return;
+    case WS_STATE_CLOSING:
+        ws_connection_end(connection, WS_END_SERVER, connection->code, WS_STATE_DROPPING);
+        return;
+    case WS_STATE_LINGER:
+        die(connection);
+        return;
+    case WS_STATE_ENDING:
+    case WS_STATE_DROPPING:
+    case WS_STATE_DEAD:
+        return;
+    }
+}
+
+/* --- from libwebsockets --- */
+
+void ws_connection_received(struct ws_connection *connection, unsigned char *bytes, size_t len)
+{
+    if (connection->tls && ws_connection_listens(connection))
+        ws_tls_received(connection, bytes, len);
+    else
+        ws_connection_take(connection, bytes, len);
     ws_connection_update_reading(connection);
 }
 
@@ -208,27 +265,7 @@ void ws_connection_drained(struct ws_connection *connection)
 void ws_connection_lost(struct ws_connection *connection)
 {
     connection->wsi = NULL;
-    switch (connection->state) {
-    case WS_STATE_HEAD:
-        if (connection->opening && !connection->opening->asked) /* a mere attempt is no bad request */
-            ws_connection_report(connection, "closed before the request was complete");
-        ws_connection_withdraw(connection);
-        die(connection);
-        return;
-    case WS_STATE_OPEN:
-        ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
-        return;
-    case WS_STATE_CLOSING:
-        ws_connection_end(connection, WS_END_SERVER, connection->code, WS_STATE_DROPPING);
-        return;
-    case WS_STATE_LINGER:
-        die(connection);
-        return;
-    case WS_STATE_ENDING:
-    case WS_STATE_DROPPING:
-    case WS_STATE_DEAD:
-        return;
-    }
+    ws_connection_ended(connection);
 }
 
 /* --- from the server --- */

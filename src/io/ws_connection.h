@@ -75,6 +75,7 @@ struct ws_connection {
 
     struct ws_server *server; /* borrowed */
     struct lws *wsi;          /* owned by libwebsockets; NULL once it is gone */
+    struct tls_stream *tls;   /* owned; NULL: none on this listener */
     void *session;            /* the caller's */
     enum ws_end end;          /* for on_closed, from CLOSING on */
     unsigned code;
@@ -107,6 +108,12 @@ struct ws_deadlines {
 #define WS_PONGS_BYTES 4096
 #define WS_URING_SENDS 256 /* in one submission */
 
+/* What the TLS of all connections is done in; only with a certificate. */
+struct ws_tls {
+    struct buffer output; /* records to be sent */
+    unsigned char plain[TLS_RECORD_MAX];
+};
+
 struct ws_server {
     struct loop *loop; /* borrowed */
     struct ws_server_options options;
@@ -115,6 +122,7 @@ struct ws_server {
     struct ws_listener *listener; /* NULL when no longer accepting */
     struct ws_proxied *proxied;   /* their PROXY header is awaited */
     struct loop_timer *proxied_timer;
+    struct ws_tls *tls;        /* owned; NULL: the listener speaks plain HTTP */
     struct inflater *inflater; /* of all connections; NULL: permessage-deflate is off */
     uint16_t port;
     struct ws_connection *connections;
@@ -133,7 +141,7 @@ struct ws_server {
 
 /* From the listener. Takes over `fd`. */
 void ws_connection_accept(struct ws_server *server, int fd, const char *peer);
-/* From libwebsockets. */
+/* From libwebsockets: what the peer sent, as it sent it. */
 void ws_connection_received(struct ws_connection *connection, unsigned char *bytes, size_t len);
 void ws_connection_drained(struct ws_connection *connection);
 void ws_connection_lost(struct ws_connection *connection);
@@ -145,7 +153,16 @@ void ws_connection_cut(struct ws_connection *connection);
 
 /* Between ws_connection.c and ws_reading.c. */
 void ws_connection_update_reading(struct ws_connection *connection);
+/* The peer says nothing more. */
+void ws_connection_ended(struct ws_connection *connection);
+/* Is what it says still read? */
+bool ws_connection_listens(const struct ws_connection *connection);
+/* Plain bytes from the peer. */
+void ws_connection_take(struct ws_connection *connection, unsigned char *bytes, size_t len);
+/* To the peer, also while earlier ones wait. False when the connection is broken. */
 bool ws_connection_put(struct ws_connection *connection, const void *bytes, size_t len);
+/* The same for bytes as they go over the wire. */
+bool ws_connection_put_wire(struct ws_connection *connection, const void *bytes, size_t len);
 void ws_connection_open(struct ws_connection *connection, const struct ws_decision *decision);
 /* The request is not needed any more. */
 void ws_connection_end_opening(struct ws_connection *connection);
@@ -156,6 +173,8 @@ void ws_connection_end(struct ws_connection *connection, enum ws_end end, unsign
 void ws_connection_read_head(struct ws_connection *connection, unsigned char *bytes, size_t len);
 void ws_connection_read_frames(struct ws_connection *connection, unsigned char *bytes, size_t len);
 void ws_connection_refuse_late(struct ws_connection *connection);
+/* It spoke HTTP where TLS is spoken. */
+void ws_connection_refuse_plain(struct ws_connection *connection);
 /* Tells the caller, when a decision is pending, that nobody waits for it any more. */
 void ws_connection_withdraw(struct ws_connection *connection);
 /* A decision is pending, and the peer has said more already. */
@@ -175,6 +194,23 @@ void ws_proxied_fini(struct ws_server *server);
 bool ws_proxied_accept(struct ws_server *server, int fd, const char *peer);
 /* The oldest is given up. False: there is none. */
 bool ws_proxied_make_way(struct ws_server *server);
+
+/* In ws_tls.c: between the wire and everything else, where the listener has a certificate. */
+enum err ws_tls_init(struct ws_server *server) MUST_CHECK;
+void ws_tls_fini(struct ws_server *server);
+/* False: out of memory. */
+bool ws_tls_begin(struct ws_connection *connection) MUST_CHECK;
+void ws_tls_received(struct ws_connection *connection, const unsigned char *bytes, size_t len);
+/* Appends records to server->tls->output. False, and nothing appended, when the connection is broken or not
+ * as far yet. */
+bool ws_tls_wrap(struct ws_connection *connection, const void *bytes, size_t len) MUST_CHECK;
+/* The output holds as much as should be sent before more is appended. */
+bool ws_tls_is_full(const struct ws_server *server);
+/* Empties the output, and keeps only as much storage as is often needed. */
+void ws_tls_clear(struct ws_server *server);
+void ws_tls_say_end(struct ws_connection *connection);
+/* With the connection. */
+void ws_tls_drop(struct ws_connection *connection);
 
 /* In ws_server.c: the end-of-turn work, and the deadlines. */
 void ws_server_queue_work(struct ws_connection *connection);

@@ -97,8 +97,17 @@ void ws_connection_refuse_late(struct ws_connection *connection)
         return;
     }
     /* Who never said a word is not answered: it may be a spare connection of a browser. */
-    ws_connection_report(connection, "no request came in time");
+    bool is_secured = !connection->tls || tls_state_is_established(tls_stream_state(connection->tls));
+    ws_connection_report(connection,
+                         is_secured ? "no request came in time" : "no TLS handshake came in time");
     ws_connection_discard(connection);
+}
+
+void ws_connection_refuse_plain(struct ws_connection *connection)
+{
+    static const struct ws_head_problem problem = {
+        400, "TLS_REQUIRED", "plain HTTP on a port that speaks TLS: use wss:// or https://", 0};
+    refuse_malformed(connection, &problem);
 }
 
 static void refuse(struct ws_connection *connection, const struct ws_head *head,

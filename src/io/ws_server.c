@@ -157,6 +157,8 @@ enum err ws_server_new(const struct ws_server_options *options, const struct ws_
         err = loop_timer_new(server->loop, on_deadline, server, &server->deadline_timer);
     if (err == ERR_OK)
         err = ws_proxied_init(server);
+    if (err == ERR_OK)
+        err = ws_tls_init(server);
     if (err == ERR_OK && options->permessage_deflate)
         err = inflater_new(options->max_message_bytes, &server->inflater);
     if (err == ERR_OK)
@@ -203,6 +205,7 @@ void ws_server_free(struct ws_server **server)
     ws_uring_free(&s->uring);
     loop_timer_free(&s->deadline_timer);
     inflater_free(&s->inflater);
+    ws_tls_fini(s);
     free(s);
     *server = NULL;
 }

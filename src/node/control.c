@@ -178,6 +178,7 @@ static void turn(void *context)
     beat_if_due(control);
     metrics_set(METRIC_HANDSHAKES_PENDING, atomic_load(&control->node->shared.pending));
     expire(control);
+    certificate_watch(control->node->shared.certificate, control->now_ms);
     control_run_rebalance(control);
     if (atomic_load(&control->stopping))
         loop_stop(control->loop);

@@ -236,6 +236,8 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
         err = user_quota_new((uint32_t)options->config->limits_connections_per_user, &node->shared.quota);
     if (err == ERR_OK)
         err = door_new(options->config, &node->shared.door);
+    if (err == ERR_OK)
+        err = certificate_new(options->config, &node->shared.certificate, problem);
     if (err != ERR_OK) {
         node_free(&node);
         return err;
@@ -295,6 +297,7 @@ enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_
                           "to claims in production"));
     warn_of_short_drain(node);
     log_info("listening", LOG_TEXT("address", node->shared.config->listen), LOG_U64("port", node->port),
+             LOG_TEXT("tls", node->shared.certificate ? "yes" : "no"),
              LOG_U64("admin_port", http_server_port(node->admin)), LOG_U64("workers", node->workers_count),
              LOG_U64("max_connections", node->shared.max_connections));
     return ERR_OK;
@@ -323,6 +326,14 @@ uint16_t node_port(const struct node *node)
 uint16_t node_admin_port(const struct node *node)
 {
     return http_server_port(node->admin);
+}
+
+void node_reload(struct node *node)
+{
+    certificate_ask(node->shared.certificate);
+    struct control *control = atomic_load(&node->control);
+    if (control)
+        control_wake(control);
 }
 
 bool node_ready(struct node *node, struct buffer *missing)
@@ -374,6 +385,7 @@ void node_free(struct node **node)
     revoked_free(&n->shared.revoked);
     user_quota_free(&n->shared.quota);
     door_free(&n->shared.door);
+    certificate_free(&n->shared.certificate);
     token_verifier_free(&n->shared.verifier);
     pthread_mutex_destroy(&n->shared.quota_lock);
     free(n);

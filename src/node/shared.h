@@ -10,6 +10,7 @@
 #include <roomcast/core/user_quota.h>
 #include <roomcast/wire/token.h>
 
+#include "certificate.h"
 #include "door.h"
 #include "hub.h"
 #include "revoked.h"
@@ -36,6 +37,7 @@ struct node_shared {
     unsigned max_sockets;     /* both */
     struct hub *hub;
     struct door *door;                 /* NULL: no address is limited, and no proxy trusted */
+    struct certificate *certificate;   /* NULL: the listener speaks plain HTTP */
     struct revoked *revoked;           /* NULL: nothing is ever revoked */
     char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 

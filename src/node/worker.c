@@ -120,6 +120,23 @@ static void on_refused(void *context, enum ws_refused why)
                  LOG_U64("suppressed", suppressed));
 }
 
+static void on_tls(void *context, struct ws_connection *connection, enum tls_state outcome,
+                   const char *reason)
+{
+    static struct log_limit limit = LOG_LIMIT(1000);
+    static const enum metric metrics[] = {
+        [TLS_HANDSHAKING] = METRIC_TLS_ABANDONED, [TLS_ESTABLISHED] = METRIC_TLS_FULL,
+        [TLS_RESUMED] = METRIC_TLS_RESUMED,       [TLS_PLAIN] = METRIC_TLS_PLAIN_HTTP,
+        [TLS_FAILED] = METRIC_TLS_FAILED,
+    };
+    struct worker *worker = context;
+    uint64_t suppressed;
+    metrics_inc(metrics[outcome]);
+    if (outcome == TLS_FAILED && log_limit_pass(&limit, loop_now_ms(worker->loop), &suppressed))
+        log_info("tls_failed", LOG_TEXT("reason", reason), LOG_TEXT("peer", ws_connection_peer(connection)),
+                 LOG_U64("suppressed", suppressed));
+}
+
 /* In the middle of a turn: deliveries do not wait until all who have come with a storm are served, or gone.
  */
 static void on_busy(void *context)
@@ -263,6 +280,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .close_timeout_s = CLOSE_TIMEOUT_S,
         .io_uring = config->write_io_uring,
         .permessage_deflate = config->websocket_compression > 0,
+        .tls = certificate_identity(worker->shared->certificate),
         .proxies = door_proxies(worker->shared->door),
         .max_sockets = worker->shared->max_sockets,
         .max_pending = worker->shared->max_pending,
@@ -282,6 +300,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .on_closed = on_closed,
         .on_bad_request = on_bad_request,
         .on_refused = on_refused,
+        .on_tls = on_tls,
         .on_busy = on_busy,
         .context = worker,
     };

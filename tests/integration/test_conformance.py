@@ -10,15 +10,23 @@ import zlib
 import pytest
 
 from harness import raw, tokens
+from harness.certificates import Authority
 from harness.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from harness.waiting import seconds
 
 MIB = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def node(shared_stack):
-    node = shared_stack.new_node("conformance", {"websocket.compression": 6})
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def node(request, shared_stack, tmp_path_factory):
+    options = {"websocket.compression": 6}
+    secured = None
+    if request.param == "tls":
+        authority = Authority(tmp_path_factory.mktemp("tls"))
+        options["tls.cert_file"], options["tls.key_file"] = authority.write("server")
+        secured = authority.client_context()
+    node = shared_stack.new_node(f"conformance-{request.param}", options)
+    node.secured = secured
     node.executable = "../conformance/roomcast_conformance"
     node.start()
     yield node
@@ -30,7 +38,7 @@ class Echo(raw.Connection):
     """An upgraded connection to /echo."""
 
     def __init__(self, node, headers=None):
-        super().__init__(node.port)
+        super().__init__(node.port, secured=node.secured)
         self.send(raw.upgrade_request("/echo", headers))
         self.response = self.read_response()
         assert self.response.status == 101, self.response.body
@@ -364,12 +372,12 @@ def test_12_compressed_text_is_judged_when_it_is_unpacked(node):
 
 def test_the_rest_of_the_node_is_as_ever(node, open_client):
     assert "conformance_build" in node.log_text()
-    assert raw.ask_upgrade(node.port, "/ws").status == 401
-    assert raw.ask_plain(node.port, "/echo").status in (404, 426)
-    with raw.WebSocket(node.port) as peer:
+    assert raw.ask_upgrade(node.port, "/ws", secured=node.secured).status == 401
+    assert raw.ask_plain(node.port, "/echo", secured=node.secured).status in (404, 426)
+    with raw.WebSocket(node.port, secured=node.secured) as peer:
         peer.send_frame(BINARY, b"{}")
         assert peer.read_close()[0] == 1003
-    client = open_client(node)
+    client = open_client(node, secured=node.secured)
     client.send(type="ping")
     client.expect("pong")
 

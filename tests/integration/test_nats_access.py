@@ -1,7 +1,6 @@
 """Getting into NATS: users with permissions, tokens, nkeys, TLS in both directions. And being kept out."""
 import base64
 import json
-import subprocess
 import time
 import uuid
 
@@ -9,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from harness.certificates import Authority
 from harness.events import Event
 from harness.nats_wire import NatsClient
 from harness.processes import ROOT, NatsServer, run_program
@@ -49,20 +49,12 @@ def works(stack, clients):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """ca, server, client: .pem and .key of each."""
+    """ca.pem, other.pem: two authorities; server and client: .pem and .key of each, by the first."""
     place = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *map(str, words)], cwd=place, check=True, capture_output=True)
-
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=test-ca", "-days", 2)
-    openssl("req", "-x509", *key, "-keyout", "other.key", "-out", "other.pem", "-subj", "/CN=other-ca", "-days", 2)
-    (place / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost")
+    Authority(place, "other")
+    ca = Authority(place, "ca")
     for who in ["server", "client"]:
-        openssl("req", *key, "-keyout", f"{who}.key", "-out", f"{who}.csr", "-subj", f"/CN={who}")
-        openssl("x509", "-req", "-in", f"{who}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                "-extfile", "names", "-out", f"{who}.pem", "-days", 2)  # fmt: skip
+        ca.write(who)
     return place
 
 

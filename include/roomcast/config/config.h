@@ -28,6 +28,7 @@ struct config_event {
     bool to_user; /* false: the chat, true: the user */
 };
 
+enum { TLS_MIN_1_2, TLS_MIN_1_3 };                                        /* tls_min_version */
 enum { PROXY_OFF, PROXY_V1V2 };                                           /* proxy_protocol */
 enum { STORAGE_FILE, STORAGE_MEMORY };                                    /* stream_storage */
 enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN, AUTHORIZATION_REQUEST }; /* authorization_mode */

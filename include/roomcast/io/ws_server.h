@@ -1,5 +1,7 @@
 /* WebSocket server on one loop: HTTP upgrade, frames, close handshake; nothing about rooms. libwebsockets
- * carries the bytes; why it does not read them is told in src/io/ws_head.h and ws_frame.h.
+ * carries the bytes; why it does not read them is told in src/io/ws_head.h and ws_frame.h. TLS is done here
+ * and not by libwebsockets, so that certificates can be replaced under open connections, and frames go the
+ * same short way (src/io/ws_tls.c).
  *
  * Several servers, one per worker thread, listen on the same address by SO_REUSEPORT.
  * Thread: the loop's, for everything; handlers are called on it. Handlers may write, close and drop, also the
@@ -18,6 +20,7 @@
 #include <roomcast/base/err.h>
 #include <roomcast/base/slice.h>
 #include <roomcast/io/loop.h>
+#include <roomcast/io/tls.h>
 
 #define WS_FORWARDED_MAX 8 /* lines of X-Forwarded-For: the last ones */
 
@@ -95,6 +98,10 @@ struct ws_handlers {
     void (*on_bad_request)(void *context, const char *what);
     /* For a counter. May be NULL. */
     void (*on_refused)(void *context, enum ws_refused why);
+    /* A TLS handshake is over: how (TLS_HANDSHAKING: the peer did not go on with it). Once more with
+     * TLS_FAILED when it succeeded and TLS broke later. `reason` of that: static. May be NULL. */
+    void (*on_tls)(void *context, struct ws_connection *connection, enum tls_state outcome,
+                   const char *reason);
     /* Many sockets have been read or have ended since the last time, and more may wait in this turn: a chance
      * to see to what cannot wait for the turn's end. May be NULL. */
     void (*on_busy)(void *context);
@@ -111,6 +118,7 @@ struct ws_server_options {
     unsigned close_timeout_s; /* wait for the peer's close frame */
     bool io_uring;            /* send by io_uring where the kernel lets us */
     bool permessage_deflate;  /* agree on RFC 7692 with clients that offer it, without context takeover */
+    struct tls_identity *tls; /* borrowed: the listener speaks TLS, and nothing else; NULL: it does not */
     const struct networks *proxies; /* borrowed: these send the PROXY protocol, and must; NULL: nobody does */
     unsigned max_sockets;           /* a further one is closed at once */
     unsigned max_pending; /* connections that are not upgraded: beyond, the oldest makes way; 0: any */

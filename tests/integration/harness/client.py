@@ -197,11 +197,13 @@ class Conversation:
 
 
 class Client(Conversation):
-    def __init__(self, url, user=None, chats="*", token=None, via="subprotocol", origin=None, event_types=(), extensions=None):
+    def __init__(self, url, user=None, chats="*", token=None, via="subprotocol", origin=None, event_types=(), extensions=None, secured=None):
         """Connects and takes the `connected` message. Refused upgrades raise websockets.InvalidStatusCode."""
         super().__init__(user or str(uuid.uuid4()), event_types)
         self.token = token or tokens.mint(self.user, chats)
         query, arguments = connection_arguments(self.token, via, origin, extensions)
+        if secured:  # an ssl.SSLContext
+            arguments["ssl"] = secured
         self.socket = loop.run(self._connect(url + query, arguments))
         self.subprotocol = self.socket.subprotocol
         self.extensions = self.socket.extensions  # that were agreed on

@@ -380,7 +380,8 @@ class Node(Program):
 
     @property
     def url(self):
-        return f"ws://{self.host}:{self.port}/ws"
+        scheme = "wss" if "tls.cert_file" in self.options else "ws"
+        return f"{scheme}://{self.host}:{self.port}/ws"
 
 
 class Dev(Node):

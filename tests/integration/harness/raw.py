@@ -30,9 +30,18 @@ class Response:
 class Connection:
     """A TCP connection with a deadline on every read."""
 
-    def __init__(self, port, host="127.0.0.1"):
+    def __init__(self, port, host="127.0.0.1", secured=None, first=b""):
+        """`secured`: an ssl.SSLContext, the connection is TLS. `first`: sent before TLS begins."""
         self.socket = socket.create_connection((host, port), timeout=seconds())
         self.received = b""
+        self.socket.sendall(first)
+        if secured:
+            self.socket = secured.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False)
+            try:
+                self.socket.do_handshake()
+            except OSError:
+                self.socket.close()
+                raise
 
     def __enter__(self):
         return self
@@ -102,18 +111,18 @@ def upgrade_request(path="/ws", headers=None, method="GET", version="HTTP/1.1"):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def ask_upgrade(port, path="/ws", headers=None, method="GET"):
+def ask_upgrade(port, path="/ws", headers=None, method="GET", **how):
     """One upgrade request and its answer; None when the connection is ended without one."""
-    with Connection(port) as connection:
+    with Connection(port, **how) as connection:
         connection.send(upgrade_request(path, headers, method))
         return connection.read_response()
 
 
-def ask_plain(port, path, method="GET", headers=None):
+def ask_plain(port, path, method="GET", headers=None, **how):
     """One plain HTTP request and its answer."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    with Connection(port) as connection:
+    with Connection(port, **how) as connection:
         connection.send(("\r\n".join(lines) + "\r\n\r\n").encode())
         return connection.read_response()
 
@@ -137,8 +146,8 @@ def frame(opcode, payload=b"", final=True, masked=True, reserved=0):
 class WebSocket(Connection):
     """An upgraded connection that sends whatever it is told and answers nothing by itself."""
 
-    def __init__(self, port, user="raw", token=None, headers=None):
-        super().__init__(port)
+    def __init__(self, port, user="raw", token=None, headers=None, **how):
+        super().__init__(port, **how)
         headers = {"Authorization": f"Bearer {token or tokens.mint(user)}", **(headers or {})}
         self.send(upgrade_request(headers=headers))
         self.response = response = self.read_response()

@@ -1,0 +1,152 @@
+/* TLS between the wire and a connection: what comes is opened record by record, what goes becomes records in
+ * one buffer that all connections of the server share, since each call sends what it made. */
+#include <stdlib.h>
+
+#include "ws_connection.h"
+
+#define OUTPUT_FULL           (1024u * 1024)    /* bytes; one submission of short events is far below */
+#define OUTPUT_KEPT           (2 * OUTPUT_FULL) /* storage; what a larger message needed is given back */
+#define EVENTS_OF_A_HANDSHAKE 32 /* for ws_server_note_event(): an RSA key is used for half a millisecond */
+
+enum err ws_tls_init(struct ws_server *server)
+{
+    if (!server->options.tls)
+        return ERR_OK;
+    server->tls = malloc(sizeof *server->tls);
+    if (!server->tls)
+        return ERR_NO_MEMORY;
+    buffer_init(&server->tls->output, SIZE_MAX / 2); /* bounded by what callers write */
+    return ERR_OK;
+}
+
+void ws_tls_fini(struct ws_server *server)
+{
+    if (server->tls)
+        buffer_fini(&server->tls->output);
+    free(server->tls);
+    server->tls = NULL;
+}
+
+bool ws_tls_is_full(const struct ws_server *server)
+{
+    return server->tls && server->tls->output.len >= OUTPUT_FULL;
+}
+
+void ws_tls_clear(struct ws_server *server)
+{
+    if (!server->tls)
+        return;
+    if (server->tls->output.cap > OUTPUT_KEPT)
+        buffer_fini(&server->tls->output);
+    buffer_clear(&server->tls->output);
+}
+
+bool ws_tls_begin(struct ws_connection *connection)
+{
+    struct ws_server *server = connection->server;
+    if (server->tls)
+        connection->tls = tls_stream_new(server->options.tls, &server->tls->output);
+    return !server->tls || connection->tls;
+}
+
+bool ws_tls_wrap(struct ws_connection *connection, const void *bytes, size_t len)
+{
+    struct buffer *output = &connection->server->tls->output;
+    size_t before = output->len;
+    if (tls_stream_write(connection->tls, bytes, len))
+        return true;
+    output->len = before; /* half of it would break the records of others that stand before */
+    output->failed = false;
+    return false;
+}
+
+static bool flush(struct ws_connection *connection)
+{
+    const struct buffer *output = &connection->server->tls->output;
+    return output->len == 0 || ws_connection_put_wire(connection, output->data, output->len);
+}
+
+static void tell(struct ws_connection *connection, enum tls_state outcome)
+{
+    struct ws_server *server = connection->server;
+    if (server->handlers.on_tls)
+        server->handlers.on_tls(server->handlers.context, connection, outcome,
+                                tls_stream_reason(connection->tls));
+}
+
+/* Deliveries have waited meanwhile: after a few such handshakes they come first. */
+static void note_long_work(struct ws_server *server)
+{
+    for (unsigned i = 0; i < EVENTS_OF_A_HANDSHAKE; i++)
+        ws_server_note_event(server);
+}
+
+void ws_tls_drop(struct ws_connection *connection)
+{
+    if (connection->tls && tls_stream_state(connection->tls) == TLS_HANDSHAKING)
+        tell(connection, TLS_HANDSHAKING);
+    tls_stream_free(&connection->tls);
+}
+
+void ws_tls_say_end(struct ws_connection *connection)
+{
+    if (!connection->tls)
+        return;
+    ws_tls_clear(connection->server);
+    tls_stream_end(connection->tls);
+    (void)!flush(connection); /* a broken connection needs no farewell */
+}
+
+static void fail(struct ws_connection *connection)
+{
+    if (connection->state != WS_STATE_HEAD) {
+        ws_connection_ended(connection);
+        return;
+    }
+    bool is_plain = tls_stream_state(connection->tls) == TLS_PLAIN;
+    ws_connection_withdraw(connection);
+    ws_connection_report(connection, is_plain ? "plain HTTP instead of TLS" : "TLS failed");
+    if (is_plain) {
+        tls_stream_free(&connection->tls);
+        ws_connection_refuse_plain(connection);
+    } else {
+        ws_connection_linger(connection); /* until the alert has been read */
+    }
+}
+
+/* One step: some plain bytes, or a part of the handshake. */
+static enum tls_read read_some(struct ws_connection *connection, size_t *ret_len)
+{
+    struct ws_tls *tls = connection->server->tls;
+    enum tls_state before = tls_stream_state(connection->tls);
+    ws_tls_clear(connection->server);
+    enum tls_read read = tls_stream_read(connection->tls, tls->plain, sizeof tls->plain, ret_len);
+    enum tls_state after = tls_stream_state(connection->tls);
+    bool is_flushed = flush(connection);
+    if (after != before) {
+        tell(connection, after);
+        note_long_work(connection->server); /* may write to others: the output is theirs from here on */
+    }
+    return is_flushed ? read : TLS_READ_CLOSED;
+}
+
+void ws_tls_received(struct ws_connection *connection, const unsigned char *bytes, size_t len)
+{
+    size_t plain_len;
+    tls_stream_feed(connection->tls, bytes, len);
+    while (ws_connection_listens(connection)) {
+        switch (read_some(connection, &plain_len)) {
+        case TLS_READ_BYTES:
+            ws_connection_take(connection, connection->server->tls->plain, plain_len);
+            break;
+        case TLS_READ_MORE:
+            return;
+        case TLS_READ_CLOSED:
+            ws_connection_ended(connection);
+            return;
+        case TLS_READ_FAILED:
+            fail(connection);
+            return;
+        }
+    }
+}
