@@ -19,7 +19,7 @@
 /* clang-format off */
 OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the WebSocket endpoint (/ws, /api/v1/ws); [::]:8080 listens on IPv6 and IPv4")
 OPTION(tls_cert_file, PATH, "tls.cert_file", "", 0, 4096, "", NODE, "PEM certificate chain of the WebSocket endpoint: it speaks TLS (wss://) and nothing else; read again on SIGHUP and when it has changed; with tls.key_file")
-OPTION(tls_key_file, PATH, "tls.key_file", "", 0, 4096, "", NODE, "PEM private key of it, without a password; process.user must be able to read both; an EC key (P-256) costs a twentieth of an RSA key per handshake")
+OPTION(tls_key_file, PATH, "tls.key_file", "", 0, 4096, "", NODE, "PEM private key of it, without a password; process.user must be able to read both; an EC key (P-256) costs less than an RSA key")
 OPTION(tls_min_version, CHOICE, "tls.min_version", "1.2", 0, 0, "1.2|1.3", NODE, "oldest TLS that is spoken")
 OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz, /metrics, /cluster and POST /drain; keep it private")
 OPTION(workers, INT, "workers", "0", 0, 64, "threads", NODE, "worker threads; 0 starts one per core")
