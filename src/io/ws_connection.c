@@ -137,7 +137,7 @@ void ws_connection_discard(struct ws_connection *connection)
 void ws_connection_accept(struct ws_server *server, int fd, const char *peer)
 {
     size_t peer_size = strlen(peer) + 1;
-    if (!ws_socket_enter(server)) {
+    if (!ws_tls_admits(server, peer) || !ws_socket_enter(server)) {
         close(fd);
         return;
     }

@@ -198,6 +198,8 @@ bool ws_proxied_make_way(struct ws_server *server);
 /* In ws_tls.c: between the wire and everything else, where the listener has a certificate. */
 enum err ws_tls_init(struct ws_server *server) MUST_CHECK;
 void ws_tls_fini(struct ws_server *server);
+/* False: it may not begin a handshake, and that was told. */
+bool ws_tls_admits(struct ws_server *server, const char *peer);
 /* False: out of memory. */
 bool ws_tls_begin(struct ws_connection *connection) MUST_CHECK;
 void ws_tls_received(struct ws_connection *connection, const unsigned char *bytes, size_t len);

@@ -41,6 +41,15 @@ void ws_tls_clear(struct ws_server *server)
     buffer_clear(&server->tls->output);
 }
 
+bool ws_tls_admits(struct ws_server *server, const char *peer)
+{
+    const struct ws_handlers *handlers = &server->handlers;
+    if (!server->tls || !handlers->on_accept || handlers->on_accept(handlers->context, peer))
+        return true;
+    ws_connection_tell_refused(server, WS_REFUSED_FAST);
+    return false;
+}
+
 bool ws_tls_begin(struct ws_connection *connection)
 {
     struct ws_server *server = connection->server;
@@ -114,39 +123,45 @@ static void fail(struct ws_connection *connection)
     }
 }
 
-/* One step: some plain bytes, or a part of the handshake. */
-static enum tls_read read_some(struct ws_connection *connection, size_t *ret_len)
+/* All that came as one run of plain bytes, so that many small records cost no more than the same bytes
+ * without TLS, and what is answered meanwhile leaves in one write. TLS_READ_BYTES: there is more than fits.
+ */
+static enum tls_read read_all(struct ws_connection *connection, size_t *ret_len)
 {
     struct ws_tls *tls = connection->server->tls;
     enum tls_state before = tls_stream_state(connection->tls);
+    enum tls_read read = TLS_READ_BYTES;
+    size_t len = 0;
     ws_tls_clear(connection->server);
-    enum tls_read read = tls_stream_read(connection->tls, tls->plain, sizeof tls->plain, ret_len);
+    while (read == TLS_READ_BYTES && len < sizeof tls->plain) {
+        size_t more = 0;
+        read = tls_stream_read(connection->tls, tls->plain + len, sizeof tls->plain - len, &more);
+        len += read == TLS_READ_BYTES ? more : 0;
+    }
     enum tls_state after = tls_stream_state(connection->tls);
     bool is_flushed = flush(connection);
     if (after != before) {
         tell(connection, after);
         note_long_work(connection->server); /* may write to others: the output is theirs from here on */
     }
+    *ret_len = len;
     return is_flushed ? read : TLS_READ_CLOSED;
 }
 
 void ws_tls_received(struct ws_connection *connection, const unsigned char *bytes, size_t len)
 {
+    enum tls_read last;
     size_t plain_len;
     tls_stream_feed(connection->tls, bytes, len);
-    while (ws_connection_listens(connection)) {
-        switch (read_some(connection, &plain_len)) {
-        case TLS_READ_BYTES:
+    do {
+        last = read_all(connection, &plain_len);
+        if (plain_len > 0)
             ws_connection_take(connection, connection->server->tls->plain, plain_len);
-            break;
-        case TLS_READ_MORE:
-            return;
-        case TLS_READ_CLOSED:
-            ws_connection_ended(connection);
-            return;
-        case TLS_READ_FAILED:
-            fail(connection);
-            return;
-        }
-    }
+    } while (last == TLS_READ_BYTES && ws_connection_listens(connection));
+    if (!ws_connection_listens(connection))
+        return;
+    if (last == TLS_READ_CLOSED)
+        ws_connection_ended(connection);
+    else if (last == TLS_READ_FAILED)
+        fail(connection);
 }

@@ -119,6 +119,12 @@ static enum door_verdict verdict(enum err err, enum door_verdict busy)
     return err == ERR_OK ? DOOR_OPEN : err == ERR_BUSY ? busy : DOOR_NO_MEMORY;
 }
 
+bool door_is_client(const struct door *door, struct slice peer)
+{
+    struct address address;
+    return !door || !address_parse(peer, &address) || !networks_contain(&door->trusted, &address);
+}
+
 enum door_verdict door_ask(struct door *door, const struct address *address)
 {
     enum door_verdict answer = DOOR_OPEN;

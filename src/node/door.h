@@ -33,6 +33,10 @@ enum door_verdict {
     DOOR_ADDRESS_FULL, /* the address has as many connections as it may */
     DOOR_NO_MEMORY,
 };
+/* Does `peer`, a numeric address, speak for itself, or (a trusted proxy) perhaps for others, which only its
+ * request can tell? */
+bool door_is_client(const struct door *door, struct slice peer);
+
 /* A handshake of that address begins. */
 enum door_verdict door_ask(struct door *door, const struct address *address);
 /* It becomes a connection: DOOR_OPEN is to be paired with one door_give(). */

@@ -112,11 +112,26 @@ static bool pass_door(enum door_verdict verdict, struct outcome *out)
     return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
 }
 
+/* A TLS handshake costs much more than what the pace of requests protects: who speaks for himself was asked
+ * before it. */
+static bool was_asked_early(const struct node_shared *shared, struct slice peer)
+{
+    return shared->certificate && door_is_client(shared->door, peer);
+}
+
+bool handshake_may_begin(struct node_shared *shared, const char *peer)
+{
+    struct address address;
+    if (!was_asked_early(shared, slice_of(peer)) || !address_parse(slice_of(peer), &address))
+        return true;
+    return door_ask(shared->door, &address) == DOOR_OPEN;
+}
+
 /* What can be said from the request line and headers alone. */
 static bool check_request(struct node_shared *shared, const struct ws_request *request,
                           const struct address *from, struct outcome *out)
 {
-    if (!pass_door(door_ask(shared->door, from), out))
+    if (!was_asked_early(shared, request->peer) && !pass_door(door_ask(shared->door, from), out))
         return false;
     if (!is_endpoint(request->path))
         return refuse(out, METRIC_HANDSHAKES_NOT_FOUND, 404, ERROR_CODE_NOT_FOUND,

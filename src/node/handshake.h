@@ -24,6 +24,10 @@ struct handshake_refusal {
     unsigned retry_after_s;
 };
 
+/* Where the listener speaks TLS: may a peer (numeric address) begin that handshake? Takes from the pace of
+ * handshakes, and the request does not again. */
+bool handshake_may_begin(struct node_shared *shared, const char *peer);
+
 /* Two steps, because in between the token is verified, which may take long. Each counts and logs when it
  * refuses, and then fills `ret_refusal`. */
 

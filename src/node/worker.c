@@ -6,6 +6,7 @@
 
 #include <roomcast/base/log.h>
 
+#include "handshake.h"
 #include "verifying.h"
 #include "worker_echo.h"
 #include "worker_internal.h"
@@ -112,12 +113,19 @@ static void on_refused(void *context, enum ws_refused why)
     } rows[] = {
         [WS_REFUSED_SOCKETS] = {METRIC_REFUSED_SOCKETS, "no socket is left"},
         [WS_REFUSED_PENDING] = {METRIC_REFUSED_PENDING, "too many handshakes are under way"},
+        [WS_REFUSED_FAST] = {METRIC_REFUSED_FAST, "TLS handshakes come faster than the limit"},
         [WS_REFUSED_PROXY] = {METRIC_REFUSED_PROXY, "a proxy sent no proper PROXY header in time"},
     };
     metrics_inc(rows[why].metric);
     if (log_limit_pass(&limit, loop_now_ms(worker->loop), &suppressed))
         log_warn("connection_refused", LOG_TEXT("reason", rows[why].reason),
                  LOG_U64("suppressed", suppressed));
+}
+
+static bool on_accept(void *context, const char *peer)
+{
+    struct worker *worker = context;
+    return handshake_may_begin(worker->shared, peer);
 }
 
 static void on_tls(void *context, struct ws_connection *connection, enum tls_state outcome,
@@ -300,6 +308,7 @@ enum err worker_start(struct worker *worker, const char *host, uint16_t port, ui
         .on_closed = on_closed,
         .on_bad_request = on_bad_request,
         .on_refused = on_refused,
+        .on_accept = on_accept,
         .on_tls = on_tls,
         .on_busy = on_busy,
         .context = worker,

@@ -211,6 +211,64 @@ def test_who_does_not_go_on_with_the_handshake_is_cut_off_in_time(secured_node, 
     assert handshakes(node, "abandoned") == 20
 
 
+def test_the_pace_of_an_address_holds_before_its_tls_handshakes_cost_anything(secured_node, trusting):
+    node = secured_node({"limits.handshakes_per_address": 2, "proxy.protocol": "v1v2", "proxy.trusted": "127.0.0.1"})
+
+    def come(address):
+        headers = {"Authorization": f"Bearer {raw.tokens.mint('u')}"}
+        first = f"PROXY TCP4 {address} 203.0.113.1 4711 443\r\n".encode()
+        try:
+            return raw.ask_upgrade(node.port, headers=headers, secured=trusting, first=first).status
+        except (ssl.SSLError, OSError):
+            return "cut off"
+
+    answers = [come("203.0.113.7") for _ in range(30)]
+    assert answers[:4] == [101] * 4 and "cut off" in answers
+    assert node.metrics()["roomcast_connections_refused_total", "reason", "rate"] == answers.count("cut off")
+    assert node.metrics()["roomcast_handshakes_total", "result", "address_rate"] == 0
+    assert come("203.0.113.8") == 101
+
+
+def test_clients_behind_a_trusted_proxy_are_told_apart_after_tls(secured_node, trusting):
+    node = secured_node({"limits.handshakes_per_address": 1, "proxy.trusted": "127.0.0.1"})
+
+    def come(address):
+        headers = {"Authorization": f"Bearer {raw.tokens.mint('u')}", "X-Forwarded-For": address}
+        return raw.ask_upgrade(node.port, headers=headers, secured=trusting).status
+
+    assert {come("203.0.113.7") for _ in range(20)} == {101, 429}
+    assert come("203.0.113.8") == 101
+
+
+def test_many_small_records_cost_no_more_writes_than_the_same_without_tls(secured_node, trusting):
+    """A hundred pings in a hundred records of one segment: answered together."""
+    node = secured_node()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    stream = trusting.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with raw.Connection(node.port) as wire:
+
+        def pump(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    wire.send(outgoing.read())
+                    assert wire.read_more()
+                    incoming.write(wire.received)
+                    wire.received = b""
+
+        pump(stream.do_handshake)
+        stream.write(raw.upgrade_request(headers={"Authorization": f"Bearer {raw.tokens.mint('u')}"}))
+        text = b""
+        while b'"connected"' not in text:
+            text += pump(lambda: stream.read(65536))
+        for number in range(100):
+            stream.write(raw.frame(raw.PING, b"%03d" % number))
+        wire.send(outgoing.read())
+        pongs = pump(lambda: stream.read(65536))
+        assert pongs == b"".join(b"\x8a\x03%03d" % number for number in range(100)), len(pongs)
+
+
 def test_a_peer_that_changes_keys_without_end_is_cut_off(secured_node, trusting):
     node = secured_node({"limits.handshake_s": 60})
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{node.port}", "-tls1_3", "-quiet", "-no_ign_eof"]

@@ -64,6 +64,7 @@ enum ws_end {
 enum ws_refused {
     WS_REFUSED_SOCKETS, /* there are as many sockets as there may be */
     WS_REFUSED_PENDING, /* too many have not completed their upgrade: who has waited longest makes way */
+    WS_REFUSED_FAST,    /* on_accept said so */
     WS_REFUSED_PROXY,   /* a proxy did not send a proper PROXY header in time */
 };
 
@@ -98,6 +99,9 @@ struct ws_handlers {
     void (*on_bad_request)(void *context, const char *what);
     /* For a counter. May be NULL. */
     void (*on_refused)(void *context, enum ws_refused why);
+    /* With TLS: may one who comes from `peer` begin a handshake, which costs more than a refusal? False: it is
+     * closed at once. May be NULL. */
+    bool (*on_accept)(void *context, const char *peer);
     /* A TLS handshake is over: how (TLS_HANDSHAKING: the peer did not go on with it). Once more with
      * TLS_FAILED when it succeeded and TLS broke later. `reason` of that: static. May be NULL. */
     void (*on_tls)(void *context, struct ws_connection *connection, enum tls_state outcome,
