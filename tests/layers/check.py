@@ -40,7 +40,7 @@ FOREIGN = {
     "yaml.h": ["src/config/yaml_file.c"],
     "jansson.h": ["src/wire/*", "src/io/jetstream_api.c"],
     "jwt.h": ["src/wire/token*.c"],
-    "openssl/*": ["src/wire/token*.c"],
+    "openssl/*": ["src/wire/token*.c", "src/io/tls_*", "src/bench/crowd_tls.c"],
     "sodium.h": ["src/base/*.c", "src/wire/token*.c", "src/wire/seal.c", "src/io/jetstream_api.c", "src/io/bus_nats_access.c"],
     "protobuf-c/*": ["src/wire/*"],
     "roomcast/v1/*.pb-c.h": ["src/wire/*"],

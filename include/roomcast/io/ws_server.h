@@ -99,8 +99,8 @@ struct ws_handlers {
     void (*on_bad_request)(void *context, const char *what);
     /* For a counter. May be NULL. */
     void (*on_refused)(void *context, enum ws_refused why);
-    /* With TLS: may one who comes from `peer` begin a handshake, which costs more than a refusal? False: it is
-     * closed at once. May be NULL. */
+    /* With TLS: may one who comes from `peer` begin a handshake, which costs more than a refusal? False: it
+     * is closed at once. May be NULL. */
     bool (*on_accept)(void *context, const char *peer);
     /* A TLS handshake is over: how (TLS_HANDSHAKING: the peer did not go on with it). Once more with
      * TLS_FAILED when it succeeded and TLS broke later. `reason` of that: static. May be NULL. */
