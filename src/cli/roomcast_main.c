@@ -11,6 +11,7 @@
 #include <roomcast/wire/token.h>
 
 #include "dev.h"
+#include "jwks_check.h"
 #include "nats_seal.h"
 #include "process.h"
 #include "run_node.h"
@@ -30,9 +31,10 @@ static const char summary[] =
 /* What spans several options. */
 static const char *check(const struct config *config)
 {
-    if (config->auth_hmac_secret[0] == '\0' && config->auth_public_key_file[0] == '\0')
-        return "no key to verify tokens with: set auth.hmac_secret (or auth.hmac_secret_file) or "
-               "auth.public_key_file, or try `roomcast --dev`";
+    if (config->auth_hmac_secret[0] == '\0' && config->auth_public_key_file[0] == '\0' &&
+        config->auth_jwks_url[0] == '\0')
+        return "no key to verify tokens with: set auth.hmac_secret (or auth.hmac_secret_file), "
+               "auth.public_key_file or auth.jwks_url, or try `roomcast --dev`";
     if (config->auth_hmac_secret[0] != '\0' && strlen(config->auth_hmac_secret) < TOKEN_SECRET_MIN)
         return "auth.hmac_secret is shorter than 32 bytes (RFC 7518 section 3.2): make one with `openssl "
                "rand -base64 48`";
@@ -51,7 +53,9 @@ static const char *check(const struct config *config)
     networks_fini(&networks);
     if (config->proxy_protocol != PROXY_OFF && config->proxy_trusted.count == 0)
         return "proxy.protocol needs proxy.trusted: the networks whose PROXY headers are believed";
-    const char *fault = nats_seal_check(config);
+    const char *fault = jwks_check(config);
+    if (!fault)
+        fault = nats_seal_check(config);
     return fault ? fault : relay_check(config); /* --dev has a relay inside */
 }
 

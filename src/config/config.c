@@ -1,6 +1,7 @@
 #include <roomcast/config/config.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "help.h"
 #include "rule.h"
@@ -60,6 +61,19 @@ static void take_events(struct draft *draft, struct config *config)
     draft->events_count = 0;
 }
 
+/* Fewer than there are when memory is out: those are then not read again. */
+static void note_secret_files(const struct draft *draft, struct config *config)
+{
+    config->secret_files = calloc(OPTIONS_COUNT, sizeof *config->secret_files);
+    for (size_t i = 0; i < OPTIONS_COUNT && config->secret_files; i++) {
+        const struct setting *file = &draft->secret_files[i];
+        char *path = file->text && file->text[0] ? strdup(file->text) : NULL;
+        if (path)
+            config->secret_files[config->secret_files_count++] =
+                (struct config_secret_file){options[i].key, path};
+    }
+}
+
 static enum config_verdict answer(const struct config_request *request, struct buffer *text)
 {
     fwrite(text->data, 1, text->len, request->output);
@@ -95,6 +109,7 @@ static enum config_verdict conclude(struct draft *draft, const struct command *c
     if (command->print_config)
         return answer_effective(draft);
     take_events(draft, config);
+    note_secret_files(draft, config);
     const char *why = request->check ? request->check(config) : NULL;
     if (why) {
         draft_fault(draft, "%s", why);
@@ -154,5 +169,8 @@ void config_free(struct config **config)
         free(gone->events[i].type);
     }
     free(gone->events);
+    for (size_t i = 0; i < gone->secret_files_count; i++)
+        free(gone->secret_files[i].path);
+    free(gone->secret_files);
     free(gone);
 }

@@ -28,3 +28,28 @@ const char *file_read(const char *path, char *bytes, size_t size, size_t *ret_le
         *ret_len = len;
     return why;
 }
+
+/* Editors and `echo` end a file with a newline that is no part of the secret. */
+static size_t without_newline(const char *bytes, size_t len)
+{
+    if (len > 0 && bytes[len - 1] == '\n')
+        len--;
+    if (len > 0 && bytes[len - 1] == '\r')
+        len--;
+    return len;
+}
+
+const char *file_read_secret(const char *path, char bytes[FILE_SECRET_SIZE], size_t *ret_len)
+{
+    size_t len = 0;
+    const char *why = file_read(path, bytes, FILE_SECRET_SIZE, &len);
+
+    len = without_newline(bytes, len);
+    if (!why && len == 0)
+        why = "the file is empty";
+    if (!why && memchr(bytes, '\0', len))
+        why = "the file holds a NUL byte";
+    if (!why)
+        *ret_len = len;
+    return why;
+}

@@ -10,7 +10,6 @@
 #include "file.h"
 #include "show.h"
 
-#define SECRET_SIZE     (8 * 1024) /* bytes; no row of the table allows a longer secret */
 #define CONFIG_VARIABLE "ROOMCAST_CONFIG"
 
 static void read_override(struct draft *draft, const char *pair)
@@ -71,31 +70,16 @@ void environment_read(struct draft *draft, struct command *command)
     }
 }
 
-/* Editors and `echo` end a file with a newline that is no part of the secret. */
-static size_t without_newline(const char *bytes, size_t len)
-{
-    if (len > 0 && bytes[len - 1] == '\n')
-        len--;
-    if (len > 0 && bytes[len - 1] == '\r')
-        len--;
-    return len;
-}
-
 static void read_secret_file(struct draft *draft, const struct option *option, const struct setting *file)
 {
-    char bytes[SECRET_SIZE], where[PATH_MAX + 16];
+    char bytes[FILE_SECRET_SIZE], where[PATH_MAX + 16];
     size_t len = 0;
     struct buffer path;
 
     buffer_init(&path, PATH_MAX);
     show_text(slice_of(file->text), &path);
     const char *shown = buffer_text(&path);
-    const char *why = file_read(file->text, bytes, sizeof bytes, &len);
-    len = without_newline(bytes, len);
-    if (!why && len == 0)
-        why = "the file is empty";
-    if (!why && memchr(bytes, '\0', len))
-        why = "the file holds a NUL byte";
+    const char *why = file_read_secret(file->text, bytes, &len);
     snprintf(where, sizeof where, "file %s", shown ? shown : "");
     if (why)
         draft_fault(draft, "%s_file = \"%s\" (from %s): %s", option->key, shown ? shown : "...", file->where,

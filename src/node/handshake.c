@@ -230,6 +230,10 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
 {
     if (token->err == ERR_NO_MEMORY || token->err == ERR_BUSY)
         return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
+    if (token->err == ERR_UNAVAILABLE)
+        return refuse(out, METRIC_HANDSHAKES_UNAVAILABLE, 503, ERROR_CODE_UNAVAILABLE, token->reason);
+    if (token->err == ERR_UNKNOWN)
+        return refuse(out, METRIC_HANDSHAKES_UNKNOWN_KEY, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
     if (token->err != ERR_OK)
         return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, token->reason);
     if (!takes_clients(shared, out)) /* since it was checked */

@@ -7,7 +7,6 @@
 
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
-#include <roomcast/wire/authz_message.h>
 
 #include "admin.h"
 #include "control.h"
@@ -20,60 +19,7 @@
 #define PENDING_MAX            4096 /* ... within these bounds, and an eighth of all descriptors */
 #define CONNECTIONS_MIN        64
 #define CONNECTIONS_AUTOMATIC  50000 /* as limits.connections = 0 says in the option table */
-#define PEM_MAX_BYTES          65536
 #define PROBLEM_SIZE           256
-
-static enum err read_file(const char *path, struct buffer *out)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return ERR_IO;
-    char chunk[4096];
-    size_t len;
-    while ((len = fread(chunk, 1, sizeof chunk, file)) > 0)
-        buffer_append(out, chunk, len);
-    bool failed = ferror(file) || buffer_failed(out);
-    fclose(file);
-    return failed ? ERR_IO : ERR_OK;
-}
-
-static enum err read_public_key(const struct config *config, struct buffer *pem, char *problem)
-{
-    if (config->auth_public_key_file[0] == '\0' || read_file(config->auth_public_key_file, pem) == ERR_OK)
-        return ERR_OK;
-    snprintf(problem, PROBLEM_SIZE, "auth.public_key_file = \"%.128s\": cannot be read, or is over %d bytes",
-             config->auth_public_key_file, PEM_MAX_BYTES);
-    return ERR_IO;
-}
-
-static enum err make_verifier(struct node_shared *shared, char *problem)
-{
-    const struct config *config = shared->config;
-    struct buffer pem;
-    buffer_init(&pem, PEM_MAX_BYTES);
-    enum err err = read_public_key(config, &pem, problem);
-    if (err == ERR_OK) {
-        char fault[PROBLEM_SIZE];
-        struct token_options options = {
-            .hmac_secret = slice_of(config->auth_hmac_secret),
-            .hmac_previous = slice_of(config->auth_hmac_secret_previous),
-            .public_key_pem = buffer_slice(&pem),
-            .issuer = config->auth_issuer,
-            .audience = config->auth_audience,
-            .user_claim = config->auth_user_claim,
-            .chats_claim = config->authorization_claim,
-            .leeway_s = config->auth_leeway_s,
-            .require_expiry = config->auth_require_expiry,
-            .keep_claims_max = config->authorization_mode == AUTHORIZATION_REQUEST ? AUTHZ_CLAIMS_MAX : 0,
-        };
-        err = token_verifier_new(&options, &shared->verifier, fault);
-        if (err != ERR_OK)
-            snprintf(problem, PROBLEM_SIZE, "auth.hmac_secret (or _previous), auth.public_key_file: %.180s",
-                     fault);
-    }
-    buffer_fini(&pem);
-    return err;
-}
 
 static struct session_rules make_rules(const struct config *config)
 {
@@ -229,7 +175,7 @@ enum err node_new(const struct node_options *options, struct node **ret_node, ch
     pthread_mutex_init(&node->shared.quota_lock, NULL);
     name_instance(&node->shared);
 
-    enum err err = make_verifier(&node->shared, problem);
+    enum err err = node_keys_init(node, problem);
     if (err == ERR_OK)
         err = fit_descriptors(node, problem);
     if (err == ERR_OK)
@@ -286,6 +232,8 @@ enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_
     if (err == ERR_OK)
         err = revoked_start(node->shared.revoked);
     if (err == ERR_OK)
+        err = node_keys_start(node, problem);
+    if (err == ERR_OK)
         err = admin_start(node, &node->admin, problem);
     if (err != ERR_OK)
         return err;
@@ -330,6 +278,7 @@ uint16_t node_admin_port(const struct node *node)
 
 void node_reload(struct node *node)
 {
+    node_keys_reload(node);
     certificate_ask(node->shared.certificate);
     struct control *control = atomic_load(&node->control);
     if (control)
@@ -350,11 +299,16 @@ bool node_ready(struct node *node, struct buffer *missing)
         buffer_append_text(missing, "revocations: not loaded (is a relay running?)");
         return false;
     }
+    if (!node_keys_are_there(node)) {
+        buffer_append_text(missing, "jwks: no keys yet (auth.jwks_url could not be fetched; see the log)");
+        return false;
+    }
     return true;
 }
 
 void node_stop(struct node *node)
 {
+    issuer_stop(node->shared.issuer);
     if (node->shared.revoked)
         revoked_stop(node->shared.revoked);
     unsigned clients = atomic_load(&node->drain_clients), cut = node_clients(node);
@@ -386,6 +340,7 @@ void node_free(struct node **node)
     user_quota_free(&n->shared.quota);
     door_free(&n->shared.door);
     certificate_free(&n->shared.certificate);
+    issuer_free(&n->shared.issuer);
     token_verifier_free(&n->shared.verifier);
     pthread_mutex_destroy(&n->shared.quota_lock);
     free(n);

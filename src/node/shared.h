@@ -13,6 +13,7 @@
 #include "certificate.h"
 #include "door.h"
 #include "hub.h"
+#include "issuer.h"
 #include "revoked.h"
 
 /* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
@@ -32,6 +33,7 @@ struct node_shared {
     const struct config *config;
     struct session_rules rules;
     struct token_verifier *verifier;
+    struct issuer *issuer;    /* NULL: every key is configured */
     unsigned max_connections; /* clients */
     unsigned max_pending;     /* connections that have not completed their upgrade */
     unsigned max_sockets;     /* both */

@@ -238,7 +238,7 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
     if (err == ERR_OK)
         err = loop_add_turn_end(worker->loop, on_turn_end, worker);
     if (err == ERR_OK && token_verifier_has_slow_key(shared->verifier))
-        err = verifying_start(shared->verifier, &worker->verified, &worker->verifying);
+        err = verifying_start(shared->verifier, shared->issuer, &worker->verified, &worker->verifying);
     if (err != ERR_OK) {
         worker_free(&worker);
         return err;
@@ -344,6 +344,11 @@ uint32_t worker_staying(const struct worker *worker)
 void worker_ask_revoked(struct worker *worker)
 {
     loop_wake_send(worker->wake);
+}
+
+void worker_look_again(struct worker *worker)
+{
+    verifying_look_again(worker->verifying);
 }
 
 void worker_ask_stop(struct worker *worker)

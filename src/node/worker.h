@@ -46,6 +46,8 @@ enum err worker_give_order(struct worker *worker, const struct worker_order *ord
 uint32_t worker_staying(const struct worker *worker);
 /* Any thread. More is revoked (revoked.h). */
 void worker_ask_revoked(struct worker *worker);
+/* Any thread. The issuer has ended a fetch (issuer.h). */
+void worker_look_again(struct worker *worker);
 /* End the thread; sessions still open are cut. */
 void worker_ask_stop(struct worker *worker);
 void worker_join(struct worker *worker);

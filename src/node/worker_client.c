@@ -208,7 +208,9 @@ void client_refresh(struct worker *worker, struct client *client, enum err err, 
         }
     }
     if (err != ERR_OK) {
-        client_send_error(worker, client, ERROR_CODE_UNAUTHORIZED, reason, NULL, id);
+        client_send_error(worker, client,
+                          err == ERR_UNAVAILABLE ? ERROR_CODE_UNAVAILABLE : ERROR_CODE_UNAUTHORIZED, reason,
+                          NULL, id);
         return;
     }
     client_arm(worker, client);

@@ -3,21 +3,37 @@
 #include <errno.h>
 #include <jansson.h>
 #include <jwt.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include <roomcast/wire/json_text.h>
 
+#include "jwks_keys.h"
 #include "token_claims.h"
-#include "token_key.h"
+#include "token_keys.h"
 #include "token_signature.h"
 
 #define JSON_MAX_DEPTH 32 /* levels of header and claims */
 
+/* The keys of one moment. */
+struct keys {
+    struct token_keys *own; /* reference */
+    struct jwks *issued;    /* reference; NULL: not known, or there is no issuer */
+};
+
+/* Behind a pointer, so that verifiers stay const to those who verify. The lock is held for two counts. */
+struct keyring {
+    pthread_mutex_t lock;
+    struct keys keys; /* under lock */
+};
+
 struct token_verifier {
-    struct token_keys keys;
+    struct keyring *ring;
     struct token_rules rules;
+    bool has_issuer;
+    bool has_public_key; /* configured; it may be replaced by one of another kind */
 };
 
 static enum err refuse(const char **ret_reason, enum err err, const char *reason)
@@ -39,6 +55,41 @@ static enum err copy_rules(const struct token_options *options, struct token_rul
                                                                                        : ERR_NO_MEMORY;
 }
 
+static struct keys keys_take(const struct token_verifier *verifier)
+{
+    struct keyring *ring = verifier->ring;
+
+    pthread_mutex_lock(&ring->lock);
+    struct keys keys = ring->keys;
+    token_keys_ref(keys.own);
+    if (keys.issued)
+        jwks_ref(keys.issued);
+    pthread_mutex_unlock(&ring->lock);
+    return keys;
+}
+
+static void keys_give_back(struct keys *keys)
+{
+    token_keys_unref(&keys->own);
+    jwks_unref(&keys->issued);
+}
+
+static enum err make_ring(const struct token_options *options, struct keyring **ret_ring, char *problem)
+{
+    struct keyring *ring = calloc(1, sizeof *ring);
+
+    if (!ring)
+        return ERR_NO_MEMORY;
+    enum err err = token_keys_new(options, &ring->keys.own, problem);
+    if (err) {
+        free(ring);
+        return err;
+    }
+    pthread_mutex_init(&ring->lock, NULL);
+    *ret_ring = ring;
+    return ERR_OK;
+}
+
 enum err token_verifier_new(const struct token_options *options, struct token_verifier **ret_verifier,
                             char *problem)
 {
@@ -48,7 +99,9 @@ enum err token_verifier_new(const struct token_options *options, struct token_ve
         return ERR_NO_MEMORY;
     /* jansson seeds its tables on first use; here no other thread can be in it for this verifier. */
     json_object_seed(0);
-    enum err err = token_keys_init(options, &verifier->keys, problem);
+    verifier->has_issuer = options->has_issuer;
+    verifier->has_public_key = options->public_key_pem.len > 0;
+    enum err err = make_ring(options, &verifier->ring, problem);
     if (!err)
         err = copy_rules(options, &verifier->rules);
     if (err) {
@@ -59,17 +112,51 @@ enum err token_verifier_new(const struct token_options *options, struct token_ve
     return ERR_OK;
 }
 
+static void free_ring(struct keyring *ring)
+{
+    keys_give_back(&ring->keys);
+    pthread_mutex_destroy(&ring->lock);
+    free(ring);
+}
+
 void token_verifier_free(struct token_verifier **verifier)
 {
     if (!*verifier)
         return;
-    token_keys_fini(&(*verifier)->keys);
+    if ((*verifier)->ring)
+        free_ring((*verifier)->ring);
     free((*verifier)->rules.issuer);
     free((*verifier)->rules.audience);
     free((*verifier)->rules.user_claim);
     free((*verifier)->rules.chats_claim);
     free(*verifier);
     *verifier = NULL;
+}
+
+enum err token_verifier_set_keys(struct token_verifier *verifier, const struct token_options *options,
+                                 char *problem)
+{
+    struct token_keys *keys;
+    enum err err = token_keys_new(options, &keys, problem);
+
+    if (err)
+        return err;
+    pthread_mutex_lock(&verifier->ring->lock);
+    struct token_keys *before = verifier->ring->keys.own;
+    verifier->ring->keys.own = keys;
+    pthread_mutex_unlock(&verifier->ring->lock);
+    token_keys_unref(&before);
+    return ERR_OK;
+}
+
+void token_verifier_set_issued(struct token_verifier *verifier, struct jwks *jwks)
+{
+    jwks_ref(jwks);
+    pthread_mutex_lock(&verifier->ring->lock);
+    struct jwks *before = verifier->ring->keys.issued;
+    verifier->ring->keys.issued = jwks;
+    pthread_mutex_unlock(&verifier->ring->lock);
+    jwks_unref(&before);
 }
 
 /* The compact serialization: RFC 7515 section 7.1. */
@@ -143,7 +230,31 @@ static json_t *decode_object(struct slice part)
     return object;
 }
 
-static enum err check_header(const json_t *header, const struct token_alg **ret_alg, const char **ret_reason)
+/* What a token's header says. */
+struct token_head {
+    const struct token_alg *alg;
+    bool has_kid;
+    size_t kid_len;
+    char kid[TOKEN_KID_MAX];
+};
+
+/* RFC 7515 section 4.1.4: a string, whose form is the issuer's affair. */
+static enum err read_kid(const json_t *header, struct token_head *head, const char **ret_reason)
+{
+    const json_t *kid = json_object_get(header, "kid");
+
+    if (kid && !json_is_string(kid))
+        return refuse(ret_reason, ERR_SYNTAX, "the token's key id (kid) is not a string");
+    if (kid && json_string_length(kid) > sizeof head->kid)
+        return refuse(ret_reason, ERR_TOO_BIG, "the token's key id (kid) is too long");
+    head->has_kid = kid != NULL;
+    head->kid_len = json_string_length(kid);
+    if (head->kid_len > 0)
+        memcpy(head->kid, json_string_value(kid), head->kid_len);
+    return ERR_OK;
+}
+
+static enum err check_header(const json_t *header, struct token_head *head, const char **ret_reason)
 {
     const json_t *alg = json_object_get(header, "alg");
     const json_t *typ = json_object_get(header, "typ");
@@ -156,43 +267,21 @@ static enum err check_header(const json_t *header, const struct token_alg **ret_
     /* libjwt takes no other type; said here so that the reason is the right one for every algorithm. */
     if (typ && (!json_is_string(typ) || strcasecmp(json_string_value(typ), "JWT") != 0))
         return refuse(ret_reason, ERR_SYNTAX, "the token's type (typ) is not JWT");
-    *ret_alg = token_alg_find((struct slice){json_string_value(alg), json_string_length(alg)});
-    if (!*ret_alg)
+    head->alg = token_alg_find((struct slice){json_string_value(alg), json_string_length(alg)});
+    if (!head->alg)
         return refuse(ret_reason, ERR_SIGNATURE, "the token's algorithm is not accepted");
-    return ERR_OK;
+    return read_kid(header, head, ret_reason);
 }
 
-static enum err find_alg(struct slice part, const struct token_alg **ret_alg, const char **ret_reason)
+static enum err read_head(struct slice part, struct token_head *ret_head, const char **ret_reason)
 {
     json_t *header = decode_object(part);
 
     if (!header)
         return refuse(ret_reason, ERR_SYNTAX, "the token's header is not a JSON object");
-    enum err err = check_header(header, ret_alg, ret_reason);
+    enum err err = check_header(header, ret_head, ret_reason);
     json_decref(header);
     return err;
-}
-
-/* RFC 8037 section 3.1: the signature is the 64 bytes of RFC 8032. */
-static bool verify_eddsa(const struct token_keys *keys, struct slice signed_text, struct slice signature)
-{
-    return signature.len == crypto_sign_BYTES &&
-           crypto_sign_verify_detached((const unsigned char *)signature.data,
-                                       (const unsigned char *)signed_text.data, signed_text.len,
-                                       keys->ed25519) == 0;
-}
-
-static bool verify_public(const struct token_keys *keys, const struct token_alg *alg,
-                          const struct token_parts *parts)
-{
-    char bytes[TOKEN_SIGNATURE_MAX];
-    struct slice signature = {bytes, 0};
-
-    if (!decode_base64url(parts->signature, bytes, sizeof bytes, &signature.len))
-        return false;
-    return alg->family == TOKEN_EDDSA
-               ? verify_eddsa(keys, parts->signed_text, signature)
-               : token_signature_verify(keys->public_key, alg, parts->signed_text, signature);
 }
 
 /* HMAC by libjwt, which keeps no state between calls, so that threads may verify at once. 0, or errno. */
@@ -220,18 +309,78 @@ static enum err verify_hmac(const struct token_keys *keys, struct slice token, c
     return failed ? refuse(ret_reason, ERR_SIGNATURE, "the token's signature does not verify") : ERR_OK;
 }
 
-static enum err verify_signature(const struct token_verifier *verifier, const struct token_alg *alg,
-                                 struct slice token, const struct token_parts *parts, const char **ret_reason)
+static bool has_kid(const struct jwks_key *key, const struct token_head *head)
 {
-    const struct token_keys *keys = &verifier->keys;
+    return !head->has_kid ||
+           (key->kid && slice_equal(slice_of(key->kid), (struct slice){head->kid, head->kid_len}));
+}
 
-    if (!token_keys_fit(keys, alg))
-        return refuse(ret_reason, ERR_SIGNATURE, "the token's algorithm does not belong to a configured key");
-    if (alg->family == TOKEN_HMAC)
-        return verify_hmac(keys, token, ret_reason);
-    if (!verify_public(keys, alg, parts))
+/* Is what the token says of its key known: a kid of this set, or none where there is a set? */
+static bool knows_key(const struct jwks *issued, const struct token_head *head)
+{
+    for (size_t i = 0; issued && head->has_kid && i < issued->count; i++) {
+        if (has_kid(&issued->keys[i], head))
+            return true;
+    }
+    return issued && !head->has_kid;
+}
+
+struct trial {
+    const struct token_head *head;
+    struct slice signed_text, signature;
+    bool has_fitting_key;
+};
+
+static bool try_key(struct trial *trial, const struct token_key *key)
+{
+    if (!token_key_fits(key, trial->head->alg))
+        return false;
+    trial->has_fitting_key = true;
+    return token_key_verify(key, trial->head->alg, trial->signed_text, trial->signature);
+}
+
+static bool try_issued(struct trial *trial, const struct jwks *issued)
+{
+    unsigned tries = 0;
+
+    for (size_t i = 0; issued && i < issued->count && tries < TOKEN_TRIES_MAX; i++) {
+        const struct jwks_key *key = &issued->keys[i];
+        if (!has_kid(key, trial->head) || !token_key_fits(&key->key, trial->head->alg))
+            continue;
+        tries++;
+        if (try_key(trial, &key->key))
+            return true;
+    }
+    return false;
+}
+
+static enum err verify_public(const struct token_verifier *verifier, const struct keys *keys,
+                              const struct token_head *head, const struct token_parts *parts,
+                              const char **ret_reason)
+{
+    char bytes[TOKEN_SIGNATURE_MAX];
+    struct trial trial = {.head = head, .signed_text = parts->signed_text, .signature = {bytes, 0}};
+
+    if (!decode_base64url(parts->signature, bytes, sizeof bytes, &trial.signature.len))
         return refuse(ret_reason, ERR_SIGNATURE, "the token's signature does not verify");
-    return ERR_OK;
+    if (try_issued(&trial, keys->issued) || try_key(&trial, &keys->own->public_key))
+        return ERR_OK;
+    if (verifier->has_issuer && !knows_key(keys->issued, head))
+        return refuse(ret_reason, ERR_UNKNOWN, "the token's key (kid) is none of the issuer's");
+    if (!trial.has_fitting_key)
+        return refuse(ret_reason, ERR_SIGNATURE, "the token's algorithm does not belong to a configured key");
+    return refuse(ret_reason, ERR_SIGNATURE, "the token's signature does not verify");
+}
+
+static enum err verify_signature(const struct token_verifier *verifier, const struct keys *keys,
+                                 const struct token_head *head, struct slice token,
+                                 const struct token_parts *parts, const char **ret_reason)
+{
+    if (head->alg->family != TOKEN_HMAC)
+        return verify_public(verifier, keys, head, parts, ret_reason);
+    if (!token_keys_fit(keys->own, head->alg))
+        return refuse(ret_reason, ERR_SIGNATURE, "the token's algorithm does not belong to a configured key");
+    return verify_hmac(keys->own, token, ret_reason);
 }
 
 /* The bytes of the claims as they are: what another reader makes of them is his affair. */
@@ -273,41 +422,49 @@ static enum err read_claims(const json_t *json, struct slice part, const struct 
 enum err token_verify(const struct token_verifier *verifier, struct slice token, uint64_t now_unix_s,
                       struct token_claims *ret_claims, const char **ret_reason)
 {
-    const struct token_alg *alg;
+    struct token_head head;
     struct token_parts parts;
     enum err err = split(token, &parts, ret_reason);
 
     if (!err)
-        err = find_alg(parts.header, &alg, ret_reason);
+        err = read_head(parts.header, &head, ret_reason);
     if (err)
         return err;
     /* Before the signature: libjwt parses the claims too, and without a limit to their depth. */
     json_t *claims = decode_object(parts.claims);
     if (!claims)
         return refuse(ret_reason, ERR_SYNTAX, "the token's claims are not a usable JSON object");
-    err = verify_signature(verifier, alg, token, &parts, ret_reason);
+    struct keys keys = keys_take(verifier);
+    err = verify_signature(verifier, &keys, &head, token, &parts, ret_reason);
+    keys_give_back(&keys);
     if (!err)
         err = read_claims(claims, parts.claims, &verifier->rules, now_unix_s, ret_claims, ret_reason);
     json_decref(claims);
     return err;
 }
 
-static bool is_slow(enum token_family family)
+/* With an issuer every token that is no HMAC's may have to wait for its key. */
+static bool is_slow(const struct token_verifier *verifier, const struct token_alg *alg)
 {
-    return family == TOKEN_RSA || family == TOKEN_ECDSA;
+    if (verifier->has_issuer || alg->family == TOKEN_HMAC)
+        return alg->family != TOKEN_HMAC;
+    struct keys keys = keys_take(verifier);
+    bool fits = alg->family != TOKEN_EDDSA && token_keys_fit(keys.own, alg);
+    keys_give_back(&keys);
+    return fits;
 }
 
 bool token_takes_long(const struct token_verifier *verifier, struct slice token)
 {
-    const struct token_alg *alg;
+    struct token_head head;
     struct token_parts parts;
     const char *reason;
 
-    return split(token, &parts, &reason) == ERR_OK && find_alg(parts.header, &alg, &reason) == ERR_OK &&
-           is_slow(alg->family) && token_keys_fit(&verifier->keys, alg);
+    return split(token, &parts, &reason) == ERR_OK && read_head(parts.header, &head, &reason) == ERR_OK &&
+           is_slow(verifier, head.alg);
 }
 
 bool token_verifier_has_slow_key(const struct token_verifier *verifier)
 {
-    return is_slow(verifier->keys.public_family);
+    return verifier->has_issuer || verifier->has_public_key;
 }

@@ -1,19 +1,10 @@
 #include "token_key.h"
 
-#include <limits.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
+#include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include <roomcast/base/random.h>
-#include <roomcast/wire/token.h>
-
-#define PROBLEM_SIZE 256
-#define PEM_MAX      65536 /* bytes of a key file */
-#define RSA_BITS_MIN 2048  /* RFC 7518 section 3.3 */
+#include "token_signature.h"
 
 static const struct token_alg algs[] = {
     {"HS256", TOKEN_HMAC, 256, NULL},          {"HS384", TOKEN_HMAC, 384, NULL},
@@ -34,166 +25,108 @@ const struct token_alg *token_alg_find(struct slice name)
 
 static enum err problem_is(char *problem, const char *text)
 {
-    snprintf(problem, PROBLEM_SIZE, "%s", text);
+    snprintf(problem, TOKEN_KEY_PROBLEM, "%s", text);
     return ERR_CONFIG;
 }
 
-static enum err set_secret(struct slice text, const char *which, struct token_secret *secret, char *problem)
-{
-    if (text.len < TOKEN_SECRET_MIN) {
-        snprintf(problem, PROBLEM_SIZE,
-                 "the %sHMAC secret has %zu bytes; at least %d are needed (RFC 7518 3.2)", which, text.len,
-                 TOKEN_SECRET_MIN);
-        return ERR_CONFIG;
-    }
-    if (text.len > INT_MAX)
-        return problem_is(problem, "the HMAC secret is too long");
-    secret->bytes = secret_copy(text.data, text.len);
-    secret->len = text.len;
-    return secret->bytes ? ERR_OK : ERR_NO_MEMORY;
-}
-
-/* How often `needle` stands in `text`. */
-static size_t occurrences(struct slice text, const char *needle)
-{
-    size_t count = 0, len = strlen(needle);
-    const char *end = text.data + text.len;
-
-    for (const char *at = text.data; (at = memmem(at, (size_t)(end - at), needle, len)); at += len)
-        count++;
-    return count;
-}
-
-static enum err check_pem_text(struct slice pem, char *problem)
-{
-    if (pem.len > PEM_MAX)
-        return problem_is(problem, "the public key file is too large to be one");
-    /* A node needs no private key; one that lies here has been handed out to every node. */
-    if (occurrences(pem, "PRIVATE KEY"))
-        return problem_is(problem, "a private key was given; give the public key only");
-    if (occurrences(pem, "-----BEGIN CERTIFICATE"))
-        return problem_is(problem, "a certificate was given; give its public key (openssl x509 -pubkey)");
-    if (occurrences(pem, "-----BEGIN ") > 1)
-        return problem_is(problem, "the public key file holds more than one key");
-    return ERR_OK;
-}
-
-static EVP_PKEY *read_pem(struct slice pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-    EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
-
-    BIO_free(bio);
-    ERR_clear_error(); /* this thread's queue; the caller gets words of our own */
-    return key;
-}
-
 /* Keeps the key itself, so that it is read once and not for every token. */
-static enum err keep(EVP_PKEY *key, struct token_keys *keys)
+static enum err keep(EVP_PKEY *pkey, enum token_family family, struct token_key *key)
 {
-    if (EVP_PKEY_up_ref(key) != 1)
+    if (EVP_PKEY_up_ref(pkey) != 1)
         return ERR_NO_MEMORY;
-    keys->public_key = key;
+    key->pkey = pkey;
+    key->family = family;
     return ERR_OK;
 }
 
-static enum err set_rsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
+static enum err set_rsa(EVP_PKEY *pkey, struct token_key *key, char *problem)
 {
-    if (EVP_PKEY_get_bits(key) < RSA_BITS_MIN) {
-        snprintf(problem, PROBLEM_SIZE, "the RSA key has %d bits; at least %d are needed (RFC 7518 3.3)",
-                 EVP_PKEY_get_bits(key), RSA_BITS_MIN);
-        return ERR_CONFIG;
-    }
-    keys->public_family = TOKEN_RSA;
-    return keep(key, keys);
+    if (EVP_PKEY_get_bits(pkey) >= TOKEN_RSA_BITS_MIN)
+        return keep(pkey, TOKEN_RSA, key);
+    snprintf(problem, TOKEN_KEY_PROBLEM, "the RSA key has %d bits; at least %d are needed (RFC 7518 3.3)",
+             EVP_PKEY_get_bits(pkey), TOKEN_RSA_BITS_MIN);
+    return ERR_CONFIG;
 }
 
-static enum err set_ecdsa(EVP_PKEY *key, struct token_keys *keys, char *problem)
+static enum err set_ecdsa(EVP_PKEY *pkey, struct token_key *key, char *problem)
 {
     size_t len;
 
-    if (EVP_PKEY_get_group_name(key, keys->public_group, sizeof keys->public_group, &len) != 1)
+    if (EVP_PKEY_get_group_name(pkey, key->group, sizeof key->group, &len) != 1)
         return problem_is(problem, "the EC key names no curve");
     for (size_t i = 0; i < sizeof algs / sizeof algs[0]; i++) {
-        if (algs[i].group && strcmp(algs[i].group, keys->public_group) == 0) {
-            keys->public_family = TOKEN_ECDSA;
-            return keep(key, keys);
-        }
+        if (algs[i].group && strcmp(algs[i].group, key->group) == 0)
+            return keep(pkey, TOKEN_ECDSA, key);
     }
     return problem_is(problem, "the EC key is not on P-256, P-384 or P-521");
 }
 
-static enum err set_ed25519(EVP_PKEY *key, struct token_keys *keys, char *problem)
+static enum err set_ed25519(EVP_PKEY *pkey, struct token_key *key, char *problem)
 {
-    size_t len = sizeof keys->ed25519;
+    size_t len = sizeof key->ed25519;
 
-    if (EVP_PKEY_get_raw_public_key(key, keys->ed25519, &len) != 1 || len != sizeof keys->ed25519)
+    if (EVP_PKEY_get_raw_public_key(pkey, key->ed25519, &len) != 1 || len != sizeof key->ed25519)
         return problem_is(problem, "the Ed25519 key cannot be read");
-    keys->public_family = TOKEN_EDDSA;
+    key->family = TOKEN_EDDSA;
     return ERR_OK;
 }
 
-static enum err set_public(struct slice pem, struct token_keys *keys, char *problem)
+static enum err fill(EVP_PKEY *pkey, struct token_key *key, char *problem)
 {
-    enum err err = check_pem_text(pem, problem);
-
-    if (err)
-        return err;
-    EVP_PKEY *key = read_pem(pem);
-    if (!key)
-        return problem_is(problem, "the public key file holds no PEM public key");
-    switch (EVP_PKEY_get_base_id(key)) {
+    switch (EVP_PKEY_get_base_id(pkey)) {
     case EVP_PKEY_RSA:
-        err = set_rsa(key, keys, problem);
-        break;
+        return set_rsa(pkey, key, problem);
     case EVP_PKEY_EC:
-        err = set_ecdsa(key, keys, problem);
-        break;
+        return set_ecdsa(pkey, key, problem);
     case EVP_PKEY_ED25519:
-        err = set_ed25519(key, keys, problem);
-        break;
+        return set_ed25519(pkey, key, problem);
     default:
-        err = problem_is(problem, "the public key is none of RSA, EC and Ed25519");
+        return problem_is(problem, "the public key is none of RSA, EC and Ed25519");
     }
-    EVP_PKEY_free(key);
+}
+
+enum err token_key_init(EVP_PKEY *pkey, struct token_key *ret_key, char *problem)
+{
+    struct token_key key = {.family = TOKEN_HMAC};
+    enum err err = fill(pkey, &key, problem);
+
+    if (!err)
+        *ret_key = key;
     return err;
 }
 
-enum err token_keys_init(const struct token_options *options, struct token_keys *ret_keys, char *problem)
+void token_key_fini(struct token_key *key)
 {
-    struct token_keys keys = {.public_family = TOKEN_HMAC};
-    enum err err = ERR_OK;
-
-    if (options->hmac_secret.len == 0 && options->public_key_pem.len == 0)
-        return problem_is(problem, "no key to verify tokens with: give an HMAC secret or a public key");
-    if (options->hmac_secret.len == 0 && options->hmac_previous.len > 0)
-        return problem_is(problem, "there is a previous HMAC secret, but no present one");
-    if (options->hmac_secret.len)
-        err = set_secret(options->hmac_secret, "", &keys.secret, problem);
-    if (!err && options->hmac_previous.len)
-        err = set_secret(options->hmac_previous, "previous ", &keys.previous, problem);
-    if (!err && options->public_key_pem.len)
-        err = set_public(options->public_key_pem, &keys, problem);
-    if (err) {
-        token_keys_fini(&keys);
-        return err;
-    }
-    *ret_keys = keys;
-    return ERR_OK;
+    EVP_PKEY_free(key->pkey);
+    *key = (struct token_key){.family = TOKEN_HMAC};
 }
 
-void token_keys_fini(struct token_keys *keys)
+bool token_key_fits(const struct token_key *key, const struct token_alg *alg)
 {
-    secret_free(&keys->secret.bytes);
-    secret_free(&keys->previous.bytes);
-    EVP_PKEY_free(keys->public_key);
-    *keys = (struct token_keys){.public_family = TOKEN_HMAC};
+    return alg->family != TOKEN_HMAC && alg->family == key->family && (!key->only || key->only == alg) &&
+           (alg->family != TOKEN_ECDSA || strcmp(alg->group, key->group) == 0);
 }
 
-bool token_keys_fit(const struct token_keys *keys, const struct token_alg *alg)
+bool token_key_equal(const struct token_key *a, const struct token_key *b)
 {
-    if (alg->family == TOKEN_HMAC)
-        return keys->secret.bytes != NULL;
-    return alg->family == keys->public_family &&
-           (alg->family != TOKEN_ECDSA || strcmp(alg->group, keys->public_group) == 0);
+    if (a->family != b->family || a->only != b->only)
+        return false;
+    return a->family == TOKEN_EDDSA ? memcmp(a->ed25519, b->ed25519, sizeof a->ed25519) == 0
+                                    : EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+}
+
+/* RFC 8037 section 3.1: the signature is the 64 bytes of RFC 8032. */
+static bool verify_eddsa(const struct token_key *key, struct slice signed_text, struct slice signature)
+{
+    return signature.len == crypto_sign_BYTES &&
+           crypto_sign_verify_detached((const unsigned char *)signature.data,
+                                       (const unsigned char *)signed_text.data, signed_text.len,
+                                       key->ed25519) == 0;
+}
+
+bool token_key_verify(const struct token_key *key, const struct token_alg *alg, struct slice signed_text,
+                      struct slice signature)
+{
+    return alg->family == TOKEN_EDDSA ? verify_eddsa(key, signed_text, signature)
+                                      : token_signature_verify(key->pkey, alg, signed_text, signature);
 }

@@ -40,8 +40,9 @@ FOREIGN = {
     "yaml.h": ["src/config/yaml_file.c"],
     "jansson.h": ["src/wire/*", "src/io/jetstream_api.c"],
     "jwt.h": ["src/wire/token*.c"],
-    "openssl/*": ["src/wire/token*.c", "src/io/tls_*", "src/bench/crowd_tls.c"],
-    "sodium.h": ["src/base/*.c", "src/wire/token*.c", "src/wire/seal.c", "src/io/jetstream_api.c", "src/io/bus_nats_access.c"],
+    "openssl/*": ["src/wire/token*.c", "src/wire/jwk.c", "src/io/tls_*", "src/bench/crowd_tls.c"],
+    "curl/*": ["src/io/https_client.c"],
+    "sodium.h": ["src/base/*.c", "src/wire/token*.c", "src/wire/jwk.c", "src/wire/seal.c", "src/io/jetstream_api.c", "src/io/bus_nats_access.c"],
     "protobuf-c/*": ["src/wire/*"],
     "roomcast/v1/*.pb-c.h": ["src/wire/*"],
     "uthash.h": ["include/roomcast/base/hash.h"],  # with our keyed hash only

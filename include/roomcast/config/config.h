@@ -33,6 +33,12 @@ enum { PROXY_OFF, PROXY_V1V2 };                                           /* pro
 enum { STORAGE_FILE, STORAGE_MEMORY };                                    /* stream_storage */
 enum { AUTHORIZATION_CLAIMS, AUTHORIZATION_OPEN, AUTHORIZATION_REQUEST }; /* authorization_mode */
 
+/* Where the value of a SECRET row was read from, when a file was named for it. */
+struct config_secret_file {
+    const char *key; /* static; "auth.hmac_secret" */
+    char *path;      /* owned */
+};
+
 #define CONFIG_FIELD_TEXT    char *
 #define CONFIG_FIELD_SECRET  char *
 #define CONFIG_FIELD_PATH    char *
@@ -51,6 +57,8 @@ struct config {
      * same `event` replaces the built-in one. */
     struct config_event *events; /* owned */
     size_t events_count;
+    struct config_secret_file *secret_files; /* owned */
+    size_t secret_files_count;
 };
 
 /* What the command line asked for besides options. */
@@ -85,6 +93,11 @@ enum config_verdict config_load(const struct config_request *request, struct con
  * values of secret variables, which leave the environment, and of secret flags, and user and password of
  * URLs. */
 void config_forget_sources(const struct config_request *request);
+/* What the file with the value of SECRET option `key` holds now, for a process that is told to read it again.
+ * ERR_MISSING: the value came from no file. ERR_CONFIG with `problem` (256 bytes): which option, which file,
+ * and why it cannot be used. The caller frees by secret_free(). */
+enum err config_reread_secret(const struct config *config, const char *key, char **ret_secret,
+                              char *problem) MUST_CHECK;
 /* Accepts NULL; wipes secrets; nulls the pointer. */
 void config_free(struct config **config);
 

@@ -23,8 +23,10 @@ class KeyPair:
     """A fresh private key and its public half, both as PEM."""
 
     def __init__(self, kind):
+        self.kind = kind
         private = {
             "RSA": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+            "RSA-1024": lambda: rsa.generate_private_key(public_exponent=65537, key_size=1024),
             "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
             "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
             "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),

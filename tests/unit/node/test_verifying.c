@@ -47,7 +47,7 @@ static int set_up(void **state)
     assert_int_equal(token_verifier_new(&options, &verifier, problem), ERR_OK);
     assert_int_equal(token_mint(&mint, &good), ERR_OK);
     inbox_init(&answers, wake, NULL);
-    assert_int_equal(verifying_start(verifier, &answers, &verifying), ERR_OK);
+    assert_int_equal(verifying_start(verifier, NULL, &answers, &verifying), ERR_OK);
     return 0;
 }
 
