@@ -473,3 +473,77 @@ def test_failures_are_logged_rarely(make_issuer, make_node):
     issuer.status = 500
     eventually(lambda: fetches(node, "status") >= 3, timeout=30)
     assert node.log_text().count("event=jwks_failed") == 1
+
+
+# -- SIGHUP
+
+
+def reloads(node, result):
+    return node.metrics()["roomcast_key_reloads_total", "result", result]
+
+
+def reload(node, result="ok"):
+    before = reloads(node, result)
+    node.signal(signal.SIGHUP)
+    eventually(lambda: reloads(node, result) == before + 1, what=f"the keys are read again: {result}")
+
+
+def test_sighup_fetches_the_keys(make_issuer, make_node):
+    first, second = Key("k1"), Key("k2")
+    issuer = make_issuer(first)
+    node = make_node(issuer)
+    issuer.publish(second)
+    reload(node)
+    eventually(lambda: "removed=k1" in node.log_text(), what="they have come")
+    assert status_of(node, second.token()) == 101
+    issuer.stop()
+    assert status_of(node, first.token()) == 503
+
+
+def test_sighup_takes_the_secrets_that_the_files_hold_now(extra_node, tmp_path, open_client):
+    old, new, newest = ("old: " + "o" * 32, "new: " + "n" * 32, "newest: " + "x" * 32)
+    present, previous = tmp_path / "present", tmp_path / "previous"
+    present.write_text(old + "\n")
+    previous.write_text(old + "\n")
+    options = {"auth.hmac_secret_file": present, "auth.hmac_secret_previous_file": previous}
+    node = extra_node(options, {"ROOMCAST_AUTH_HMAC_SECRET": ""})
+    client = open_client(node, token=tokens.mint("u", key=old))
+    assert status_of(node, tokens.mint("u", key=new)) == 401
+    present.write_text(new + "\n")
+    reload(node)
+    for key, status in (old, 101), (new, 101), (newest, 401):
+        assert status_of(node, tokens.mint("u", key=key)) == status
+    previous.write_text(newest)
+    reload(node)
+    for key, status in (old, 401), (new, 101), (newest, 101):
+        assert status_of(node, tokens.mint("u", key=key)) == status
+    client.send(type="ping")
+    client.expect("pong")
+
+
+@pytest.mark.parametrize("text", [None, "", "short", "x" * 5000], ids=["gone", "empty", "short", "long"])
+def test_a_secret_that_cannot_be_used_changes_nothing(extra_node, tmp_path, text):
+    secret = "good: " + "g" * 32
+    file = tmp_path / "secret"
+    file.write_text(secret)
+    node = extra_node({"auth.hmac_secret_file": file}, {"ROOMCAST_AUTH_HMAC_SECRET": ""})
+    file.unlink() if text is None else file.write_text(text)
+    reload(node, "failed")
+    assert status_of(node, tokens.mint("u", key=secret)) == 101
+    log = node.log_text()
+    assert "keys_not_reloaded" in log and "auth.hmac_secret" in log and "short " not in log and "xxxx" not in log
+
+
+def test_sighup_takes_the_public_key_that_the_file_holds_now(extra_node, tmp_path):
+    first, second = Key(None, "Ed25519", "EdDSA"), Key(None, "RSA", "RS256")
+    file = tmp_path / "public.pem"
+    file.write_text(first.pair.public_pem)
+    node = extra_node({"auth.public_key_file": file}, NO_SECRET)
+    assert status_of(node, first.token()) == 101 and status_of(node, second.token()) == 401
+    file.write_text(second.pair.public_pem)
+    reload(node)
+    assert status_of(node, first.token()) == 401 and status_of(node, second.token()) == 101
+    file.write_text(second.pair.private_pem)
+    reload(node, "failed")
+    assert status_of(node, second.token()) == 101
+    assert "a private key was given" in node.log_text()

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <roomcast/base/random.h>
+
 #include "load_fixture.h"
 
 #define SECRET "correct-horse-battery-staple"
@@ -37,6 +39,62 @@ static void a_secret_may_stand_in_a_file_with_a_newline_behind_it(void **state)
     check_read(SECRET "\n", strlen(SECRET) + 1, SECRET);
     check_read(SECRET "\r\n", strlen(SECRET) + 2, SECRET);
     check_read(" a\n\n", 4, " a\n");
+}
+
+static void check_reread(const char *bytes, size_t len, enum err err, const char *expected)
+{
+    char path[64], flag[128], problem[256] = "", *secret = NULL;
+    struct load load = {.args = ARGS(flag)};
+    file_flag("at the start", 12, path, flag);
+    load_run(&load);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    fclose(file);
+    assert_int_equal(config_reread_secret(load.config, "auth.hmac_secret", &secret, problem), err);
+    if (err == ERR_OK)
+        assert_string_equal(secret, expected);
+    else
+        assert_contains(problem, expected);
+    if (err != ERR_OK)
+        assert_contains(problem, path);
+    assert_string_equal(load.config->auth_hmac_secret, "at the start");
+    secret_free(&secret);
+    load_end(&load);
+    unlink(path);
+}
+
+static void a_secrets_file_can_be_read_again(void **state)
+{
+    (void)state;
+    char large[4098];
+    memset(large, 'x', sizeof large);
+    check_reread("later\n", 6, ERR_OK, "later");
+    large[4096] = '\0';
+    check_reread(large, 4096, ERR_OK, large);
+    large[4096] = 'x';
+    check_reread("", 0, ERR_CONFIG, "auth.hmac_secret_file");
+    check_reread("a\0b", 3, ERR_CONFIG, "NUL");
+    check_reread(large, 4097, ERR_CONFIG, "too large");
+}
+
+static void what_came_from_no_file_is_not_read_again(void **state)
+{
+    (void)state;
+    char path[64], flag[128], problem[256] = "", *secret = NULL;
+    struct load load = {.args = ARGS("--auth-hmac-secret=" SECRET)};
+    load_run(&load);
+    assert_int_equal(config_reread_secret(load.config, "auth.hmac_secret", &secret, problem), ERR_MISSING);
+    load_end(&load);
+    file_flag(SECRET, strlen(SECRET), path, flag);
+    load = (struct load){.args = ARGS(flag)};
+    load_run(&load);
+    assert_int_equal(config_reread_secret(load.config, "relay.api_key", &secret, problem), ERR_MISSING);
+    unlink(path);
+    assert_int_equal(config_reread_secret(load.config, "auth.hmac_secret", &secret, problem), ERR_CONFIG);
+    assert_contains(problem, "No such file");
+    assert_null(secret);
+    load_end(&load);
 }
 
 static void every_source_may_name_the_file(void **state)
@@ -209,6 +267,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_secret_may_stand_in_a_file_with_a_newline_behind_it),
+        cmocka_unit_test(a_secrets_file_can_be_read_again),
+        cmocka_unit_test(what_came_from_no_file_is_not_read_again),
         cmocka_unit_test(every_source_may_name_the_file),
         cmocka_unit_test(value_and_file_together_are_a_fault),
         cmocka_unit_test(an_empty_value_and_a_preset_give_way_to_a_file),
