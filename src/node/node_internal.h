@@ -35,8 +35,8 @@ struct node {
 enum err node_keys_init(struct node *node, char *problem) MUST_CHECK;
 /* The workers are there, and stay until issuer_stop(). */
 enum err node_keys_start(struct node *node, char *problem) MUST_CHECK;
-/* Any thread. Takes what the files of auth.* hold now in the place of the keys before, which are kept when one of
- * the files cannot be used; and has the issuer's keys fetched. Says in the log what became of it. */
+/* Any thread. Takes what the files of auth.* hold now in the place of the keys before, which are kept when
+ * one of the files cannot be used; and has the issuer's keys fetched. Says in the log what became of it. */
 void node_keys_reload(struct node *node);
 /* Any thread. Is there any key to verify a token with? */
 bool node_keys_are_there(const struct node *node);

@@ -38,9 +38,9 @@ uint16_t node_admin_port(const struct node *node);
 /* Any thread. True when clients can be served; otherwise appends what is missing: "nats: not connected". */
 bool node_ready(struct node *node, struct buffer *missing);
 
-/* Any thread, once started. Reads again what may change while it runs: the listener's certificate and key, and the
- * files that the secrets and the public key of auth.* came from; and fetches the issuer's keys. What cannot be
- * read stays as it was; who is connected stays; the log and the metrics tell. */
+/* Any thread, once started. Reads again what may change while it runs: the listener's certificate and key,
+ * and the files that the secrets and the public key of auth.* came from; and fetches the issuer's keys. What
+ * cannot be read stays as it was; who is connected stays; the log and the metrics tell. */
 void node_reload(struct node *node);
 
 /* The way out: node_drain(), wait until node_drain_is_over(), node_stop().
