@@ -152,8 +152,14 @@ static void wait_for_change(struct verifying *verifying)
     }
     const struct timespec until = {(time_t)(oldest->until_ms / 1000),
                                    (long)(oldest->until_ms % 1000) * 1000000};
-    if (pthread_cond_timedwait(&verifying->changed, &verifying->lock, &until) != 0)
-        verifying->looks_again = true;
+    pthread_cond_timedwait(&verifying->changed, &verifying->lock, &until);
+}
+
+/* Also while there is always another job. Under lock. */
+static bool is_time_for_aside(const struct verifying *verifying)
+{
+    const struct verify_job *oldest = verifying->aside.first;
+    return verifying->looks_again || (oldest && clock_monotonic_ms() >= oldest->until_ms);
 }
 
 enum turn { TURN_JOB, TURN_ASIDE, TURN_END };
@@ -162,9 +168,9 @@ enum turn { TURN_JOB, TURN_ASIDE, TURN_END };
 static enum turn take(struct verifying *verifying, struct verify_job **ret_job, bool *ret_stopping)
 {
     pthread_mutex_lock(&verifying->lock);
-    while (!verifying->asked.first && !verifying->looks_again && !verifying->stopping)
+    while (!verifying->asked.first && !is_time_for_aside(verifying) && !verifying->stopping)
         wait_for_change(verifying);
-    enum turn turn = verifying->looks_again ? TURN_ASIDE : TURN_JOB;
+    enum turn turn = !verifying->stopping && is_time_for_aside(verifying) ? TURN_ASIDE : TURN_JOB;
     verifying->looks_again = false;
     if (turn == TURN_JOB && !(*ret_job = list_take(&verifying->asked)))
         turn = TURN_END;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/metrics.h>
 #include <roomcast/base/random.h>
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -158,14 +159,112 @@ static void an_inbox_that_is_closed_loses_nothing(void **state)
     assert_null(inbox_take(&answers));
 }
 
+/* --- with an issuer that never answers: its thread is not started --- */
+
+/* {"alg":"EdDSA","kid":"x"}.{"sub":"u"}, with a signature of nobody. */
+#define KEYLESS "eyJhbGciOiJFZERTQSIsImtpZCI6IngifQ.eyJzdWIiOiJ1In0.AAAA"
+
+static char nobody[] = "http://127.0.0.1:9/", no_file[] = "";
+static const struct config config = {
+    .auth_jwks_url = nobody, .auth_jwks_ca_file = no_file, .auth_jwks_refresh_s = 300};
+static struct issuer *issuer;
+
+static void on_fetched(void *context)
+{
+    (void)context;
+}
+
+static int set_up_issuer(void **state)
+{
+    const struct issuer_options options = {.config = &config, .on_fetched = on_fetched};
+    const struct token_options with_issuer = {.hmac_secret = SLICE_LITERAL(SECRET),
+                                              .has_issuer = true,
+                                              .issuer = "",
+                                              .audience = "",
+                                              .user_claim = "sub",
+                                              .chats_claim = "chats"};
+    char problem[256];
+    set_up(state);
+    verifying_stop(&verifying);
+    token_verifier_free(&verifier);
+    assert_int_equal(token_verifier_new(&with_issuer, &verifier, problem), ERR_OK);
+    assert_int_equal(issuer_new(&options, &issuer, problem), ERR_OK);
+    assert_int_equal(verifying_start(verifier, issuer, &answers, &verifying), ERR_OK);
+    return 0;
+}
+
+static int tear_down_issuer(void **state)
+{
+    tear_down(state);
+    issuer_free(&issuer);
+    return 0;
+}
+
+static void no_more_tokens_are_put_aside_than_may(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < VERIFYING_KEYLESS_MAX; i++)
+        assert_int_equal(ask(KEYLESS), ERR_OK);
+    assert_int_equal(ask(KEYLESS), ERR_OK);
+    struct verify_job *job = wait_for_answer();
+    assert_int_equal(job->err, ERR_UNAVAILABLE);
+    verify_job_free(job);
+    assert_int_equal(ask(good), ERR_OK);
+    job = wait_for_answer();
+    assert_int_equal(job->err, ERR_OK);
+    token_claims_release(&job->claims);
+    verify_job_free(job);
+    unsigned good_ones;
+    verifying_stop(&verifying);
+    assert_int_equal(count_answers(&good_ones), VERIFYING_KEYLESS_MAX);
+    assert_int_equal(metrics_get(METRIC_JWKS_WAITING), 0);
+}
+
+/* Takes all answers; true when the keyless one is among them. */
+static bool take_answers(void)
+{
+    bool found = false;
+    for (struct inbox_item *item = inbox_take(&answers), *next; item; item = next) {
+        struct verify_job *job = (struct verify_job *)item;
+        next = item->next;
+        if (job->err == ERR_OK) {
+            token_claims_release(&job->claims);
+        } else {
+            assert_int_equal(job->err, ERR_UNAVAILABLE);
+            found = true;
+        }
+        verify_job_free(job);
+    }
+    return found;
+}
+
+static void a_token_put_aside_is_answered_in_time_while_others_come_without_end(void **state)
+{
+    (void)state;
+    uint64_t began_ms = clock_monotonic_ms();
+    assert_int_equal(ask(KEYLESS), ERR_OK);
+    while (!take_answers()) {
+        while (ask(good) == ERR_OK)
+            ;
+        assert_true(clock_monotonic_ms() < began_ms + VERIFYING_KEYLESS_MS + 30000);
+    }
+    assert_true(clock_monotonic_ms() >= began_ms + VERIFYING_KEYLESS_MS);
+    verifying_stop(&verifying);
+    unsigned good_ones;
+    (void)count_answers(&good_ones);
+}
+
 int main(void)
 {
+#define ISSUER_TEST(name)    cmocka_unit_test_setup_teardown(name, set_up_issuer, tear_down_issuer)
 #define VERIFYING_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         VERIFYING_TEST(the_answer_is_that_of_token_verify),
         VERIFYING_TEST(no_more_wait_than_may),
         VERIFYING_TEST(every_job_comes_back_when_it_stops),
         VERIFYING_TEST(an_inbox_that_is_closed_loses_nothing),
+        ISSUER_TEST(no_more_tokens_are_put_aside_than_may),
+        ISSUER_TEST(a_token_put_aside_is_answered_in_time_while_others_come_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
