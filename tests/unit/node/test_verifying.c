@@ -220,6 +220,28 @@ static void no_more_tokens_are_put_aside_than_may(void **state)
     assert_int_equal(metrics_get(METRIC_JWKS_WAITING), 0);
 }
 
+/* A good token with so many chats that 1,024 of them keep the thread busy while the others of the machine
+ * run. */
+static char *large_token(void)
+{
+    enum { CHATS = 700 };
+    char *chats = malloc(CHATS * 37 + 1), *token;
+    assert_non_null(chats);
+    for (unsigned i = 0; i < CHATS; i++)
+        snprintf(chats + i * 37, 38, "22222222-2222-4222-8222-%012x,", i);
+    chats[CHATS * 37 - 1] = '\0';
+    const struct token_mint mint = {.hmac_secret = SLICE_LITERAL(SECRET),
+                                    .user = "ann",
+                                    .chats = chats,
+                                    .user_claim = "sub",
+                                    .chats_claim = "chats",
+                                    .issued_at = clock_wall_ms() / 1000,
+                                    .lifetime_s = 3600};
+    assert_int_equal(token_mint(&mint, &token), ERR_OK);
+    free(chats);
+    return token;
+}
+
 /* Takes all answers; true when the keyless one is among them. */
 static bool take_answers(void)
 {
@@ -241,15 +263,17 @@ static bool take_answers(void)
 static void a_token_put_aside_is_answered_in_time_while_others_come_without_end(void **state)
 {
     (void)state;
+    char *large = large_token();
     uint64_t began_ms = clock_monotonic_ms();
     assert_int_equal(ask(KEYLESS), ERR_OK);
     while (!take_answers()) {
-        while (ask(good) == ERR_OK)
+        while (ask(large) == ERR_OK)
             ;
-        assert_true(clock_monotonic_ms() < began_ms + VERIFYING_KEYLESS_MS + 30000);
+        assert_true(clock_monotonic_ms() < began_ms + VERIFYING_KEYLESS_MS + 20000);
     }
     assert_true(clock_monotonic_ms() >= began_ms + VERIFYING_KEYLESS_MS);
     verifying_stop(&verifying);
+    free(large);
     unsigned good_ones;
     (void)count_answers(&good_ones);
 }
