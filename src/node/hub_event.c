@@ -4,6 +4,7 @@
 #include <roomcast/base/hash.h>
 #include <roomcast/base/metrics.h>
 #include <roomcast/wire/envelope.h>
+#include <roomcast/wire/rfc3339.h>
 #include <roomcast/wire/server_message.h>
 
 /* While nobody has agreed on compression nothing is made that nobody takes: who comes later is replayed plain
@@ -21,7 +22,7 @@ void hub_event_deflate(struct hub *hub, struct frame *frame)
 }
 
 enum err hub_event_read(struct hub *hub, const struct room_key *room, struct slice data, uint64_t stream_seq,
-                        struct feed_event *ret_event, uint64_t *ret_relayed_at_ms)
+                        struct feed_event *ret_event, struct event_times *ret_times)
 {
     struct envelope_owned owned;
     enum err err = envelope_decode(data, room, &owned);
@@ -38,7 +39,10 @@ enum err hub_event_read(struct hub *hub, const struct room_key *room, struct sli
         .id_hash = hash ? hash : 1,
         .trail = owned.envelope.trail,
     };
-    uint64_t relayed_at_ms = owned.envelope.relayed_at_ms;
+    if (ret_times)
+        *ret_times = (struct event_times){.relayed_ms = owned.envelope.relayed_at_ms};
+    if (ret_times && rfc3339_read(owned.envelope.occurred_at, &ret_times->occurred_ms) != ERR_OK)
+        ret_times->occurred_ms = 0; /* services may write it in other forms */
     envelope_release(&owned);
     if (!buffer_failed(&hub->text))
         event.frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
@@ -47,7 +51,5 @@ enum err hub_event_read(struct hub *hub, const struct room_key *room, struct sli
         return ERR_NO_MEMORY;
     }
     *ret_event = event;
-    if (ret_relayed_at_ms)
-        *ret_relayed_at_ms = relayed_at_ms;
     return ERR_OK;
 }

@@ -1,6 +1,6 @@
-/* Counters and gauges of one process, as Prometheus text.
+/* Counters, gauges and histograms of one process, as Prometheus text.
  *
- * The table below is the only place where a metric is named; the README's list is made from it. Rows that
+ * The tables below are the only places where a metric is named; the README's list is made from it. Rows that
  * share a name differ in their label. Thread: any; an update is one relaxed atomic operation, so hot paths
  * add up per loop turn and call once. */
 #ifndef ROOMCAST_BASE_METRICS_H
@@ -20,6 +20,13 @@ enum metric {
     METRIC_COUNT
 };
 
+enum metric_histogram {
+#define HISTOGRAM_ROW(id, program, name, label, bounds, help) HISTOGRAM_##id,
+#include <roomcast/base/histograms_table.h>
+#undef HISTOGRAM_ROW
+    HISTOGRAM_COUNT
+};
+
 void metrics_add(enum metric metric, uint64_t amount);
 static inline void metrics_inc(enum metric metric)
 {
@@ -29,6 +36,12 @@ static inline void metrics_inc(enum metric metric)
 void metrics_set(enum metric metric, int64_t value);
 void metrics_change(enum metric metric, int64_t by);
 int64_t metrics_get(enum metric metric);
+
+/* Shown in seconds. */
+void metrics_observe_us(enum metric_histogram histogram, uint64_t microseconds);
+uint64_t metrics_observed(enum metric_histogram histogram);
+/* Microseconds, of all that were observed together. */
+uint64_t metrics_observed_sum_us(enum metric_histogram histogram);
 
 /* Prometheus text exposition format 0.0.4 of the rows that belong to `program`, plus
  * roomcast_build_info{version=...} and process start time. In an embedded process use METRIC_BOTH: all rows.
