@@ -2,6 +2,7 @@
 #include "hub_channel.h"
 
 #include <roomcast/base/hash.h>
+#include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/rfc3339.h>
@@ -21,6 +22,15 @@ void hub_event_deflate(struct hub *hub, struct frame *frame)
         metrics_inc(METRIC_EVENTS_DEFLATED);
 }
 
+/* For who follows one event through the system by its W3C Trace Context. */
+static void log_trace(const struct envelope *envelope)
+{
+    if (envelope->traceparent.len > 0)
+        log_debug("event_read", LOG_SLICE("id", envelope->event_id),
+                  LOG_SLICE("room", room_key_name(&envelope->room)), LOG_U64("seq", envelope->position.seq),
+                  LOG_SLICE("traceparent", envelope->traceparent));
+}
+
 enum err hub_event_read(struct hub *hub, const struct room_key *room, struct slice data, uint64_t stream_seq,
                         struct feed_event *ret_event, struct event_times *ret_times)
 {
@@ -31,7 +41,8 @@ enum err hub_event_read(struct hub *hub, const struct room_key *room, struct sli
         return err;
     }
     buffer_clear(&hub->text);
-    server_event(&hub->text, &owned.envelope);
+    server_event(&hub->text, &owned.envelope, hub->config->websocket_traceparent);
+    log_trace(&owned.envelope);
     uint64_t hash = hash_bytes_64(owned.envelope.event_id.data, owned.envelope.event_id.len);
     struct feed_event event = {
         .position = owned.envelope.position,
