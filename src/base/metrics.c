@@ -1,6 +1,7 @@
 #include <roomcast/base/metrics.h>
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -100,6 +101,67 @@ uint64_t metrics_observed_sum_us(enum metric_histogram histogram)
     return atomic_load_explicit(&observed[histogram].sum_us, memory_order_relaxed);
 }
 
+/* --- families --- */
+
+static const struct family_row {
+    enum metric_program program;
+    const char *name, *label, *help;
+} family_rows[FAMILY_COUNT] = {
+#define FAMILY_ROW(id, program, name, label, help) [FAMILY_##id] = {METRIC_##program, name, label, help},
+#include <roomcast/base/families_table.h>
+#undef FAMILY_ROW
+};
+
+static pthread_mutex_t families_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct family {
+    struct {
+        char text[FAMILY_VALUE_MAX];
+        size_t len;
+        uint64_t count;
+    } values[FAMILY_VALUES_MAX];
+    size_t values_count;
+    uint64_t others;
+} families[FAMILY_COUNT]; /* under families_lock */
+
+/* Or it would have to be escaped, and would come from who knows where. */
+static bool is_label_value(struct slice value)
+{
+    for (size_t at = 0; at < value.len; at++) {
+        char c = value.data[at];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && c != '.' && c != '-' && c != '_')
+            return false;
+    }
+    return value.len > 0 && value.len <= FAMILY_VALUE_MAX;
+}
+
+/* NULL: it has no place. */
+static uint64_t *find_value_locked(struct family *family, struct slice value)
+{
+    for (size_t i = 0; i < family->values_count; i++) {
+        if (slice_equal(value, (struct slice){family->values[i].text, family->values[i].len}))
+            return &family->values[i].count;
+    }
+    if (family->values_count == FAMILY_VALUES_MAX || !is_label_value(value))
+        return NULL;
+    memcpy(family->values[family->values_count].text, value.data, value.len);
+    family->values[family->values_count].len = value.len;
+    return &family->values[family->values_count++].count;
+}
+
+void metrics_count_by(enum metric_family number, struct slice value)
+{
+    struct family *family = &families[number];
+    pthread_mutex_lock(&families_lock);
+    uint64_t *count = find_value_locked(family, value);
+    if (!count)
+        count = &family->others;
+    ++*count;
+    pthread_mutex_unlock(&families_lock);
+}
+
+/* --- the text --- */
+
 static void render_head(struct buffer *out, const char *name, const char *kind, const char *help)
 {
     buffer_appendf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
@@ -164,6 +226,30 @@ static void render_histograms(enum metric_program program, struct buffer *out)
     }
 }
 
+static void render_value(const struct family_row *row, struct slice value, uint64_t count, struct buffer *out)
+{
+    buffer_appendf(out, "%s{%s=\"%.*s\"} %llu\n", row->name, row->label, SLICE_FMT(value),
+                   (unsigned long long)count);
+}
+
+static void render_families(enum metric_program program, struct buffer *out)
+{
+    pthread_mutex_lock(&families_lock);
+    for (unsigned i = 0; i < FAMILY_COUNT; i++) {
+        const struct family_row *row = &family_rows[i];
+        const struct family *family = &families[i];
+        if (!is_shown(row->program, program))
+            continue;
+        render_head(out, row->name, "counter", row->help);
+        for (size_t at = 0; at < family->values_count; at++)
+            render_value(row, (struct slice){family->values[at].text, family->values[at].len},
+                         family->values[at].count, out);
+        if (family->others > 0)
+            render_value(row, SLICE_LITERAL("other"), family->others, out);
+    }
+    pthread_mutex_unlock(&families_lock);
+}
+
 void metrics_render(enum metric_program program, struct buffer *out)
 {
     const char *headed = "";
@@ -183,5 +269,6 @@ void metrics_render(enum metric_program program, struct buffer *out)
         buffer_append_i64(out, metrics_get((enum metric)i));
         buffer_append_char(out, '\n');
     }
+    render_families(program, out);
     render_histograms(program, out);
 }

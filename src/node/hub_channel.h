@@ -142,7 +142,7 @@ void hub_channel_one_fewer(struct hub *hub, struct hub_channel *channel, unsigne
 
 /* hub_event.c: from an envelope to what a feed takes. */
 /* Counted and logged when it cannot be read. ERR_NO_MEMORY is told apart: it may be read later.
- * `ret_event` comes with a frame, the caller's reference. `ret_times` may be NULL. */
+ * `ret_event` comes with a frame, the caller's reference. `ret_times`: of a live one; may be NULL. */
 enum err hub_event_read(struct hub *hub, const struct room_key *room, struct slice data, uint64_t stream_seq,
                         struct feed_event *ret_event, struct event_times *ret_times) MUST_CHECK;
 /* Once for all who have agreed on compression, before the feed counts what it keeps. */

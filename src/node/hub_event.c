@@ -51,6 +51,8 @@ enum err hub_event_read(struct hub *hub, const struct room_key *room, struct sli
         .trail = owned.envelope.trail,
     };
     if (ret_times)
+        metrics_count_by(FAMILY_EVENTS_BY_TYPE, owned.envelope.client_type);
+    if (ret_times)
         *ret_times = (struct event_times){.relayed_ms = owned.envelope.relayed_at_ms};
     if (ret_times && rfc3339_read(owned.envelope.occurred_at, &ret_times->occurred_ms) != ERR_OK)
         ret_times->occurred_ms = 0; /* services may write it in other forms */

@@ -1,7 +1,9 @@
 """The admin listener: /livez, /readyz, /metrics and nothing else."""
 import re
 
+from harness.events import Event
 from harness.processes import ROOT, get
+from harness.waiting import eventually
 
 TABLES = ROOT / "include" / "roomcast" / "base"
 ROW = re.compile(r'METRIC_ROW\(\w+, (\w+), (\w+), "(\w+)", "(.*?)", ')
@@ -33,7 +35,7 @@ def test_metrics_show_exactly_the_rows_of_the_table(stack):
             assert len(own) > 10 and any('le="+Inf"' in sample for sample in own) and f"# TYPE {name} histogram" in lines
             buckets -= own
         assert not buckets
-        samples = {sample for sample in samples if 'le="' not in sample}
+        samples = {sample for sample in samples if 'le="' not in sample and "_by_type_total{" not in sample}
         wanted |= {name + (f"{{{label}}}" if label else "") for _, name, label in rows_for(program)}
         assert samples - {'roomcast_build_info{version="0.1.0"}', "process_start_time_seconds"} == wanted
         for kind, name, _ in rows_for(program):
@@ -55,3 +57,19 @@ def test_readyz_says_ready(stack):
         assert program.readyz().status == 200
         assert program.metrics()["roomcast_nats_up"] == 1
     assert stack.relay.metrics()["roomcast_redis_up"] == 1
+
+
+def test_events_are_counted_by_type_at_the_relay_and_at_the_node(stack, connect, chat):
+    def counted(program, name):
+        metrics = program.metrics()
+        key = (name, "type", "task.created")
+        return metrics[key] if key in metrics else 0
+
+    node, relay = stack.nodes[0], stack.relay
+    before = counted(node, "roomcast_events_by_type_total"), counted(relay, "roomcast_relay_stored_by_type_total")
+    client = connect()
+    client.subscribe(chat)
+    stack.xadd(Event("task.created", chat=chat))
+    client.expect("task.created", seq=1)
+    assert counted(node, "roomcast_events_by_type_total") == before[0] + 1
+    eventually(lambda: counted(relay, "roomcast_relay_stored_by_type_total") == before[1] + 1, what="the relay has its answer")

@@ -36,6 +36,15 @@ static void print_histograms(void)
     }
 }
 
+static void print_families(void)
+{
+#define FAMILY_ROW(id, program, name, label, help)                                                           \
+    printf("| `%s{%s}` | counter | %s | %s |\n", name, label,                                                \
+           strcmp(#program, "NODE") == 0 ? "node" : "relay", help);
+#include <roomcast/base/families_table.h>
+#undef FAMILY_ROW
+}
+
 static void print_metrics(void)
 {
     static const struct {
@@ -59,6 +68,7 @@ static void print_metrics(void)
                                                        : "both",
                rows[i].help);
     }
+    print_families();
     print_histograms();
 }
 

@@ -27,6 +27,15 @@ enum metric_histogram {
     HISTOGRAM_COUNT
 };
 
+enum metric_family {
+#define FAMILY_ROW(id, program, name, label, help) FAMILY_##id,
+#include <roomcast/base/families_table.h>
+#undef FAMILY_ROW
+    FAMILY_COUNT
+};
+#define FAMILY_VALUES_MAX 64 /* label values of a family; further ones are counted as "other" */
+#define FAMILY_VALUE_MAX  64 /* bytes of one; longer ones too */
+
 void metrics_add(enum metric metric, uint64_t amount);
 static inline void metrics_inc(enum metric metric)
 {
@@ -36,6 +45,10 @@ static inline void metrics_inc(enum metric metric)
 void metrics_set(enum metric metric, int64_t value);
 void metrics_change(enum metric metric, int64_t by);
 int64_t metrics_get(enum metric metric);
+
+/* `value`: of the label; letters, digits, '.', '-' and '_' only, others count as "other". Takes a lock: for
+ * what happens once per event, not once per delivery. */
+void metrics_count_by(enum metric_family family, struct slice value);
 
 /* Shown in seconds. */
 void metrics_observe_us(enum metric_histogram histogram, uint64_t microseconds);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <roomcast/base/metrics.h>
@@ -131,6 +132,29 @@ static void a_histogram_is_cumulative_and_in_seconds(void **state)
     free(text);
 }
 
+static void a_family_counts_by_values_that_come_up_and_no_more_than_it_has_room_for(void **state)
+{
+    (void)state;
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL("task.updated"));
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL("task.updated"));
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL("a\"b"));
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL(""));
+    for (int i = 0; i < 100; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "type-%d", i);
+        metrics_count_by(FAMILY_EVENTS_BY_TYPE, slice_of(value));
+    }
+    char *text = render(METRIC_NODE);
+
+    assert_non_null(strstr(text, "\n# TYPE roomcast_events_by_type_total counter\n"));
+    assert_non_null(strstr(text, "\nroomcast_events_by_type_total{type=\"task.updated\"} 2\n"));
+    assert_non_null(strstr(text, "\nroomcast_events_by_type_total{type=\"type-62\"} 1\n"));
+    assert_null(strstr(text, "type-63"));
+    assert_non_null(strstr(text, "\nroomcast_events_by_type_total{type=\"other\"} 39\n"));
+    assert_null(strstr(text, "roomcast_relay_stored_by_type_total"));
+    free(text);
+}
+
 static void *count_up(void *arg)
 {
     (void)arg;
@@ -160,6 +184,7 @@ int main(void)
         cmocka_unit_test(render_tells_version_and_start_time),
         cmocka_unit_test(rows_of_one_name_stand_together_and_the_first_has_the_help),
         cmocka_unit_test(a_histogram_is_cumulative_and_in_seconds),
+        cmocka_unit_test(a_family_counts_by_values_that_come_up_and_no_more_than_it_has_room_for),
         cmocka_unit_test(no_update_is_lost_between_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
