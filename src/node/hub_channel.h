@@ -32,6 +32,7 @@ struct hub_channel {
     struct hub_chat *chat; /* owned; NULL: a user's own channel */
 
     struct feed feed;      /* its waiters are struct hub_request */
+    uint32_t fetched;      /* events of it read from the stream */
     struct replay *replay; /* the last one made, for others who ask now: owned reference, NULL for none */
     uint64_t replay_until_ms;
     struct hub_channel *prev, *next;     /* in hub->by_use: the one used longest ago first */

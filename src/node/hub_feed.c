@@ -214,6 +214,7 @@ void hub_feed_run_wanting(struct hub *hub)
 void hub_feed_ask(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
 {
     request->waiter.is_catching_up = request->kind == HUB_CATCH_UP;
+    request->fetched_before = channel->fetched;
     request->waiter.deadline_ms = hub->now_ms + hub->config->rooms_join_timeout_ms;
     note_use(hub, channel);
     size_t before = channel->feed.history.bytes;

@@ -70,6 +70,8 @@ METRIC_ROW(LOST_CONFLICT, COUNTER, NODE, "roomcast_positions_lost_total", "reaso
 METRIC_ROW(LOST_EPOCH, COUNTER, NODE, "roomcast_positions_lost_total", "reason=\"epoch\"", "")
 METRIC_ROW(LOST_TIMEOUT, COUNTER, NODE, "roomcast_positions_lost_total", "reason=\"timeout\"", "")
 METRIC_ROW(LOST_LAGGED, COUNTER, NODE, "roomcast_positions_lost_total", "reason=\"lagged\"", "")
+METRIC_ROW(RESUMES_FROM_HISTORY, COUNTER, NODE, "roomcast_resumes_recovered_total", "source=\"history\"", "Rooms that were resumed with everything, by where it came from: the node's own history, or (also) the stream")
+METRIC_ROW(RESUMES_FROM_STREAM, COUNTER, NODE, "roomcast_resumes_recovered_total", "source=\"stream\"", "")
 METRIC_ROW(RESUMES_RECOVERED, COUNTER, NODE, "roomcast_resumes_total", "result=\"recovered\"", "Resumes by result")
 METRIC_ROW(RESUMES_UNPROVEN, COUNTER, NODE, "roomcast_resumes_total", "result=\"not_recovered\"", "")
 METRIC_ROW(RESUMES_UNAVAILABLE, COUNTER, NODE, "roomcast_resumes_total", "result=\"unavailable\"", "")
