@@ -58,6 +58,9 @@ struct loop {
     struct hook *turn_ends, **turn_ends_tail;
     struct hook *at_free;
     bool running;
+    loop_watcher watch; /* NULL: nobody watches the turns */
+    void *watch_context;
+    uint64_t watched_ns, waited_ns; /* until the end of the last turn: the clock, and of it waiting */
 };
 
 /* --- waking ---
@@ -115,11 +118,31 @@ void loop_turn_again(struct loop *loop)
     uv_idle_start(&loop->again, begin_turn);
 }
 
+static void note_turn(struct loop *loop)
+{
+    uint64_t now_ns = uv_hrtime(), waited_ns = uv_metrics_idle_time(&loop->uv);
+    uint64_t passed_ns = now_ns - loop->watched_ns, idle_ns = waited_ns - loop->waited_ns;
+    loop->watched_ns = now_ns;
+    loop->waited_ns = waited_ns;
+    loop->watch(loop->watch_context, passed_ns > idle_ns ? passed_ns - idle_ns : 0);
+}
+
+void loop_watch_turns(struct loop *loop, loop_watcher watch, void *context)
+{
+    uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
+    loop->watch = watch;
+    loop->watch_context = context;
+    loop->watched_ns = uv_hrtime();
+    loop->waited_ns = uv_metrics_idle_time(&loop->uv);
+}
+
 static void end_turn(uv_prepare_t *prepare)
 {
     struct loop *loop = prepare->data;
     for (struct hook *hook = loop->turn_ends; hook; hook = hook->next)
         hook->callback(hook->context);
+    if (loop->watch)
+        note_turn(loop);
     atomic_store(&loop->may_wait, true);
     if (is_any_sent(loop))
         loop_turn_again(loop);

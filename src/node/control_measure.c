@@ -108,8 +108,8 @@ void control_measure(struct control *control, struct heartbeat *beat)
         .queued_bytes = count_of(METRIC_QUEUED_BYTES),
         .lagging = count_of(METRIC_LAGGING),
         .blocked = count_of(METRIC_BLOCKED),
-        .age_ms_total = count_of(METRIC_EVENT_AGE_SUM),
-        .age_count = count_of(METRIC_EVENT_AGE_COUNT),
+        .age_ms_total = metrics_observed_sum_us(HISTOGRAM_EVENT_RELAYED) / 1000,
+        .age_count = metrics_observed(HISTOGRAM_EVENT_RELAYED),
         .shed_total = atomic_load(&node->shared.rebalanced),
     };
     snprintf(beat->instance, sizeof beat->instance, "%s", node->shared.instance);

@@ -91,6 +91,7 @@ struct hub_request {
     bool cancelled;
 
     struct feed_waiter waiter; /* in: has_since and since; the rest is the hub's own */
+    uint32_t fetched_before;   /* the hub's own: events of the room that had been read from the stream */
     struct authz_waiter authz; /* the hub's own */
 
     /* The answer. */

@@ -15,6 +15,7 @@
 #include <roomcast/io/deflate.h>
 #include <roomcast/io/loop.h>
 
+#include "event_age.h"
 #include "hub.h"
 #include "hub_presence.h"
 
@@ -31,6 +32,7 @@ struct hub_channel {
     struct hub_chat *chat; /* owned; NULL: a user's own channel */
 
     struct feed feed;      /* its waiters are struct hub_request */
+    uint32_t fetched;      /* events of it read from the stream */
     struct replay *replay; /* the last one made, for others who ask now: owned reference, NULL for none */
     uint64_t replay_until_ms;
     struct hub_channel *prev, *next;     /* in hub->by_use: the one used longest ago first */
@@ -141,9 +143,9 @@ void hub_channel_one_fewer(struct hub *hub, struct hub_channel *channel, unsigne
 
 /* hub_event.c: from an envelope to what a feed takes. */
 /* Counted and logged when it cannot be read. ERR_NO_MEMORY is told apart: it may be read later.
- * `ret_event` comes with a frame, the caller's reference. `ret_relayed_at_ms` may be NULL. */
+ * `ret_event` comes with a frame, the caller's reference. `ret_times`: of a live one; may be NULL. */
 enum err hub_event_read(struct hub *hub, const struct room_key *room, struct slice data, uint64_t stream_seq,
-                        struct feed_event *ret_event, uint64_t *ret_relayed_at_ms) MUST_CHECK;
+                        struct feed_event *ret_event, struct event_times *ret_times) MUST_CHECK;
 /* Once for all who have agreed on compression, before the feed counts what it keeps. */
 void hub_event_deflate(struct hub *hub, struct frame *frame);
 

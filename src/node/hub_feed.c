@@ -168,8 +168,8 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
 {
     struct feed_event event;
     struct room_key room = hub_channel_key(channel);
-    uint64_t relayed_at_ms = 0;
-    enum err err = hub_event_read(hub, &room, message->data, message->stream_seq, &event, &relayed_at_ms);
+    struct event_times times;
+    enum err err = hub_event_read(hub, &room, message->data, message->stream_seq, &event, &times);
     if (err == ERR_NO_MEMORY) /* it is in the stream; nothing may follow it that would show that */
         hub_feed_suspect(hub, channel);
     if (err != ERR_OK)
@@ -197,7 +197,7 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
     frame_unref(&event.frame);
     note_use(hub, channel);
     hub_feed_turn(hub, channel, before);
-    event_age_note(relayed_at_ms, clock_wall_ms());
+    event_age_note(&times, clock_wall_ms());
     hub_channel_arm(hub, channel);
 }
 
@@ -214,6 +214,7 @@ void hub_feed_run_wanting(struct hub *hub)
 void hub_feed_ask(struct hub *hub, struct hub_channel *channel, struct hub_request *request)
 {
     request->waiter.is_catching_up = request->kind == HUB_CATCH_UP;
+    request->fetched_before = channel->fetched;
     request->waiter.deadline_ms = hub->now_ms + hub->config->rooms_join_timeout_ms;
     note_use(hub, channel);
     size_t before = channel->feed.history.bytes;

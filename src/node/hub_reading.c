@@ -135,6 +135,7 @@ static void on_reading(struct hub *hub, struct hub_channel *channel, const struc
     }
     if (kind == FEED_FOUND && reading->kind != FEED_ASK_HEAD) { /* a head is there already, most times */
         metrics_inc(METRIC_EVENTS_FETCHED);
+        channel->fetched++;
         hub_event_deflate(hub, event.frame);
     }
     tell_feed(hub, channel, reading->kind, reading->ask, kind, &event);

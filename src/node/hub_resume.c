@@ -61,13 +61,16 @@ static void give_replay(struct hub *hub, struct hub_channel *channel, struct hub
         keep(hub, channel, request);
 }
 
-static void count_resume(const struct hub_request *request)
+static void count_resume(const struct hub_channel *channel, const struct hub_request *request)
 {
     if (!request->waiter.has_since || request->kind == HUB_CATCH_UP)
         return;
     metrics_inc(request->status != ERR_OK ? METRIC_RESUMES_UNAVAILABLE
                 : request->is_recovered   ? METRIC_RESUMES_RECOVERED
                                           : METRIC_RESUMES_UNPROVEN);
+    if (request->status == ERR_OK && request->is_recovered)
+        metrics_inc(channel->fetched != request->fetched_before ? METRIC_RESUMES_FROM_STREAM
+                                                                : METRIC_RESUMES_FROM_HISTORY);
 }
 
 void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,
@@ -79,7 +82,7 @@ void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_
     request->is_all = true;
     if (request->is_recovered)
         give_replay(hub, channel, request);
-    count_resume(request);
+    count_resume(channel, request);
     channel->shares[request->worker].is_left_out = false; /* it goes on from here, and misses what follows */
     bool is_refused = request->status != ERR_OK && !request->keep;
     if (request->kind == HUB_JOIN && is_refused)

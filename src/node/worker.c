@@ -201,6 +201,12 @@ static void on_turn_end(void *context)
     client_free_ended(worker);
 }
 
+static void on_turn(void *context, uint64_t worked_ns)
+{
+    (void)context;
+    metrics_observe_us(HISTOGRAM_LOOP_TURN, worked_ns / 1000);
+}
+
 /* --- life --- */
 
 static void wake(void *context)
@@ -243,6 +249,7 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
         worker_free(&worker);
         return err;
     }
+    loop_watch_turns(worker->loop, on_turn, worker);
     worker->now_ms = loop_now_ms(worker->loop);
     timer_wheel_init(&worker->wheel, TICK_MS, worker->now_ms);
     *ret_worker = worker;

@@ -136,6 +136,15 @@ static void report_epoch(const struct relay_event *event, enum lane_epoch why)
                  LOG_TEXT("reason", rows[why].reason), LOG_U64("suppressed", suppressed));
 }
 
+static void note_stored(const struct relay_event *event)
+{
+    metrics_count_by(FAMILY_RELAY_STORED_BY_TYPE, slice_of(event->rule->type));
+    /* For who follows one event through the system by its W3C Trace Context. */
+    if (event->traceparent.len > 0)
+        log_debug("event_stored", LOG_SLICE("id", event->id), LOG_SLICE("room", room_key_name(&event->room)),
+                  LOG_SLICE("traceparent", event->traceparent));
+}
+
 static void finish_action(const struct lane_action *action)
 {
     if (action->epoch != LANE_EPOCH_GOES_ON)
@@ -143,6 +152,7 @@ static void finish_action(const struct lane_action *action)
     switch (action->outcome) {
     case LANE_OUTCOME_STORED:
         metrics_inc(METRIC_RELAY_STORED);
+        note_stored(relay_event_of_lane(action->event));
         relay_event_finish(relay_event_of_lane(action->event), EVENT_STORED);
         break;
     case LANE_OUTCOME_DUPLICATE:

@@ -135,7 +135,7 @@ static void turn(struct source_stream *source)
             connect_now(source);
         return;
     }
-    if (!source_stream_flush(source))
+    if (!source_stream_flush(source) || !source_stream_watch_lag(source))
         return;
     unsigned room = source_stream_room(source);
     if (stopping)

@@ -36,6 +36,7 @@ struct source_stream {
     uint64_t probe_ms;         /* standby: when to ask for Redis */
     char claim_cursor[REDIS_ID_SIZE];
     uint64_t claim_next_ms;
+    uint64_t lag_next_ms; /* when to look at the lag again */
     const char *ids[STREAM_ACK_BATCH];
 };
 
@@ -63,6 +64,10 @@ enum err source_stream_bury(struct source_stream *source, const char *reason, co
                             struct slice text) MUST_CHECK;
 /* Buries what was refused and acknowledges what is finished. False when the connection is gone. */
 bool source_stream_flush(struct source_stream *source);
+
+/* source_stream_lag.c: tells how far the relay is behind, every few seconds. False: the connection is gone.
+ */
+bool source_stream_watch_lag(struct source_stream *source);
 
 /* source_stream_read.c: what comes next. */
 

@@ -190,7 +190,7 @@ void server_disconnect(struct buffer *out, unsigned code, const char *reason, bo
     end(out);
 }
 
-void server_event(struct buffer *out, const struct envelope *envelope)
+void server_event(struct buffer *out, const struct envelope *envelope, bool with_trace)
 {
     begin(out, envelope->client_type);
     if (envelope->room.route == ROUTE_TO_CHAT)
@@ -199,6 +199,8 @@ void server_event(struct buffer *out, const struct envelope *envelope)
     member_slice(out, "id", envelope->event_id);
     if (envelope->occurred_at.len)
         member_slice(out, "ts", envelope->occurred_at);
+    if (with_trace && envelope->traceparent.len)
+        member_slice(out, "traceparent", envelope->traceparent);
     member_name(out, "data");
     buffer_append_slice(out, envelope->payload);
     end(out);

@@ -429,6 +429,40 @@ static void redis_delivers_published_messages(void **state)
     redis_client_free(&client);
 }
 
+static void redis_tells_how_far_a_group_is_behind(void **state)
+{
+    struct redis_process *redis = *state;
+    struct redis_client *client = connected(redis);
+    struct redis_entries entries;
+    struct redis_lag lag;
+    uint64_t pending;
+
+    assert_int_equal(redis_group_lag(client, &group, &lag), ERR_MISSING);
+    assert_int_equal(redis_group_ensure(client, &group), ERR_OK);
+    assert_int_equal(redis_group_lag(client, &group, &lag), ERR_OK);
+    assert_int_equal(lag.entries, 0);
+    assert_int_equal(lag.oldest_ms, 0);
+    free(redis_ask(redis, "XADD", "s", "1000-0", "event", "a", (char *)NULL));
+    free(redis_ask(redis, "XADD", "s", "2000-0", "event", "b", (char *)NULL));
+    free(redis_ask(redis, "XADD", "s", "3000-5", "event", "c", (char *)NULL));
+    assert_int_equal(redis_group_lag(client, &group, &lag), ERR_OK);
+    assert_int_equal(lag.entries, 3);
+    assert_int_equal(lag.oldest_ms, 1000);
+    assert_int_equal(redis_read_new(client, &group, 2, 1000, &pending, &entries), ERR_OK);
+    assert_int_equal(redis_group_lag(client, &group, &lag), ERR_OK);
+    assert_int_equal(lag.entries, 3); /* two under way, one waits */
+    assert_int_equal(lag.oldest_ms, 1000);
+    const char *ids[] = {"1000-0", "2000-0"};
+    assert_int_equal(redis_ack(client, &group, ids, 2), ERR_OK);
+    redis_entries_release(&entries);
+    assert_int_equal(redis_group_lag(client, &group, &lag), ERR_OK);
+    assert_int_equal(lag.entries, 1);
+    assert_int_equal(lag.oldest_ms, 3000);
+    redis_process_stop(redis);
+    assert_int_equal(redis_group_lag(client, &group, &lag), ERR_UNAVAILABLE);
+    redis_client_free(&client);
+}
+
 static void redis_probes_a_silent_subscription(void **state)
 {
     struct redis_process *redis = *state;
@@ -457,6 +491,7 @@ int main(void)
         WITH_REDIS(redis_client_reports_what_is_missing),
         WITH_REDIS(redis_group_reads_what_came_before_it),
         WITH_REDIS(redis_reads_new_then_pending_then_acks),
+        WITH_REDIS(redis_tells_how_far_a_group_is_behind),
         WITH_REDIS(redis_keeps_the_fields_of_entries_without_an_event),
         WITH_REDIS(redis_acks_more_than_one_command_holds),
         WITH_REDIS(redis_claims_what_a_dead_consumer_left),

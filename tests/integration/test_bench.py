@@ -99,8 +99,8 @@ def test_the_hops_of_an_event_make_up_its_way(bench):
 def test_the_node_tells_how_old_events_are_when_it_hands_them_on(bench, node):
     found = bench.run("fanout", members=2, rate=100, warmup=0, duration=0.5)
     metrics = node.metrics()
-    ages = [metrics["roomcast_event_age_ms_bucket", "le", bound] for bound in ("1", "1000", "+Inf")]
-    assert ages == sorted(ages) and ages[-1] == metrics["roomcast_event_age_ms_count"] == found["events"]
+    ages = [metrics["roomcast_event_latency_seconds_bucket", "since", "relayed", "le", bound] for bound in ("0.001", "1", "+Inf")]
+    assert ages == sorted(ages) and ages[-1] == metrics["roomcast_event_latency_seconds_count", "since", "relayed"] == found["events"]
 
 
 def test_connections_may_share_the_rooms_and_threads_the_connections(bench):

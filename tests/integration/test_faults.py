@@ -105,6 +105,24 @@ def test_a_restarted_redis_goes_on_where_it_was(make_stack, open_client, chat, h
     client.expect_nothing_pending()
 
 
+def test_the_relay_tells_how_far_it_is_behind(make_stack, open_client, chat):
+    stack = make_stack().start()
+    client = open_client(stack.nodes[0])
+    client.subscribe(chat)
+    stack.nats.stop()
+    events = [message(chat, number) for number in range(40)]
+    for event in events:
+        stack.xadd(event)
+
+    def lag(unit):
+        return stack.relay.metrics()[f"roomcast_relay_lag_{unit}"]
+
+    eventually(lambda: lag("entries") == 40 and lag("seconds") >= 1, timeout=20, what="it is behind")
+    stack.nats.start()
+    expect_messages(client, events, 1)
+    eventually(lambda: (lag("entries"), lag("seconds")) == (0, 0), timeout=20, what="it has caught up")
+
+
 def test_a_redis_that_lost_everything_is_started_over_with(make_stack, open_client, chat):
     stack = make_stack().start()
     client = open_client(stack.nodes[0])

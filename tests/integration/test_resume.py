@@ -46,6 +46,22 @@ def test_missed_events_are_replayed_in_order_and_once_and_then_it_goes_on_live(
     again.expect_nothing_pending()
 
 
+def test_resumes_are_counted_by_where_the_events_came_from(stack, connect, open_client, extra_node, chat):
+    def counted(node):
+        return tuple(node.metrics()["roomcast_resumes_recovered_total", "source", source] for source in ("history", "stream"))
+
+    witness, newcomer = connect(0), extra_node()
+    witness.subscribe(chat)
+    frames = published(stack, witness, chat, 5)
+    before = counted(stack.nodes[0])
+    resumed(connect(0), chat, frames[2].position, frames[3:])
+    assert counted(stack.nodes[0]) == (before[0] + 1, before[1])
+    resumed(open_client(newcomer), chat, frames[2].position, frames[3:])
+    assert counted(newcomer) == (0, 1)
+    resumed(open_client(newcomer), chat, frames[2].position, frames[3:])
+    assert counted(newcomer) == (1, 1)
+
+
 def test_any_earlier_place_can_be_resumed_from(stack, connect, chat):
     witness = connect(0)
     witness.subscribe(chat)

@@ -17,6 +17,34 @@ static void print_options(void)
     buffer_fini(&text);
 }
 
+static void print_histograms(void)
+{
+    static const struct {
+        const char *program, *name, *label, *help;
+    } rows[] = {
+#define HISTOGRAM_ROW(id, program, name, label, bounds, help) {#program, name, label, help},
+#include <roomcast/base/histograms_table.h>
+#undef HISTOGRAM_ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (i > 0 && strcmp(rows[i].name, rows[i - 1].name) == 0)
+            continue;
+        const char *equals = strchr(rows[i].label, '=');
+        printf("| `%s{%.*s%sle}` | histogram | %s | %s |\n", rows[i].name,
+               equals ? (int)(equals - rows[i].label) : 0, rows[i].label, equals ? "," : "",
+               strcmp(rows[i].program, "NODE") == 0 ? "node" : "relay", rows[i].help);
+    }
+}
+
+static void print_families(void)
+{
+#define FAMILY_ROW(id, program, name, label, help)                                                           \
+    printf("| `%s{%s}` | counter | %s | %s |\n", name, label,                                                \
+           strcmp(#program, "NODE") == 0 ? "node" : "relay", help);
+#include <roomcast/base/families_table.h>
+#undef FAMILY_ROW
+}
+
 static void print_metrics(void)
 {
     static const struct {
@@ -40,6 +68,8 @@ static void print_metrics(void)
                                                        : "both",
                rows[i].help);
     }
+    print_families();
+    print_histograms();
 }
 
 static void print_errors(void)

@@ -1,6 +1,6 @@
-/* Counters and gauges of one process, as Prometheus text.
+/* Counters, gauges and histograms of one process, as Prometheus text.
  *
- * The table below is the only place where a metric is named; the README's list is made from it. Rows that
+ * The tables below are the only places where a metric is named; the README's list is made from it. Rows that
  * share a name differ in their label. Thread: any; an update is one relaxed atomic operation, so hot paths
  * add up per loop turn and call once. */
 #ifndef ROOMCAST_BASE_METRICS_H
@@ -20,6 +20,22 @@ enum metric {
     METRIC_COUNT
 };
 
+enum metric_histogram {
+#define HISTOGRAM_ROW(id, program, name, label, bounds, help) HISTOGRAM_##id,
+#include <roomcast/base/histograms_table.h>
+#undef HISTOGRAM_ROW
+    HISTOGRAM_COUNT
+};
+
+enum metric_family {
+#define FAMILY_ROW(id, program, name, label, help) FAMILY_##id,
+#include <roomcast/base/families_table.h>
+#undef FAMILY_ROW
+    FAMILY_COUNT
+};
+#define FAMILY_VALUES_MAX 64 /* label values of a family; further ones are counted as "other" */
+#define FAMILY_VALUE_MAX  64 /* bytes of one; longer ones too */
+
 void metrics_add(enum metric metric, uint64_t amount);
 static inline void metrics_inc(enum metric metric)
 {
@@ -29,6 +45,16 @@ static inline void metrics_inc(enum metric metric)
 void metrics_set(enum metric metric, int64_t value);
 void metrics_change(enum metric metric, int64_t by);
 int64_t metrics_get(enum metric metric);
+
+/* `value`: of the label; letters, digits, '.', '-' and '_' only, others count as "other". Takes a lock: for
+ * what happens once per event, not once per delivery. */
+void metrics_count_by(enum metric_family family, struct slice value);
+
+/* Shown in seconds. */
+void metrics_observe_us(enum metric_histogram histogram, uint64_t microseconds);
+uint64_t metrics_observed(enum metric_histogram histogram);
+/* Microseconds, of all that were observed together. */
+uint64_t metrics_observed_sum_us(enum metric_histogram histogram);
 
 /* Prometheus text exposition format 0.0.4 of the rows that belong to `program`, plus
  * roomcast_build_info{version=...} and process start time. In an embedded process use METRIC_BOTH: all rows.

@@ -112,6 +112,7 @@ OPTION(limits_typing_ms, INT, "limits.typing_ms", "2000", 0, 60000, "ms", NODE, 
 OPTION(write_io_uring, BOOL, "write.io_uring", "true", 0, 0, "", NODE, "send by io_uring where the kernel allows it, many deliveries in one system call; otherwise, and when false, by one write each")
 OPTION(write_delay_ms, INT, "write.delay_ms", "0", 0, 1000, "ms", NODE, "how long an event may wait for others, so that what one client gets leaves in one write; answers do not wait; 0 sends at once")
 OPTION(websocket_compression, INT, "websocket.compression", "0", 0, 9, "", NODE, "permessage-deflate with clients that offer it, each event compressed once for all of them: from 1, fast, to 9, small; 0 turns it off")
+OPTION(websocket_traceparent, BOOL, "websocket.traceparent", "false", 0, 0, "", NODE, "give clients each event's traceparent, when its publisher set one")
 OPTION(websocket_compress_min_bytes, INT, "websocket.compress_min_bytes", "256", 1, 1048576, "bytes", NODE, "smaller events are not compressed")
 
 OPTION(ping_interval_s, INT, "ping.interval_s", "25", 1, 3600, "s", NODE, "time between WebSocket pings")

@@ -46,6 +46,11 @@ enum err loop_wake_new(struct loop *loop, loop_callback callback, void *context,
 void loop_wake_send(struct loop_wake *wake);
 void loop_wake_free(struct loop_wake **wake);
 
+/* `watch` is called at the end of every turn, after what loop_add_turn_end() asked for: how long the loop has
+ * worked since the last one, waiting not counted. One per loop; costs four looks at the clock a turn. */
+typedef void (*loop_watcher)(void *context, uint64_t worked_ns);
+void loop_watch_turns(struct loop *loop, loop_watcher watch, void *context);
+
 /* Process signals arrive as callbacks on this loop. */
 enum err loop_on_signal(struct loop *loop, int signal_number, loop_callback callback,
                         void *context) MUST_CHECK;

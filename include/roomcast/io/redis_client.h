@@ -83,6 +83,14 @@ enum err redis_claim(struct redis_client *client, const struct redis_group *grou
 enum err redis_ack(struct redis_client *client, const struct redis_group *group, const char *const *ids,
                    size_t count) MUST_CHECK;
 
+struct redis_lag {
+    uint64_t entries;   /* not acknowledged: delivered, and (as Redis 7 tells, not before) not even that */
+    uint64_t oldest_ms; /* when the oldest of them was added, Unix ms by Redis' clock; 0: there is none */
+};
+/* Three commands in two round trips, none of which grows with the stream. */
+enum err redis_group_lag(struct redis_client *client, const struct redis_group *group,
+                         struct redis_lag *ret_lag) MUST_CHECK;
+
 struct redis_field {
     const char *name;
     struct slice value;

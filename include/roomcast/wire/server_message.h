@@ -52,8 +52,8 @@ void server_unsubscribed(struct buffer *out, const struct room_key *chat, const 
 /* `retry_after_ms` 0 is left out. */
 void server_disconnect(struct buffer *out, unsigned code, const char *reason, bool reconnect,
                        uint64_t retry_after_ms);
-/* A domain event: the envelope's payload is spliced in as it is. */
-void server_event(struct buffer *out, const struct envelope *envelope);
+/* A domain event: the envelope's payload is spliced in as it is. `with_trace`: its traceparent too. */
+void server_event(struct buffer *out, const struct envelope *envelope, bool with_trace);
 /* The JSON body of an HTTP refusal (PROTOCOL 1.1). */
 void server_http_error(struct buffer *out, enum error_code code, const char *message);
 

@@ -40,7 +40,8 @@ def parse(text):
             continue
         match = _SAMPLE.match(line)
         assert match, f"not a sample: {line}"
-        assert match["name"] in described, f"no TYPE line before {line}"
+        family = re.sub("_(bucket|sum|count)$", "", match["name"])  # of a histogram
+        assert described & {match["name"], family}, f"no TYPE line before {line}"
         labels = tuple(part for pair in _LABEL.findall(match["labels"] or "") for part in pair)
         samples[match["name"], labels] = float(match["value"])
     return Metrics(samples)

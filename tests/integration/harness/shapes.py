@@ -115,7 +115,7 @@ CONTROL = {
     ),
 }
 
-EVENT = ({"epoch": is_epoch, "seq": is_count, "id": is_text, "data": is_anything}, {"ts": is_text})
+EVENT = ({"epoch": is_epoch, "seq": is_count, "id": is_text, "data": is_anything}, {"ts": is_text, "traceparent": is_text})
 
 # Members an ack must have, by action.
 ACK = {

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <roomcast/base/metrics.h>
@@ -107,6 +108,53 @@ static void rows_of_one_name_stand_together_and_the_first_has_the_help(void **st
     }
 }
 
+static void a_histogram_is_cumulative_and_in_seconds(void **state)
+{
+    (void)state;
+    metrics_observe_us(HISTOGRAM_EVENT_RELAYED, 1000);
+    metrics_observe_us(HISTOGRAM_EVENT_RELAYED, 1001);
+    metrics_observe_us(HISTOGRAM_EVENT_RELAYED, 61000000);
+    char *text = render(METRIC_NODE);
+
+    assert_int_equal(occurrences(text, "# TYPE roomcast_event_latency_seconds histogram\n"), 1);
+#define LATENCY "\nroomcast_event_latency_seconds_"
+    assert_non_null(strstr(text, LATENCY "bucket{since=\"relayed\",le=\"0.001\"} 1\n"));
+    assert_non_null(strstr(text, LATENCY "bucket{since=\"relayed\",le=\"0.002\"} 2\n"));
+    assert_non_null(strstr(text, LATENCY "bucket{since=\"relayed\",le=\"10\"} 2\n"));
+    assert_non_null(strstr(text, LATENCY "bucket{since=\"relayed\",le=\"+Inf\"} 3\n"));
+    assert_non_null(strstr(text, LATENCY "sum{since=\"relayed\"} 61.002001\n"));
+    assert_non_null(strstr(text, LATENCY "count{since=\"relayed\"} 3\n"));
+    assert_non_null(strstr(text, LATENCY "count{since=\"occurred\"} 0\n"));
+    assert_non_null(strstr(text, "\nroomcast_loop_turn_seconds_bucket{le=\"0.0001\"} 0\n"));
+    assert_non_null(strstr(text, "\nroomcast_loop_turn_seconds_count 0\n"));
+    assert_int_equal(metrics_observed(HISTOGRAM_EVENT_RELAYED), 3);
+    assert_int_equal(metrics_observed_sum_us(HISTOGRAM_EVENT_RELAYED), 61002001);
+    free(text);
+}
+
+static void a_family_counts_by_values_that_come_up_and_no_more_than_it_has_room_for(void **state)
+{
+    (void)state;
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL("task.updated"));
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL("task.updated"));
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL("a\"b"));
+    metrics_count_by(FAMILY_EVENTS_BY_TYPE, SLICE_LITERAL(""));
+    for (int i = 0; i < 100; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "type-%d", i);
+        metrics_count_by(FAMILY_EVENTS_BY_TYPE, slice_of(value));
+    }
+    char *text = render(METRIC_NODE);
+
+    assert_non_null(strstr(text, "\n# TYPE roomcast_events_by_type_total counter\n"));
+    assert_non_null(strstr(text, "\nroomcast_events_by_type_total{type=\"task.updated\"} 2\n"));
+    assert_non_null(strstr(text, "\nroomcast_events_by_type_total{type=\"type-62\"} 1\n"));
+    assert_null(strstr(text, "type-63"));
+    assert_non_null(strstr(text, "\nroomcast_events_by_type_total{type=\"other\"} 39\n"));
+    assert_null(strstr(text, "roomcast_relay_stored_by_type_total"));
+    free(text);
+}
+
 static void *count_up(void *arg)
 {
     (void)arg;
@@ -135,6 +183,8 @@ int main(void)
         cmocka_unit_test(render_shows_only_the_rows_of_the_program),
         cmocka_unit_test(render_tells_version_and_start_time),
         cmocka_unit_test(rows_of_one_name_stand_together_and_the_first_has_the_help),
+        cmocka_unit_test(a_histogram_is_cumulative_and_in_seconds),
+        cmocka_unit_test(a_family_counts_by_values_that_come_up_and_no_more_than_it_has_room_for),
         cmocka_unit_test(no_update_is_lost_between_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

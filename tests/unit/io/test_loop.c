@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <roomcast/base/clock.h>
+
 struct fixture {
     struct loop *loop;
     struct loop_timer *timer;
@@ -235,6 +237,47 @@ static void a_signal_arrives_as_a_callback(void **state)
     assert_string_equal(fixture->order, "s");
 }
 
+struct watched {
+    struct loop *loop;
+    struct loop_timer *timer;
+    unsigned turns;
+    uint64_t most_ns, sum_ns;
+};
+
+static void work_for_20_ms(void *context)
+{
+    struct watched *watched = context;
+    uint64_t until_ms = clock_monotonic_ms() + 20;
+    while (clock_monotonic_ms() < until_ms)
+        ;
+    loop_stop(watched->loop);
+}
+
+static void note_turn(void *context, uint64_t worked_ns)
+{
+    struct watched *watched = context;
+    watched->turns++;
+    watched->sum_ns += worked_ns;
+    if (worked_ns > watched->most_ns)
+        watched->most_ns = worked_ns;
+}
+
+static void a_turn_is_as_long_as_the_loop_works_and_waiting_does_not_count(void **state)
+{
+    struct fixture *fixture = *state;
+    struct watched watched = {.loop = fixture->loop};
+    assert_int_equal(loop_timer_new(fixture->loop, work_for_20_ms, &watched, &watched.timer), ERR_OK);
+    loop_watch_turns(fixture->loop, note_turn, &watched);
+    uint64_t began_ms = clock_monotonic_ms();
+    loop_timer_start(watched.timer, 200, 0);
+    loop_run(fixture->loop);
+    uint64_t passed_ms = clock_monotonic_ms() - began_ms;
+    assert_true(watched.turns >= 2);
+    assert_true(watched.most_ns >= 18u * 1000 * 1000);
+    assert_true(watched.sum_ns / 1000000 + 150 <= passed_ms); /* at least so long it did nothing but wait */
+    loop_timer_free(&watched.timer);
+}
+
 static void at_free_runs_once_when_the_loop_is_freed(void **state)
 {
     struct fixture *fixture = *state;
@@ -258,6 +301,7 @@ int main(void)
         LOOP_TEST(a_wake_sent_while_the_loop_is_about_to_wait_is_not_lost),
         LOOP_TEST(a_wake_sent_by_a_turn_end_hook_runs_in_the_next_turn),
         LOOP_TEST(a_signal_arrives_as_a_callback),
+        LOOP_TEST(a_turn_is_as_long_as_the_loop_works_and_waiting_does_not_count),
         LOOP_TEST(at_free_runs_once_when_the_loop_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,9 +144,15 @@ static void an_event_carries_the_payload_byte_for_byte(void **state)
         .payload = SLICE_LITERAL("{ \"n\": 12345678901234567890,\"x\":1.50,\n\"u\":\"\\u00fc\" }"),
     };
 
-    server_event(&out, &envelope);
+    server_event(&out, &envelope, false);
     expect("{\"type\":\"chat.message.posted\",\"chat_id\":\"" CHAT
            "\",\"epoch\":\"k3x9\",\"seq\":1042,\"id\":\"e-1\",\"ts\":\"2026-11-23T10:15:30.123Z\","
+           "\"data\":{ \"n\": 12345678901234567890,\"x\":1.50,\n\"u\":\"\\u00fc\" }}");
+    envelope.traceparent = SLICE_LITERAL("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    server_event(&out, &envelope, true);
+    expect("{\"type\":\"chat.message.posted\",\"chat_id\":\"" CHAT
+           "\",\"epoch\":\"k3x9\",\"seq\":1042,\"id\":\"e-1\",\"ts\":\"2026-11-23T10:15:30.123Z\","
+           "\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\","
            "\"data\":{ \"n\": 12345678901234567890,\"x\":1.50,\n\"u\":\"\\u00fc\" }}");
 }
 
@@ -161,7 +167,7 @@ static void an_event_for_a_user_names_no_chat_and_no_unknown_time(void **state)
         .payload = SLICE_LITERAL("null"),
     };
 
-    server_event(&out, &envelope);
+    server_event(&out, &envelope, false);
     expect("{\"type\":\"notification.new\",\"epoch\":\"k3x9\",\"seq\":1,\"id\":\"e\\\"1\",\"data\":null}");
 }
 
