@@ -207,7 +207,7 @@ void ws_connection_ended(struct ws_connection *connection)
     switch (connection->state) {
     case WS_STATE_HEAD:
         if (connection->opening && !connection->opening->asked) /* a mere attempt is no bad request */
-            ws_connection_report(connection, "closed before the request was complete");
+            ws_connection_report(connection, 400, "closed before the request was complete");
         ws_connection_withdraw(connection);
         die(connection);
         return;

@@ -179,7 +179,7 @@ void ws_connection_refuse_plain(struct ws_connection *connection);
 void ws_connection_withdraw(struct ws_connection *connection);
 /* A decision is pending, and the peer has said more already. */
 bool ws_connection_is_ahead(const struct ws_connection *connection);
-void ws_connection_report(struct ws_connection *connection, const char *what);
+void ws_connection_report(struct ws_connection *connection, unsigned status, const char *what);
 
 /* In ws_pending.c: who has no upgrade yet, or was refused one and lingers. False: there is no place for one
  * more, and that was told. */

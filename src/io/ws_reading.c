@@ -12,11 +12,11 @@
 #define UNDECIDED_RETRY_S 5
 #define ANSWER_HEAD_BYTES 1024 /* status line and headers of our own */
 
-void ws_connection_report(struct ws_connection *connection, const char *what)
+void ws_connection_report(struct ws_connection *connection, unsigned status, const char *what)
 {
     const struct ws_handlers *handlers = &connection->server->handlers;
     if (handlers->on_bad_request)
-        handlers->on_bad_request(handlers->context, what);
+        handlers->on_bad_request(handlers->context, status, what);
 }
 
 /* False when it could not be written. */
@@ -30,7 +30,7 @@ static void refuse_malformed(struct ws_connection *connection, const struct ws_h
     struct buffer answer;
     buffer_init(&answer, 2 * ANSWER_HEAD_BYTES);
     ws_upgrade_refuse_problem(&answer, problem);
-    ws_connection_report(connection, problem->reason);
+    ws_connection_report(connection, problem->status, problem->reason);
     if (put_buffer(connection, &answer))
         ws_connection_linger(connection);
     else
@@ -98,7 +98,7 @@ void ws_connection_refuse_late(struct ws_connection *connection)
     }
     /* Who never said a word is not answered: it may be a spare connection of a browser. */
     bool is_secured = !connection->tls || tls_state_is_established(tls_stream_state(connection->tls));
-    ws_connection_report(connection,
+    ws_connection_report(connection, 408,
                          is_secured ? "no request came in time" : "no TLS handshake came in time");
     ws_connection_discard(connection);
 }
@@ -181,7 +181,7 @@ static void take_head(struct ws_connection *connection, size_t len)
     const struct buffer *input = &connection->opening->input;
     struct ws_asked *asked = malloc(sizeof *asked);
     if (!asked) {
-        ws_connection_report(connection, "out of memory");
+        ws_connection_report(connection, 503, "out of memory");
         ws_connection_discard(connection);
         return;
     }
@@ -241,7 +241,7 @@ void ws_connection_read_head(struct ws_connection *connection, unsigned char *by
         return;
     }
     if (!take_input(connection, bytes, len, &taken)) {
-        ws_connection_report(connection, "out of memory");
+        ws_connection_report(connection, 503, "out of memory");
         ws_connection_discard(connection);
         return;
     }

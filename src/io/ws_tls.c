@@ -114,7 +114,7 @@ static void fail(struct ws_connection *connection)
     }
     bool is_plain = tls_stream_state(connection->tls) == TLS_PLAIN;
     ws_connection_withdraw(connection);
-    ws_connection_report(connection, is_plain ? "plain HTTP instead of TLS" : "TLS failed");
+    ws_connection_report(connection, 400, is_plain ? "plain HTTP instead of TLS" : "TLS failed");
     if (is_plain) {
         tls_stream_free(&connection->tls);
         ws_connection_refuse_plain(connection);

@@ -92,12 +92,27 @@ static void on_closed(void *context, struct ws_connection *connection, enum ws_e
     client_end(context, ws_connection_session(connection), end, code);
 }
 
-static void on_bad_request(void *context, const char *what)
+static enum metric handshake_metric(unsigned status)
+{
+    switch (status) {
+    case 408:
+        return METRIC_HANDSHAKES_LATE;
+    case 414:
+    case 431:
+        return METRIC_HANDSHAKES_TOO_LARGE;
+    case 503: /* nothing is wrong with the request */
+        return METRIC_HANDSHAKES_OVERLOADED;
+    default:
+        return METRIC_HANDSHAKES_BAD_REQUEST;
+    }
+}
+
+static void on_bad_request(void *context, unsigned status, const char *what)
 {
     static struct log_limit limit = LOG_LIMIT(1000);
     struct worker *worker = context;
     uint64_t suppressed;
-    metrics_inc(METRIC_HANDSHAKES_BAD_REQUEST);
+    metrics_inc(handshake_metric(status));
     if (log_limit_pass(&limit, loop_now_ms(worker->loop), &suppressed))
         log_info("bad_http_request", LOG_TEXT("reason", what), LOG_U64("suppressed", suppressed));
 }

@@ -166,9 +166,28 @@ def test_a_request_that_is_never_finished_is_cut_off(extra_node):
     node = extra_node({"limits.handshake_s": 1})
     with raw.Connection(node.port) as connection:
         connection.send(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
+        assert connection.read_response().status == 408
         assert connection.is_ended_by_peer()
     with raw.Connection(node.port) as connection:  # not even one byte
         assert connection.is_ended_by_peer()
+    # Slow heads are told apart from malformed ones.
+    assert node.metrics()["roomcast_handshakes_total", "result", "late"] == 2
+    assert node.metrics()["roomcast_handshakes_total", "result", "bad_request"] == 0
+
+
+def test_heads_that_are_too_large_are_counted_as_such(extra_node):
+    node = extra_node({"limits.header_bytes": 2048})
+    too_large = [
+        raw.upgrade_request("/ws?x=" + 3000 * "x"),
+        raw.upgrade_request(headers={"X-Long": 3000 * "x"}),
+        raw.upgrade_request(headers={f"X-{number}": "y" for number in range(100)}),
+    ]
+    for count, (request, status) in enumerate(zip(too_large, (414, 431, 431)), start=1):
+        with raw.Connection(node.port) as connection:
+            connection.send(request)
+            assert connection.read_response().status == status
+        assert node.metrics()["roomcast_handshakes_total", "result", "too_large"] == count
+    assert node.metrics()["roomcast_handshakes_total", "result", "bad_request"] == 0
 
 
 def test_a_large_token_below_the_limit_is_accepted(stack, open_client):

@@ -13,10 +13,9 @@
 #include <roomcast/base/clock.h>
 #include <roomcast/base/frame.h>
 
-#define NOTES_MAX   4096
-#define FILL_BYTES  8192
-#define PROBLEM     256
-#define CONNECTIONS 64
+#define NOTES_MAX  4096
+#define FILL_BYTES 8192
+#define PROBLEM    256
 
 struct harness {
     pthread_t thread;
@@ -116,8 +115,9 @@ static void on_open(void *context, struct ws_connection *connection, void *sessi
     struct harness *harness = context;
     assert_ptr_equal(session, harness);
     assert_ptr_equal(ws_connection_session(connection), harness);
-    assert_string_equal(ws_connection_peer(connection), "127.0.0.1");
-    add_plain(harness, NOTED_OPEN);
+    struct note note = {.kind = NOTED_OPEN};
+    snprintf(note.text, sizeof note.text, "%s", ws_connection_peer(connection));
+    add_note(harness, &note);
 }
 
 static enum ws_write put(struct ws_connection *connection, const void *bytes, size_t len)
@@ -243,10 +243,16 @@ static void on_abandoned(void *context, void *session)
     ((struct harness *)context)->sessions--;
 }
 
-static void on_bad_request(void *context, const char *what)
+static void on_bad_request(void *context, unsigned status, const char *what)
 {
-    struct note note = {.kind = NOTED_BAD_REQUEST};
+    struct note note = {.kind = NOTED_BAD_REQUEST, .code = status};
     snprintf(note.text, sizeof note.text, "%s", what);
+    add_note(context, &note);
+}
+
+static void on_refused(void *context, enum ws_refused why)
+{
+    const struct note note = {.kind = NOTED_REFUSED, .code = why};
     add_note(context, &note);
 }
 
@@ -279,7 +285,7 @@ static void *run(void *context)
     return NULL;
 }
 
-static struct harness *start(uint16_t port, unsigned handshake_timeout_s, unsigned close_timeout_s,
+static struct harness *start(uint16_t port, const struct harness_guard *guard, unsigned close_timeout_s,
                              bool permessage_deflate)
 {
     struct harness *harness = calloc(1, sizeof *harness);
@@ -297,11 +303,14 @@ static struct harness *start(uint16_t port, unsigned handshake_timeout_s, unsign
                                               .port = port,
                                               .max_message_bytes = HARNESS_MESSAGE_MAX,
                                               .max_header_bytes = HARNESS_HEADER_MAX,
-                                              .handshake_timeout_s = handshake_timeout_s,
+                                              .handshake_timeout_s = guard->handshake_timeout_s,
                                               .close_timeout_s = close_timeout_s,
                                               .io_uring = true,
                                               .permessage_deflate = permessage_deflate,
-                                              .max_sockets = CONNECTIONS};
+                                              .proxies = guard->proxies,
+                                              .max_pending = guard->max_pending,
+                                              .max_sockets = guard->max_sockets ? guard->max_sockets
+                                                                                : HARNESS_SOCKETS_MAX};
     const struct ws_handlers handlers = {.on_request = on_request,
                                          .on_withdrawn = on_withdrawn,
                                          .on_open = on_open,
@@ -312,6 +321,7 @@ static struct harness *start(uint16_t port, unsigned handshake_timeout_s, unsign
                                          .on_writable = on_writable,
                                          .on_closed = on_closed,
                                          .on_bad_request = on_bad_request,
+                                         .on_refused = on_refused,
                                          .on_busy = on_busy,
                                          .context = harness};
     char problem[PROBLEM];
@@ -323,12 +333,19 @@ static struct harness *start(uint16_t port, unsigned handshake_timeout_s, unsign
 
 struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsigned close_timeout_s)
 {
-    return start(port, handshake_timeout_s, close_timeout_s, false);
+    const struct harness_guard guard = {.handshake_timeout_s = handshake_timeout_s};
+    return start(port, &guard, close_timeout_s, false);
 }
 
 struct harness *harness_start_deflating(void)
 {
-    return start(0, 60, 60, true);
+    const struct harness_guard guard = {.handshake_timeout_s = 60};
+    return start(0, &guard, 60, true);
+}
+
+struct harness *harness_start_guarded(const struct harness_guard *guard)
+{
+    return start(0, guard, 60, false);
 }
 
 struct harness *harness_start_default(void)

@@ -23,19 +23,21 @@
 #define HARNESS_BIG         (3 * 1024 * 1024)
 #define HARNESS_MESSAGE_MAX 65536
 #define HARNESS_HEADER_MAX  16384
+#define HARNESS_SOCKETS_MAX 64
 
 enum noted {
     NOTED_REQUEST, /* text: "method path query_token subprotocols fault" */
     NOTED_PENDING, /* a request for /later waits for harness_decide() */
     NOTED_WITHDRAWN,
-    NOTED_OPEN,
+    NOTED_OPEN,    /* text: the peer */
     NOTED_MESSAGE, /* text, code: its length */
     NOTED_TOO_BIG,
     NOTED_PONG,
     NOTED_BLOCKED,
     NOTED_WRITABLE,
     NOTED_CLOSED,      /* end, code */
-    NOTED_BAD_REQUEST, /* text */
+    NOTED_BAD_REQUEST, /* text, code: the HTTP status */
+    NOTED_REFUSED,     /* code: enum ws_refused */
     NOTED_BUSY,
     NOTED_KINDS
 };
@@ -55,6 +57,14 @@ struct harness *harness_start(uint16_t port, unsigned handshake_timeout_s, unsig
 struct harness *harness_start_default(void);
 /* The same, with permessage-deflate. */
 struct harness *harness_start_deflating(void);
+/* The same, with limits of connections that are not upgraded. */
+struct harness_guard {
+    const struct networks *proxies; /* borrowed: who must send the PROXY protocol */
+    unsigned max_sockets;           /* 0: HARNESS_SOCKETS_MAX */
+    unsigned max_pending;           /* 0: any */
+    unsigned handshake_timeout_s;
+};
+struct harness *harness_start_guarded(const struct harness_guard *guard);
 uint16_t harness_port(const struct harness *harness);
 /* Stops the thread and frees all. Every open session must have been told closed by then: asserted. */
 void harness_stop(struct harness *harness);

@@ -94,9 +94,10 @@ struct ws_handlers {
     void (*on_ending)(void *context, struct ws_connection *connection);
     /* The last call for this connection. */
     void (*on_closed)(void *context, struct ws_connection *connection, enum ws_end end, unsigned code);
-    /* A connection ended before it became a request: what was wrong (static text), for a counter. May be
-     * NULL. */
-    void (*on_bad_request)(void *context, const char *what);
+    /* A connection ended before it became a request, or before that was decided on: the HTTP status that it
+     * was answered, or would have been if it were still there or had begun to speak, and what was wrong
+     * (static text). For a counter. May be NULL. */
+    void (*on_bad_request)(void *context, unsigned status, const char *what);
     /* For a counter. May be NULL. */
     void (*on_refused)(void *context, enum ws_refused why);
     /* With TLS: may one who comes from `peer` begin a handshake, which costs more than a refusal? False: it

@@ -194,6 +194,13 @@ static void a_malformed_upgrade_names_its_fault(void **state)
     }
 }
 
+static void expect_reported(unsigned status, const char *what)
+{
+    struct note note = harness_wait(harness, NOTED_BAD_REQUEST);
+    assert_int_equal(note.code, status);
+    assert_string_equal(note.text, what);
+}
+
 static void what_is_no_http_is_answered_400_and_reported(void **state)
 {
     (void)state;
@@ -216,7 +223,7 @@ static void what_is_no_http_is_answered_400_and_reported(void **state)
         char answer[4096];
         ask(rows[at].request, rows[at].status, answer);
         assert_non_null(strstr(answer, "\"success\":false"));
-        assert_string_equal(harness_wait(harness, NOTED_BAD_REQUEST).text, rows[at].what);
+        expect_reported(rows[at].status, rows[at].what);
     }
     assert_int_equal(harness_count(harness, NOTED_REQUEST), 0);
 }
@@ -234,7 +241,7 @@ static void send_long(const char *before, size_t len, const char *after, unsigne
     raw_send_while_taken(&client, request, strlen(request));
     assert_int_equal(raw_read_answer(&client, answer, sizeof answer), status);
     raw_expect_end(&client, true);
-    assert_string_equal(harness_wait(harness, NOTED_BAD_REQUEST).text, what);
+    expect_reported(status, what);
     raw_close(&client);
     free(request);
 }
@@ -278,7 +285,7 @@ static void too_many_headers_are_answered_431(void **state)
     }
     memcpy(request + at, "\r\n", 3);
     ask(request, 431, answer);
-    assert_string_equal(harness_wait(harness, NOTED_BAD_REQUEST).text, "there are too many headers");
+    expect_reported(431, "there are too many headers");
 }
 
 static void a_request_may_come_byte_by_byte_with_frames_behind_it(void **state)
@@ -310,8 +317,7 @@ static void a_bare_connection_attempt_is_no_bad_request(void **state)
     raw_open(&client, harness_port(harness));
     raw_send_text(&client, "GET /ws HT");
     raw_close(&client);
-    assert_string_equal(harness_wait(harness, NOTED_BAD_REQUEST).text,
-                        "closed before the request was complete");
+    expect_reported(400, "closed before the request was complete");
     ask("GET / HTTP/1.1\r\n\r\n", 426, answer);
     assert_int_equal(harness_count(harness, NOTED_BAD_REQUEST), 0);
 }

@@ -133,6 +133,7 @@ static void a_decision_that_takes_too_long_is_answered_503(void **state)
     assert_int_equal(raw_read_answer(&client, answer, sizeof answer), 503);
     assert_non_null(strstr(answer, "OVERLOADED"));
     harness_wait(harness, NOTED_WITHDRAWN);
+    assert_int_equal(harness_wait(harness, NOTED_BAD_REQUEST).code, 503); /* it is not the client's fault */
     raw_expect_end(&client, false);
     raw_close(&client);
 }

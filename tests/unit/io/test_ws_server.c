@@ -128,7 +128,10 @@ static void a_half_sent_request_is_answered_408_in_time(void **state)
     assert_int_equal(raw_read_answer(&client, answer, sizeof answer), 408);
     raw_expect_end(&client, false);
     raw_expect_end(&silent, false);
-    assert_int_equal(harness_count(hasty, NOTED_BAD_REQUEST), 2);
+    /* Both came late: the one that never spoke, and is not answered, too. */
+    assert_int_equal(harness_wait(hasty, NOTED_BAD_REQUEST).code, 408);
+    assert_int_equal(harness_wait(hasty, NOTED_BAD_REQUEST).code, 408);
+    assert_int_equal(harness_count(hasty, NOTED_BAD_REQUEST), 0);
     raw_close(&client);
     raw_close(&silent);
     harness_stop(hasty);
