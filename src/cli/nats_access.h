@@ -12,6 +12,8 @@
 /* Borrows from both. */
 void nats_access_fill(const struct config *config, const struct nats_seal *seal,
                       struct bus_nats_access *access);
+/* For --check-config (struct config_request): whether the files can be used. */
+bool nats_access_try_out(const struct config *config, char *problem);
 /* Logs a warning when NATS, or Redis, is to be spoken to in plaintext beyond this machine. */
 void nats_access_warn(const struct config *config, bool with_redis);
 

@@ -154,6 +154,7 @@ int main(int argc, char **argv)
         .output = stdout,
         .errors = stderr,
         .check = check,
+        .try_out = nats_access_try_out,
     };
     struct config *config;
     switch (config_load(&request, &config)) {

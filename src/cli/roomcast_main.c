@@ -7,11 +7,13 @@
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
 #include <roomcast/config/config.h>
+#include <roomcast/io/tls.h>
 #include <roomcast/relay/relay.h>
 #include <roomcast/wire/token.h>
 
 #include "dev.h"
 #include "jwks_check.h"
+#include "nats_access.h"
 #include "nats_seal.h"
 #include "process.h"
 #include "run_node.h"
@@ -59,6 +61,21 @@ static const char *check(const struct config *config)
     return fault ? fault : relay_check(config); /* --dev has a relay inside */
 }
 
+static bool try_out_listener(const struct config *config, char *problem)
+{
+    const struct tls_identity_options options = {.cert_file = config->tls_cert_file,
+                                                 .key_file = config->tls_key_file};
+    struct tls_identity *identity = NULL;
+    bool good = !options.cert_file[0] || tls_identity_new(&options, &identity, problem) == ERR_OK;
+    tls_identity_free(&identity);
+    return good;
+}
+
+static bool try_out(const struct config *config, char *problem)
+{
+    return try_out_listener(config, problem) && nats_access_try_out(config, problem);
+}
+
 /* Takes `--dev` out of the arguments. */
 static bool take_dev_flag(int *argc, char **argv)
 {
@@ -102,6 +119,7 @@ int main(int argc, char **argv)
         .errors = stderr,
         .overrides = dev ? dev_defaults : NULL,
         .check = check,
+        .try_out = dev ? try_out_listener : try_out,
     };
     struct config *config;
     switch (config_load(&request, &config)) {

@@ -127,6 +127,7 @@ int top_command(int argc, char **argv)
         .output = stdout,
         .errors = stderr,
         .check = nats_seal_check,
+        .try_out = nats_access_try_out,
     };
     struct config *config;
     switch (config_load(&request, &config)) {

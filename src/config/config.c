@@ -117,6 +117,11 @@ static enum config_verdict conclude(struct draft *draft, const struct command *c
     }
     if (!command->check_config)
         return CONFIG_RUN;
+    char problem[CONFIG_PROBLEM_SIZE];
+    if (request->try_out && !request->try_out(config, problem)) {
+        draft_fault(draft, "%s", problem);
+        return CONFIG_WRONG;
+    }
     fputs("configuration is valid\n", request->output);
     return CONFIG_DONE;
 }

@@ -277,6 +277,25 @@ static enum err start(struct bus_nats *bus)
     return err;
 }
 
+enum err bus_nats_check(const struct bus_nats_options *options, char *problem)
+{
+    bool secure = false;
+    enum err err = check_urls(options, &secure, problem);
+
+    if (err != ERR_OK)
+        return err;
+    struct bus_nats *bus = calloc(1, sizeof *bus);
+    if (!bus) {
+        snprintf(problem, BUS_PROBLEM_SIZE, "%s", err_text(ERR_NO_MEMORY));
+        return ERR_NO_MEMORY;
+    }
+    bus->secure = secure;
+    bus->access = options->access;
+    err = bus_nats_access_check(bus, problem);
+    free(bus);
+    return err;
+}
+
 enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_callbacks *callbacks,
                       struct bus **ret_bus, char *problem)
 {

@@ -144,6 +144,8 @@ enum err bus_nats_access_check(struct bus_nats *bus, char *problem) MUST_CHECK;
 natsStatus bus_nats_access_apply(natsOptions *options, const struct bus_nats *bus);
 /* The public key of a seed as `nk -gen user` writes it: "SU" and 56 more characters. ERR_SYNTAX. */
 enum err bus_nats_public_key(const char *seed, size_t len, char *public_key) MUST_CHECK;
+/* Whether the text of a credentials file has a JWT and a user's seed in it. ERR_SYNTAX. */
+enum err bus_nats_credentials_check(const char *text) MUST_CHECK;
 
 /* --- bus_nats_link.c --- */
 

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,9 @@
 #define PUBLIC_BYTES 35
 #define PREFIX_SEED  (18u << 3)
 #define PREFIX_USER  (20u << 3)
+
+#define SECRET_SIZE      256          /* of a file with a seed */
+#define CREDENTIALS_SIZE (64u * 1024) /* of one with a JWT and a seed */
 
 static bool given(const char *text)
 {
@@ -99,17 +103,32 @@ static enum err refuse(const char *what, const char *why, char *problem)
     return ERR_CONFIG;
 }
 
-static enum err read_nkey(struct bus_nats *bus, char *problem)
+/* Reads a small file of secrets, without a copy of it in a buffer of the C library. ERR_IO: it cannot be
+ * read, or is larger. */
+static enum err read_secret(const char *path, char *text, size_t size)
 {
-    char text[256];
-    FILE *file = fopen(bus->access->nkey_seed_file, "re");
+    FILE *file = fopen(path, "re");
 
     if (!file)
-        return refuse("nats.nkey_seed_file cannot be read:", bus->access->nkey_seed_file, problem);
+        return ERR_IO;
     setvbuf(file, NULL, _IONBF, 0);
-    size_t len = fread(text, 1, sizeof text - 1, file);
+    size_t len = fread(text, 1, size, file);
+    bool failed = ferror(file) || len == size;
     fclose(file);
+    if (failed) {
+        sodium_memzero(text, size);
+        return ERR_IO;
+    }
     text[len] = '\0';
+    return ERR_OK;
+}
+
+static enum err read_nkey(struct bus_nats *bus, char *problem)
+{
+    char text[SECRET_SIZE];
+
+    if (read_secret(bus->access->nkey_seed_file, text, sizeof text) != ERR_OK)
+        return refuse("nats.nkey_seed_file cannot be read:", bus->access->nkey_seed_file, problem);
     enum err err = bus_nats_public_key(text, strcspn(text, " \r\n\t"), bus->public_key);
     sodium_memzero(text, sizeof text);
     if (err != ERR_OK)
@@ -117,9 +136,85 @@ static enum err read_nkey(struct bus_nats *bus, char *problem)
     return ERR_OK;
 }
 
+static bool begins_section(const char *line)
+{
+    return strncmp(line, "---", 3) == 0;
+}
+
+static const char *next_line(const char *line)
+{
+    const char *end = strchr(line, '\n');
+
+    return end ? end + 1 : line + strlen(line);
+}
+
+/* What stands below the `number`th heading, from 0 on; NULL: nothing. A section has a heading above and
+ * below. */
+static const char *find_section(const char *text, unsigned number)
+{
+    for (unsigned found = 0; *text; text = next_line(text)) {
+        if (!begins_section(text))
+            continue;
+        text = next_line(text);
+        if (found++ == number)
+            return *text && !begins_section(text) ? text : NULL;
+        while (*text && !begins_section(text))
+            text = next_line(text);
+    }
+    return NULL;
+}
+
+static bool is_jwt(const char *text)
+{
+    size_t len = strcspn(text, " \r\n\t"), dots = 0;
+
+    for (size_t i = 0; i < len; i++)
+        dots += text[i] == '.';
+    return dots == 2;
+}
+
+/* As nsc writes them: the JWT of a user, then the seed (github.com/nats-io/jwt, creds_utils.go). */
+enum err bus_nats_credentials_check(const char *text)
+{
+    const char *jwt = find_section(text, 0), *seed = find_section(text, 1);
+    char public_key[NATS_PUBLIC_KEY_SIZE];
+
+    if (!jwt || !seed || !is_jwt(jwt))
+        return ERR_SYNTAX;
+    return bus_nats_public_key(seed, strcspn(seed, " \r\n\t"), public_key);
+}
+
+static enum err read_credentials(const struct bus_nats_access *access, char *problem)
+{
+    char *text = malloc(CREDENTIALS_SIZE);
+
+    if (!text || read_secret(access->credentials_file, text, CREDENTIALS_SIZE) != ERR_OK) {
+        free(text);
+        return refuse("nats.credentials_file cannot be read:", access->credentials_file, problem);
+    }
+    enum err err = bus_nats_credentials_check(text);
+    sodium_memzero(text, CREDENTIALS_SIZE);
+    free(text);
+    if (err != ERR_OK)
+        return refuse("nats.credentials_file",
+                      "does not hold the JWT of a user and his seed, as nsc writes them", problem);
+    return ERR_OK;
+}
+
 static bool is_unreadable(const char *path)
 {
-    return access(path, R_OK) != 0;
+    return given(path) && access(path, R_OK) != 0;
+}
+
+static enum err check_files(const struct bus_nats_access *access, char *problem)
+{
+    if (is_unreadable(access->ca_file))
+        return refuse("nats.ca_file cannot be read:", access->ca_file, problem);
+    if (is_unreadable(access->cert_file))
+        return refuse("nats.cert_file cannot be read:", access->cert_file, problem);
+    if (is_unreadable(access->key_file))
+        return refuse("nats.key_file cannot be read:", access->key_file, problem);
+    return given(access->credentials_file) ? read_credentials(access, problem) : ERR_OK;
 }
 
 static enum err check_combination(const struct bus_nats *bus, char *problem)
@@ -138,9 +233,7 @@ static enum err check_combination(const struct bus_nats *bus, char *problem)
     if ((given(access->ca_file) || given(access->cert_file)) && !bus->secure)
         return refuse("nats.ca_file, nats.cert_file and nats.key_file", "need a tls:// URL in nats.url",
                       problem);
-    if (given(access->credentials_file) && is_unreadable(access->credentials_file))
-        return refuse("nats.credentials_file cannot be read:", access->credentials_file, problem);
-    return ERR_OK;
+    return check_files(access, problem);
 }
 
 /* Whatever the library can tell now it need not tell in the log for ever. */

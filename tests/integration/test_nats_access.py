@@ -209,16 +209,42 @@ def test_tls_never_falls_back_to_plaintext(new_directory, _running):
         (["--nats-user=a", "--nats-token=b"], "only one"),
         (["--nats-cert-file=/x"], "nats.key_file"),
         (["--nats-ca-file=/x"], "tls://"),
-        (["--nats-url=tls://127.0.0.1:1", "--nats-ca-file=/nonexistent"], "cannot be used"),
-        (["--nats-credentials-file=/nonexistent"], "nats.credentials_file"),
+        (["--nats-url=tls://127.0.0.1:1", "--nats-ca-file=/nonexistent"], "nats.ca_file cannot be read: /nonexistent"),
+        (["--nats-url=tls://127.0.0.1:1", "--nats-ca-file=/etc/hostname"], "cannot be used"),
+        (["--nats-url=tls://127.0.0.1:1", "--nats-cert-file=/nonexistent", "--nats-key-file=/x"], "nats.cert_file cannot be read"),
+        (["--nats-url=tls://127.0.0.1:1", "--nats-cert-file=/etc/hostname", "--nats-key-file=/x"], "nats.key_file cannot be read"),
+        (["--nats-url=tls://127.0.0.1:1", "--nats-cert-file=/etc/hostname", "--nats-key-file=/etc/hostname"], "cannot be used"),
+        (["--nats-credentials-file=/nonexistent"], "nats.credentials_file cannot be read: /nonexistent"),
+        (["--nats-credentials-file=/etc/hostname"], "JWT"),
+        (["--nats-credentials-file=/"], "nats.credentials_file cannot be read"),
         (["--nats-nkey-seed-file=/nonexistent"], "nats.nkey_seed_file"),
         (["--nats-nkey-seed-file=/etc/hostname"], "seed"),
     ],
     ids=str,
 )
-def test_what_cannot_be_used_ends_the_start(options, part):
-    answer = run_program("roomcast", *options, environment={"ROOMCAST_AUTH_HMAC_SECRET": SECRET})
+@pytest.mark.parametrize("program", [["roomcast"], ["roomcast", "--check-config"], ["roomcast-relay", "--check-config"],
+                                     ["roomcast", "top", "--check-config"]], ids=" ".join)  # fmt: skip
+def test_what_cannot_be_used_ends_the_start_and_is_no_good_configuration(program, options, part):
+    answer = run_program(*program, *options, environment={"ROOMCAST_AUTH_HMAC_SECRET": SECRET})
     assert answer.returncode == 2 and part in answer.stderr, answer.stderr
+
+
+def test_files_that_can_be_used_are_a_good_configuration(certificates, tmp_path):
+    seed, _, _ = nkey()
+    credentials, nkey_file = tmp_path / "node.creds", tmp_path / "node.nk"
+    credentials.write_text(f"-----BEGIN NATS USER JWT-----\na.b.c\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n")
+    nkey_file.write_text(f"{seed}\n")
+    tls = ["--nats-url=tls://127.0.0.1:1", f"--nats-ca-file={certificates / 'ca.pem'}", f"--nats-cert-file={certificates / 'client.pem'}", f"--nats-key-file={certificates / 'client.key'}"]
+    for program in (["roomcast"], ["roomcast-relay"], ["roomcast", "top"]):
+        for way in ([f"--nats-credentials-file={credentials}"], [f"--nats-nkey-seed-file={nkey_file}"], []):
+            answer = run_program(*program, "--check-config", *tls, *way, environment={"ROOMCAST_AUTH_HMAC_SECRET": SECRET})
+            assert answer.returncode == 0, answer.stderr
+    wrong = [*tls[:3], f"--nats-key-file={nkey_file}"]
+    answer = run_program("roomcast", "--check-config", *wrong, environment={"ROOMCAST_AUTH_HMAC_SECRET": SECRET})
+    assert answer.returncode == 2 and "nats.key_file" in answer.stderr and seed not in answer.stderr
+    listener = [f"--tls-cert-file={certificates / 'server.pem'}", f"--tls-key-file={certificates / 'client.key'}"]
+    answer = run_program("roomcast", "--check-config", *listener, environment={"ROOMCAST_AUTH_HMAC_SECRET": SECRET})
+    assert answer.returncode == 2 and "client.key" in answer.stderr, answer.stderr
 
 
 def test_plaintext_beyond_this_machine_is_warned_of(new_directory, _running):

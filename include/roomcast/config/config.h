@@ -68,6 +68,8 @@ enum config_verdict {
     CONFIG_WRONG /* faults were written to `errors`: exit 2 */
 };
 
+#define CONFIG_PROBLEM_SIZE 256
+
 struct config_request {
     enum config_program program;
     const char *name; /* program name for messages */
@@ -84,6 +86,9 @@ struct config_request {
     /* Called when every single option is right, to check what spans several (e.g. no key configured). Returns
      * NULL or a message (static) naming the keys and what to do. May be NULL. */
     const char *(*check)(const struct config *config);
+    /* With --check-config only: tries out what a start would find out by itself, as the files that options
+     * name. `problem` (CONFIG_PROBLEM_SIZE) says what is wrong when it answers false. May be NULL. */
+    bool (*try_out)(const struct config *config, char *problem);
 };
 
 /* --config FILE (or ROOMCAST_CONFIG) names the YAML file. Unknown keys in the file and unknown flags are

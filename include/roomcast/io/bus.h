@@ -230,6 +230,8 @@ struct bus_nats_options {
  * file of `access` cannot be used; `problem` (256 bytes) says which, without a secret. */
 enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_callbacks *callbacks,
                       struct bus **ret_bus, char *problem) MUST_CHECK;
+/* Whether bus_nats_new() would take them: reads the files, connects to nobody. Its errors. */
+enum err bus_nats_check(const struct bus_nats_options *options, char *problem) MUST_CHECK;
 
 struct bus_memory_options {
     const char *prefix;

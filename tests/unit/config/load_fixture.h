@@ -20,6 +20,7 @@ struct load {
     const char *yaml; /* contents of the file that --config names */
     const char *const *overrides;
     const char *(*check)(const struct config *config);
+    bool (*try_out)(const struct config *config, char *problem);
     /* what comes out */
     enum config_verdict verdict;
     struct config *config;
@@ -70,6 +71,7 @@ static inline void load_run(struct load *load)
         .errors = open_memstream(&load->errors, &errors_len),
         .overrides = load->overrides,
         .check = load->check,
+        .try_out = load->try_out,
     };
 
     load->verdict = config_load(&request, &load->config);

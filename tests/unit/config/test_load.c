@@ -189,6 +189,31 @@ static void the_check_of_several_options_runs_when_each_is_right(void **state)
     assert_int_equal(rooms_with(accepted), 128);
 }
 
+static bool find_no_file(const struct config *config, char *problem)
+{
+    snprintf(problem, CONFIG_PROBLEM_SIZE, "%s is not there", config->nats_ca_file);
+    return config->nats_ca_file[0] == '\0';
+}
+
+static void what_is_tried_out_is_tried_out_by_check_config_only(void **state)
+{
+    (void)state;
+    struct load bad = {.try_out = find_no_file, .args = ARGS("--check-config", "--nats-ca-file=/x")};
+    struct load good = {.try_out = find_no_file, .args = ARGS("--check-config")};
+    struct load started = {.try_out = find_no_file, .args = ARGS("--nats-ca-file=/x")};
+    load_run(&bad);
+    assert_int_equal(bad.verdict, CONFIG_WRONG);
+    assert_contains(bad.errors, "/x is not there");
+    assert_string_equal(bad.output, "");
+    load_run(&good);
+    assert_int_equal(good.verdict, CONFIG_DONE);
+    load_run(&started);
+    assert_int_equal(started.verdict, CONFIG_RUN);
+    load_end(&bad);
+    load_end(&good);
+    load_end(&started);
+}
+
 static void check_config_answers_and_does_not_run(void **state)
 {
     (void)state;
@@ -245,6 +270,7 @@ int main(void)
         cmocka_unit_test(wrong_values_are_shown_escaped_and_cut),
         cmocka_unit_test(wrong_flags_are_faults_with_a_hint),
         cmocka_unit_test(the_check_of_several_options_runs_when_each_is_right),
+        cmocka_unit_test(what_is_tried_out_is_tried_out_by_check_config_only),
         cmocka_unit_test(check_config_answers_and_does_not_run),
         cmocka_unit_test(version_and_help_are_answered_before_anything_is_read),
         cmocka_unit_test(free_accepts_null),

@@ -45,11 +45,42 @@ static void what_is_no_seed_of_a_user_is_refused(void **state)
     }
 }
 
+#define JWT_PART  "-----BEGIN NATS USER JWT-----\neyJ0.eyJq.c2ln\n------END NATS USER JWT------\n"
+#define SEED_PART "-----BEGIN USER NKEY SEED-----\n" SEED "\n------END USER NKEY SEED------\n"
+
+static void credentials_are_a_jwt_and_a_seed(void **state)
+{
+    static const char *const good[] = {
+        JWT_PART SEED_PART,
+        JWT_PART "\nIMPORTANT: NKEY Seeds are secrets.\n\n" SEED_PART "\n*****\n",
+        "---\r\na.b.c\r\n---\r\n---\r\n" SEED "\r\n---\r\n",
+    };
+    static const char *const bad[] = {
+        "",
+        "---",
+        "---\n",
+        "a.b.c\n" SEED,
+        JWT_PART,
+        SEED_PART JWT_PART,
+        JWT_PART "-----BEGIN USER NKEY SEED-----\n",
+        JWT_PART "-----BEGIN USER NKEY SEED-----\n" ACCOUNT "\n------END USER NKEY SEED------\n",
+        "-----BEGIN NATS USER JWT-----\n------END NATS USER JWT------\n" SEED_PART,
+        "-----BEGIN NATS USER JWT-----\neyJ0.eyJq\n------END NATS USER JWT------\n" SEED_PART,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_int_equal(bus_nats_credentials_check(good[i]), ERR_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(bus_nats_credentials_check(bad[i]), ERR_SYNTAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_seed_has_its_public_key),
         cmocka_unit_test(what_is_no_seed_of_a_user_is_refused),
+        cmocka_unit_test(credentials_are_a_jwt_and_a_seed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
