@@ -40,8 +40,8 @@ void client_note_wrong(struct worker *worker, struct client *client, uint32_t me
 static void refuse_chat(struct worker *worker, struct client *client, enum error_code code,
                         const struct room_key *chat, const struct request_id *id)
 {
-    if (code == ERROR_CODE_FORBIDDEN)
-        metrics_inc(METRIC_CLIENT_MESSAGES_FORBIDDEN);
+    metrics_inc(code == ERROR_CODE_FORBIDDEN ? METRIC_CLIENT_MESSAGES_FORBIDDEN
+                                             : METRIC_CLIENT_MESSAGES_ROOM_LIMIT);
     client_send_error(worker, client, code, NULL, chat, id);
 }
 

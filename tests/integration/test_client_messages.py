@@ -178,6 +178,7 @@ def test_rooms_per_connection_are_limited(extra_node, open_client):
     client.subscribe(rooms[1])
     client.send(type="subscribe", chat_id=rooms[2], id=1)
     client.expect_error("ROOM_LIMIT", chat_id=rooms[2], id=1)
+    assert node.metrics()["roomcast_client_messages_total", "result", "room_limit"] == 1
     client.subscribe(rooms[0])  # again is not one more
     client.unsubscribe(rooms[1])
     client.subscribe(rooms[2])

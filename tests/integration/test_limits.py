@@ -10,6 +10,7 @@ import uuid
 import pytest
 
 from harness import raw, tokens
+from harness.authorization_service import AuthorizationService, deny
 from harness.waiting import eventually
 
 
@@ -250,7 +251,41 @@ def test_the_header_is_refused_from_whoever_is_no_trusted_proxy(extra_node):
     assert proxied(node, b"") == 101
 
 
+# -- messages
+
+
+def test_a_message_nested_too_deeply_is_refused_and_counted(extra_node, open_client):
+    node = extra_node({"limits.message_depth": 4})
+    client = open_client(node)
+    client.send('{"type":"ping","deep":[[[]]]}')
+    client.expect("pong")
+    client.send('{"type":"ping","deep":[[[[]]]]}')
+    assert client.expect("error")["code"] in ("INVALID_JSON", "INVALID_MESSAGE")
+    assert node.metrics()["roomcast_client_messages_total", "result", "bad"] == 1
+
+
 # -- the error budget
+
+
+def test_chats_that_the_service_denies_count_as_errors_and_silence_does_not(stack, extra_node, open_client):
+    node = extra_node({"limits.errors": 3, "authorization.mode": "request", "authorization.timeout_ms": 100})
+    client = open_client(node, token=tokens.mint("u", chats=None))
+
+    def try_chats(code, count=1):
+        client.send(type="subscribe", chats=[{"chat_id": str(uuid.uuid4())} for _ in range(count)])
+        for _ in range(count):
+            client.expect_error(code)
+
+    for _ in range(5):
+        try_chats("UNAVAILABLE")  # nobody answers: that is not the client's fault
+    with AuthorizationService(stack, deny):
+        for _ in range(3):
+            try_chats("FORBIDDEN", count=5)
+        assert node.metrics()["roomcast_client_messages_total", "result", "forbidden"] == 15
+        client.send(type="subscribe", chat_id=str(uuid.uuid4()))
+        assert client.skip_until("disconnect")["code"] == 4005
+        assert client.expect_close().code == 4005
+    eventually(lambda: node.metrics()["roomcast_closes_total", "code", "4005"] == 1)
 
 
 def test_trying_chats_that_are_forbidden_counts_as_errors(extra_node, open_client):

@@ -3,11 +3,13 @@
  */
 #include "worker_fixture.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "hub_channel.h"
 
-#define ROOMS 8 /* the fixture's limit */
+#define ROOMS  8 /* the fixture's limit */
+#define ERRORS 3 /* limits.errors */
 
 static struct hub hub; /* of which only the inbox of requests is used */
 
@@ -22,6 +24,10 @@ static int start_with_inbox(void **state)
     if (start(state) != 0)
         return 1;
     world.shared.hub = &hub;
+    world.shared.rules.errors =
+        (struct rate_limit_rule){.count = ERRORS, .period_ms = 60000, .burst = ERRORS};
+    world.shared.rules.messages = (struct rate_limit_rule){.count = 1000, .period_ms = 1000, .burst = 1000};
+    world.config.limits_message_depth = 8;
     return 0;
 }
 
@@ -55,6 +61,8 @@ static int stop_with_inbox(void **state)
     while ((request = take_question()))
         client_forget_request(request);
     inbox_fini(&hub.requests);
+    for (struct client *client = world.worker->clients; client; client = client->next)
+        timer_wheel_cancel(&world.worker->wheel, &client->session.timer); /* of one that is being closed */
     return stop(state);
 }
 
@@ -177,6 +185,83 @@ static void a_chat_that_cannot_be_asked_about_ends(void **state)
     assert_int_equal(client->session.rooms.count, ROOMS - 1);
 }
 
+/* --- subscribes to chats that the service denies --- */
+
+static void subscribe(struct client *client, unsigned char first, unsigned char count)
+{
+    char text[1024];
+    size_t len = (size_t)snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"chats\":[");
+    for (unsigned char i = 0; i < count; i++) {
+        struct room_key room = chat((unsigned char)(first + i));
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s{\"chat_id\":\"%.*s\"}", i > 0 ? "," : "",
+                                SLICE_FMT(room_key_name(&room)));
+    }
+    snprintf(text + len, sizeof text - len, "]}");
+    client_on_text(world.worker, client, slice_of(text));
+}
+
+/* Answers every join that is asked about. Returns how many. */
+static unsigned answer_joins(enum err status)
+{
+    unsigned count = 0;
+    struct inbox_item *item = inbox_take(&hub.requests);
+    while (item) {
+        struct hub_request *request = (struct hub_request *)item;
+        item = item->next;
+        assert_int_equal(request->kind, HUB_JOIN);
+        answer(request, status);
+        count++;
+    }
+    return count;
+}
+
+static struct client *client_without_rights(void)
+{
+    struct client *client = client_in_rooms(0);
+    client->session.claims.all_chats = true; /* as far as the token says */
+    return client;
+}
+
+static void who_tries_denied_chats_is_closed_as_who_talks_nonsense(void **state)
+{
+    (void)state;
+    struct client *client = client_without_rights();
+    for (unsigned char at = 1; at <= ERRORS; at++) {
+        subscribe(client, at, 1);
+        assert_int_equal(answer_joins(ERR_FORBIDDEN), 1);
+        assert_int_equal(client->session.state, SESSION_OPEN);
+    }
+    subscribe(client, ERRORS + 1, 1);
+    assert_int_equal(answer_joins(ERR_FORBIDDEN), 1);
+    assert_int_not_equal(client->session.state, SESSION_OPEN);
+    assert_int_equal(client->session.close_reason, CLOSE_PROTOCOL_VIOLATION);
+}
+
+static void many_denied_chats_of_one_message_are_one_error(void **state)
+{
+    (void)state;
+    struct client *client = client_without_rights();
+    for (unsigned at = 1; at <= ERRORS; at++) {
+        subscribe(client, 1, ROOMS);
+        assert_int_equal(answer_joins(ERR_FORBIDDEN), ROOMS);
+    }
+    assert_int_equal(client->session.state, SESSION_OPEN);
+    subscribe(client, 1, ROOMS);
+    assert_int_equal(answer_joins(ERR_FORBIDDEN), ROOMS);
+    assert_int_equal(client->session.close_reason, CLOSE_PROTOCOL_VIOLATION);
+}
+
+static void a_service_that_is_silent_is_not_the_clients_fault(void **state)
+{
+    (void)state;
+    struct client *client = client_without_rights();
+    for (unsigned at = 1; at <= 5 * ERRORS; at++) {
+        subscribe(client, 1, 1);
+        assert_int_equal(answer_joins(ERR_UNAVAILABLE), 1);
+    }
+    assert_int_equal(client->session.state, SESSION_OPEN);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start_with_inbox, stop_with_inbox)
 
 int main(void)
@@ -187,6 +272,9 @@ int main(void)
         TEST(an_answer_by_an_older_token_leads_to_a_new_question),
         TEST(an_answer_about_a_chat_that_was_left_says_nothing),
         TEST(a_chat_that_cannot_be_asked_about_ends),
+        TEST(who_tries_denied_chats_is_closed_as_who_talks_nonsense),
+        TEST(many_denied_chats_of_one_message_are_one_error),
+        TEST(a_service_that_is_silent_is_not_the_clients_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
