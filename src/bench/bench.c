@@ -7,6 +7,7 @@
 
 #include <roomcast/base/log.h>
 
+#include "bench_access.h"
 #include "options.h"
 #include "report.h"
 #include "scenario.h"
@@ -39,6 +40,19 @@ static int publish_report(const struct bench_options *options, const struct repo
     return 0;
 }
 
+static enum err run(struct bench_options *options, struct report *report, bool *ret_lost, char *problem)
+{
+    struct bench_access *access = NULL;
+    enum err err = bench_access_new(options, &access, problem);
+
+    if (err != ERR_OK)
+        return err;
+    options->access = access;
+    err = options->scenario->run(options, report, ret_lost, problem);
+    bench_access_free(&access);
+    return err;
+}
+
 int bench_run(int argc, char **argv)
 {
     static struct report report;
@@ -58,7 +72,7 @@ int bench_run(int argc, char **argv)
     prepare_process();
     report_text(&report, "scenario", options.scenario->name);
     report_text(&report, "version", ROOMCAST_VERSION);
-    if (options.scenario->run(&options, &report, &lost, problem)) {
+    if (run(&options, &report, &lost, problem) != ERR_OK) {
         fprintf(stderr, "roomcast-bench: %s\n", problem);
         return 2;
     }

@@ -4,6 +4,7 @@
 
 #include <roomcast/base/clock.h>
 
+#include "bench_access.h"
 #include "source.h"
 
 #define CONNECT_MS 5000
@@ -20,6 +21,7 @@ enum err bench_bus_open(const struct bench_options *options, struct bus **ret_bu
     const struct bus_nats_options nats = {
         .urls = &options->nats_url,
         .urls_count = 1,
+        .access = bench_access_get(options->access),
         .name = "roomcast-bench",
         .prefix = options->nats_prefix,
         .stream = options->stream_name,

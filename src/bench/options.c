@@ -22,7 +22,7 @@ struct row {
 
 #define AT(field) offsetof(struct bench_options, field)
 static const char target_choices[] = "roomcast|raw-ws", via_choices[] = "nats|redis|typing|target",
-                  until_choices[] = "all|one";
+                  until_choices[] = "all|one", seal_choices[] = "off|sign|encrypt";
 
 static const struct row rows[] = {
     {"--url", "URL", KIND_TEXT, AT(target.url), 0, 0,
@@ -52,6 +52,19 @@ static const struct row rows[] = {
     {"--nats-prefix", "TEXT", KIND_TEXT, AT(nats_prefix), 0, 0, "nats.prefix of the node (default roomcast)"},
     {"--stream-name", "TEXT", KIND_TEXT, AT(stream_name), 0, 0,
      "stream.name of the node (default roomcast_events_1)"},
+    {"--nats-user", "TEXT", KIND_TEXT, AT(nats.user), 0, 0, "as nats.user of a node, and so on"},
+    {"--nats-password-file", "FILE", KIND_TEXT, AT(nats_password_file), 0, 0, "of that user"},
+    {"--nats-token-file", "FILE", KIND_TEXT, AT(nats_token_file), 0, 0, "instead of a user"},
+    {"--nats-credentials-file", "FILE", KIND_TEXT, AT(nats.credentials_file), 0, 0, "instead of a user"},
+    {"--nats-nkey-seed-file", "FILE", KIND_TEXT, AT(nats.nkey_seed_file), 0, 0, "instead of a user"},
+    {"--nats-ca-file", "FILE", KIND_TEXT, AT(nats.ca_file), 0, 0,
+     "PEM of who signs the servers' certificates; with a tls:// --nats-url"},
+    {"--nats-cert-file", "FILE", KIND_TEXT, AT(nats.cert_file), 0, 0, "PEM, to show to the servers"},
+    {"--nats-key-file", "FILE", KIND_TEXT, AT(nats.key_file), 0, 0, "PEM, its private key"},
+    {"--nats-seal", seal_choices, KIND_CHOICE, AT(nats_seal), 0, 0,
+     "nats.seal of the node: how events are sealed (default off)"},
+    {"--nats-seal-key-file", "FILE", KIND_TEXT, AT(nats_seal_key_file), 0, 0,
+     "nats.seal_key_file of the node"},
     {"--redis-url", "URL", KIND_TEXT, AT(redis_url), 0, 0, "default redis://127.0.0.1:6379/0"},
     {"--redis-stream", "NAME", KIND_TEXT, AT(redis_stream), 0, 0,
      "redis.stream of the relay (default roomcast:events)"},
@@ -305,6 +318,8 @@ static const char *check(const struct bench_options *options)
          "--listen-only needs --events and --run: what to expect, and in which rooms"},
         {options->listen_only && options->via == VIA_TYPING,
          "--listen-only cannot tell whose typing it hears: choose --via nats or redis"},
+        {options->nats_seal != 0 && !options->nats_seal_key_file,
+         "--nats-seal needs --nats-seal-key-file: the key of the node"},
         {options->rooms * options->members > INT32_MAX, "--rooms x --members is too much"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <roomcast/io/bus.h>
+
 #include "proc.h"
 #include "target.h"
 
@@ -13,12 +15,17 @@ enum via { VIA_NATS, VIA_REDIS, VIA_TYPING, VIA_TARGET };
 enum until { UNTIL_ALL, UNTIL_ONE };
 
 struct scenario;
+struct bench_access;
 
 struct bench_options {
     const struct scenario *scenario;
     struct target_options target;
     enum via via;
     const char *nats_url, *nats_prefix, *stream_name, *redis_url, *redis_stream;
+    struct bus_nats_access nats; /* without password, token and seal */
+    const char *nats_password_file, *nats_token_file, *nats_seal_key_file;
+    unsigned nats_seal;                /* enum seal_mode */
+    const struct bench_access *access; /* borrowed; made of these */
     struct proc_set server, bus;
     uint64_t rooms, members, connections; /* connections 0: rooms * members */
     double rate;                          /* events/s over all rooms, when in_flight is 0 */

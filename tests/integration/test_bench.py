@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import json
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 
 from harness import raw
 from harness.bench import NODE_OPTIONS, Bench, LimitServer
+from harness.certificates import Authority
 from harness.peer import Peer
-from harness.processes import ROOT, binary, run_program
+from harness.processes import ROOT, NatsServer, binary, run_program
+from harness.stack import Stack
 from harness.waiting import eventually, seconds
 
 QUICK = {"duration": 0.5, "warmup": 0.2, "settle": 0.1}
@@ -351,6 +354,58 @@ def test_a_run_can_be_drawn_and_appended_to_a_file(bench, tmp_path):
     assert [json.loads(line)["scenario"] for line in lines.read_text().splitlines()] == ["fanout", "fanout"]
     root = xml.etree.ElementTree.parse(plot).getroot()
     assert root.tag.endswith("svg")
+
+
+@pytest.mark.parametrize("mode", ["sign", "encrypt"])
+def test_sealed_events_are_published_and_watched_with_the_key_only(make_stack, tmp_path, mode):
+    key = secrets.token_hex(32)
+    sealed = {"nats.seal": mode, "nats.seal_key": key}
+    stack = make_stack(nodes=1, node_options={**NODE_OPTIONS, **sealed}, relay_options=sealed).start()
+    bench = Bench(stack.nodes[0], nats=stack.nats, redis=stack.redis_server)
+    key_file, other_file, bad_file = (tmp_path / name for name in ("key", "other", "bad"))
+    key_file.write_text(key + "\n")
+    other_file.write_text(secrets.token_hex(32))
+    bad_file.write_text("short")
+    found = bench.run("fanout", via="nats", members=5, rate=50, nats_seal=mode, nats_seal_key_file=key_file, **QUICK)
+    assert_exact(found)
+    found = bench.run("fanout", via="redis", hops=True, members=5, rate=50, nats_seal=mode, nats_seal_key_file=key_file, **QUICK)
+    assert_exact(found)
+    for wrong in ({}, {"nats_seal": mode, "nats_seal_key_file": other_file}):
+        done = bench.start("fanout", via="nats", members=5, rate=50, drain=0.2, **wrong, **QUICK)
+        assert done.returncode == 1 and json.loads(done.stdout)["deliveries"] == 0
+    done = bench.start("fanout", nats_seal=mode, nats_seal_key_file=bad_file)
+    assert done.returncode == 2 and str(bad_file) in done.stderr and "32 bytes" in done.stderr
+
+
+def test_a_token_and_tls_open_nats(new_directory, watch, tmp_path):
+    Authority(tmp_path, "other")
+    authority = Authority(tmp_path, "ca")
+    for who in ("server", "client"):
+        authority.write(who)
+    nats = NatsServer(new_directory("nats"))
+    nats.extra_flags = ["--auth", "a-token-of-this-test", "--tlsverify", "--tlscert", tmp_path / "server.pem",
+                        "--tlskey", tmp_path / "server.key", "--tlscacert", tmp_path / "ca.pem"]  # fmt: skip
+    tls = {"nats_url": f"tls://127.0.0.1:{nats.port}", "nats_ca_file": tmp_path / "ca.pem",
+           "nats_cert_file": tmp_path / "client.pem", "nats_key_file": tmp_path / "client.key"}  # fmt: skip
+    options = {name.replace("_", ".", 1): str(value) for name, value in tls.items()}
+    stack = Stack(new_directory("stack"), nodes=1, nats=nats, node_options={**NODE_OPTIONS, **options, "nats.token": "a-token-of-this-test"},
+                  relay_options={**options, "nats.token": "a-token-of-this-test"})  # fmt: skip
+    watch(*stack.processes())
+    stack.start()
+    try:
+        token_file, bad_file = tmp_path / "token", tmp_path / "bad"
+        token_file.write_text("a-token-of-this-test\n")
+        bad_file.write_text("another\n")
+        bench = Bench(stack.nodes[0])
+        assert_exact(bench.run("fanout", via="nats", members=5, rate=50, nats_token_file=token_file, **tls, **QUICK))
+        for wrong in ({"nats_token_file": bad_file}, {"nats_token_file": token_file, "nats_ca_file": tmp_path / "other.pem"}):
+            done = bench.start("fanout", via="nats", members=5, **{**tls, **wrong})
+            assert done.returncode == 2 and "--nats-url" in done.stderr
+        for wrong in ("/nonexistent", "/dev/null"):
+            done = bench.start("fanout", via="nats", nats_token_file=wrong, **tls)
+            assert done.returncode == 2 and "--nats-token-file" in done.stderr
+    finally:
+        stack.stop()
 
 
 def test_what_goes_wrong_is_told_with_what_to_do(bench, node):

@@ -55,6 +55,23 @@ static void arguments_are_read_in_both_spellings(void **state)
     assert_true(options.target.binary);
 }
 
+static void access_to_nats_is_named_as_with_a_node(void **state)
+{
+    (void)state;
+    struct bench_options options;
+
+    assert_int_equal(parse(&options,
+                           ROOMCAST "--nats-credentials-file a --nats-ca-file=b --nats-seal encrypt "
+                                    "--nats-seal-key-file c"),
+                     OPTIONS_RUN);
+    assert_string_equal(options.nats.credentials_file, "a");
+    assert_string_equal(options.nats.ca_file, "b");
+    assert_int_equal(options.nats_seal, 2);
+    assert_string_equal(options.nats_seal_key_file, "c");
+    expect_wrong(ROOMCAST "--nats-seal sign", "--nats-seal-key-file");
+    expect_wrong(ROOMCAST "--nats-seal maybe", "off|sign|encrypt");
+}
+
 static void what_is_wrong_is_told_with_what_to_do(void **state)
 {
     (void)state;
@@ -114,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments_are_read_in_both_spellings),
+        cmocka_unit_test(access_to_nats_is_named_as_with_a_node),
         cmocka_unit_test(what_is_wrong_is_told_with_what_to_do),
         cmocka_unit_test(several_processes_can_share_rooms_and_a_number_of_events),
         cmocka_unit_test(help_names_every_scenario),
