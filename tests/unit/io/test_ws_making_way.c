@@ -137,7 +137,8 @@ static void beyond_the_sockets_a_connection_is_closed_at_once(void **state)
     raw_send_message(&resident, "echo:here");
     raw_expect_message(&resident, "here");
     raw_close(&newcomer);
-    harness_finish(harness, &resident);
+    raw_close(&resident);
+    harness_expect_closed(harness, WS_END_LOST, 1006);
 }
 
 /* --- behind a proxy --- */
