@@ -80,6 +80,12 @@ class NatsClient:
             self._messages.append((fields[0].decode(), body[:header_length], body[header_length:], reply))
         return kind
 
+    def take_messages(self):
+        """All that have come: (subject, headers, data, reply) of each."""
+        self.flush()
+        taken, self._messages = list(self._messages), collections.deque()
+        return taken
+
     def next_message(self):
         """(subject, headers as bytes, data)."""
         return self._next()[:3]

@@ -237,6 +237,9 @@ static void proxies_send_their_protocol_only_when_it_is_on(void **state)
     const struct address proxy = address_of("10.1.2.3"), one = address_of("203.0.113.7");
     assert_true(networks_contain(door_proxies(door), &proxy));
     assert_false(networks_contain(door_proxies(door), &one));
+    assert_false(door_is_client(door, SLICE_LITERAL("10.1.2.3")));
+    assert_true(door_is_client(door, SLICE_LITERAL("203.0.113.7")));
+    assert_true(door_is_client(NULL, SLICE_LITERAL("10.1.2.3")));
     door_free(&door);
 }
 
