@@ -1,7 +1,9 @@
 """The memory ceiling (memory.max): load is shed before the kernel kills."""
 import contextlib
 import json
+import pathlib
 import re
+import subprocess
 import uuid
 
 import pytest
@@ -139,3 +141,123 @@ def test_slow_clients_are_closed_and_the_others_stay_healthy(stack, extra_node, 
     publish(stack, honest, chat, 3)
     for witness, each in zip(witnesses, private):
         publish(stack, witness, each, 1)
+
+
+@pytest.fixture
+def memory_group():
+    """A cgroup of version 2 whose memory may be limited, for one process."""
+    root = pathlib.Path("/sys/fs/cgroup")
+    controllers = root / "cgroup.controllers"
+    if not controllers.is_file() or "memory" not in controllers.read_text().split():
+        pytest.skip("no cgroup of version 2 with the memory controller at /sys/fs/cgroup")
+    group = root / f"roomcast-test-{uuid.uuid4().hex[:8]}"
+    try:
+        group.mkdir()
+        (group / "memory.max").write_text(str(256 * MIB))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"a cgroup's memory cannot be limited here: {error}")
+    yield group
+    eventually(lambda: not (group / "cgroup.procs").read_text(), what="the group is empty")
+    group.rmdir()
+
+
+def test_the_limit_of_the_cgroup_is_the_ceiling(extra_node, memory_group):
+    node = extra_node(start=False)
+    node.command_prefix = ("sh", "-c", f'echo $$ > {memory_group}/cgroup.procs && exec "$0" "$@"')
+    node.start()
+    node.expect_log(rf"memory_ceiling.*bytes={256 * MIB} from={memory_group}")
+    assert node.metrics()["roomcast_memory_max_bytes"] == 256 * MIB
+    eventually(lambda: 0 < node.metrics()["roomcast_memory_used_bytes"] < 256 * MIB)
+    node.stop()
+
+
+class PlayedGroup:
+    """Files in the place of the cgroup tree, for one process: the test says what is used."""
+
+    LIMIT = 1000 * MIB
+
+    def __init__(self, directory):
+        self.directory = directory
+        directory.mkdir()
+        self.put("memory.max", self.LIMIT)
+        self.put("memory.stat", f"anon 1\ninactive_file {3 * MIB}\nactive_file {4 * MIB}\nslab_reclaimable {2 * MIB}")
+        self.use(50)
+
+    def put(self, name, text):
+        new = self.directory / "new"
+        new.write_text(f"{text}\n")
+        new.rename(self.directory / name)
+
+    def use(self, percent):
+        self.put("memory.current", self.LIMIT * percent // 100 + 9 * MIB)
+
+
+@pytest.fixture
+def played(new_directory, extra_node):
+    """played(options): a group, and a node in it."""
+
+    def play(options):
+        group = PlayedGroup(new_directory("group"))
+        mount = f'mount --bind "{group.directory}" /sys/fs/cgroup && exec "$0" "$@"'
+        words = ("unshare", "--mount", "sh", "-c", mount)
+        if subprocess.run([*words, "true"], capture_output=True, timeout=30, check=False).returncode:
+            pytest.skip("no mounts of our own can be made here")
+        node = extra_node(options, start=False)
+        node.command_prefix = words
+        return group, node.start()
+
+    return play
+
+
+def test_newcomers_are_refused_while_the_cgroup_is_near_its_limit(played, open_client, chat, stack):
+    group, node = played({"workers": 2})
+    node.expect_log(rf"memory_ceiling.*bytes={group.LIMIT} from=/sys/fs/cgroup")
+    resident = open_client(node)
+    resident.subscribe(chat)
+    eventually(lambda: node.metrics()["roomcast_memory_used_bytes"] == group.LIMIT // 2)
+    group.use(84)
+    eventually(lambda: node.metrics()["roomcast_memory_used_bytes"] == group.LIMIT * 84 // 100)
+    assert pressure(node) == 0 and ask(node).status == 101
+    group.use(86)
+    eventually(lambda: pressure(node) == 1)
+    answer = ask(node)
+    assert answer.status == 503 and answer.error == "OVERLOADED" and int(answer.headers["retry-after"]) > 0
+    node.expect_log(r"handshake_refused.*memory ceiling")
+    assert node.readyz().status == 503 and b"memory" in node.readyz().body
+    assert node.metrics()["roomcast_handshakes_total", "result", "memory"] == 1
+    group.use(82)  # not yet below where it ends
+    eventually(lambda: node.metrics()["roomcast_memory_used_bytes"] == group.LIMIT * 82 // 100)
+    assert pressure(node) == 1 and ask(node).status == 503
+    group.use(79)
+    eventually(lambda: pressure(node) == 0)
+    assert node.readyz().status == 200 and ask(node).status == 101
+    assert stages_in_log(node) == [("refusing", "calm"), ("calm", "refusing")]
+    publish(stack, resident, chat, 1)
+
+
+def test_clients_that_read_stay_however_full_the_cgroup_is(played, open_client, chat, stack):
+    """Another process in the group may be what takes the memory: nothing that this node gives up helps."""
+    group, node = played({"workers": 2})
+    residents = [open_client(node) for _ in range(4)]
+    for resident in residents:
+        resident.subscribe(chat)
+    group.use(120)
+    eventually(lambda: pressure(node) == 3)
+    for number in range(20):
+        event = Event(payload=json.dumps({"chat_id": chat, "n": number, "text": "x" * EVENT_BYTES}))
+        stack.xadd(event)
+        for resident in residents:
+            resident.expect("chat.message.posted", id=event.id)
+    eventually(lambda: shed(node, "history") >= 19)
+    assert shed(node, "connection") == 0 and node.metrics()["roomcast_connections"] == 4
+    group.use(50)
+    eventually(lambda: pressure(node) == 0)
+    publish(stack, residents[0], chat, 1)
+
+
+def test_a_ceiling_above_the_limit_of_the_cgroup_is_warned_of(played):
+    group, node = played({"memory.max": 2 * PlayedGroup.LIMIT})
+    node.expect_log(rf"memory_max_too_high.*cgroup_bytes={group.LIMIT}")
+    assert node.metrics()["roomcast_memory_max_bytes"] == 2 * group.LIMIT
