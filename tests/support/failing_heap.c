@@ -1,5 +1,6 @@
 #include "failing_heap.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ bool failing_heap_has_failed(void)
     return failed;
 }
 
+/* True, with errno: this allocation is refused. */
 static bool fails(void)
 {
     bool failing = false;
@@ -39,6 +41,8 @@ static bool fails(void)
         has_failed |= failing;
     }
     pthread_mutex_unlock(&lock);
+    if (failing)
+        errno = ENOMEM;
     return failing;
 }
 
@@ -48,6 +52,8 @@ void *__real_realloc(void *block, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
+void *__real_reallocarray(void *block, size_t count, size_t size);
+void *__wrap_reallocarray(void *block, size_t count, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t len);
 
@@ -64,6 +70,11 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *block, size_t size)
 {
     return fails() ? NULL : __real_realloc(block, size);
+}
+
+void *__wrap_reallocarray(void *block, size_t count, size_t size)
+{
+    return fails() ? NULL : __real_reallocarray(block, count, size);
 }
 
 char *__wrap_strndup(const char *text, size_t len)

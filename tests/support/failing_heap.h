@@ -1,6 +1,6 @@
 /* Allocations of all of roomcast that is linked into a test's executable fail when told to: link
- * failing_heap.c into it, with --wrap of malloc, calloc, realloc, strdup and strndup. What shared libraries
- * allocate by themselves does not fail, unless they are given failing_heap_malloc(). */
+ * failing_heap.c into it, with --wrap of malloc, calloc, realloc, reallocarray, strdup and strndup. What
+ * shared libraries allocate by themselves does not fail, unless they are given failing_heap_malloc(). */
 #ifndef ROOMCAST_TESTS_FAILING_HEAP_H
 #define ROOMCAST_TESTS_FAILING_HEAP_H
 
