@@ -237,6 +237,26 @@ def test_newcomers_are_refused_while_the_cgroup_is_near_its_limit(played, open_c
     publish(stack, resident, chat, 1)
 
 
+def test_history_shrinks_in_its_stage_and_grows_again_after_it(played, open_client, chat, stack):
+    group, node = played({})
+    resident = open_client(node)
+    resident.subscribe(chat)
+    kept = lambda: node.metrics()["roomcast_history_bytes"]
+    publish(stack, resident, chat, 10)
+    group.use(87)
+    eventually(lambda: pressure(node) == 1)
+    publish(stack, resident, chat, 10)
+    assert kept() > 19 * EVENT_BYTES and shed(node, "history") == 0
+    group.use(92)
+    eventually(lambda: pressure(node) == 2)
+    eventually(lambda: kept() < 2 * EVENT_BYTES, what="only the newest event is kept")
+    assert shed(node, "history") == 19
+    group.use(50)
+    eventually(lambda: pressure(node) == 0)
+    publish(stack, resident, chat, 10)
+    assert kept() > 9 * EVENT_BYTES and shed(node, "history") == 19
+
+
 def test_clients_that_read_stay_however_full_the_cgroup_is(played, open_client, chat, stack):
     """Another process in the group may be what takes the memory: nothing that this node gives up helps."""
     group, node = played({"workers": 2})
