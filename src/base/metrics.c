@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/usage.h>
 
 static const struct row {
     enum metric_kind kind;
@@ -254,6 +255,7 @@ void metrics_render(enum metric_program program, struct buffer *out)
 {
     const char *headed = "";
 
+    metrics_set(METRIC_RESIDENT_BYTES, (int64_t)usage_memory_bytes());
     render_process(out);
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         const struct row *row = &rows[i];

@@ -1,5 +1,6 @@
 #include <roomcast/base/usage.h>
 
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -25,4 +26,9 @@ uint64_t usage_memory_bytes(void)
         resident = 0;
     fclose(file);
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void usage_memory_trim(void)
+{
+    (void)malloc_trim(0);
 }

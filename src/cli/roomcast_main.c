@@ -30,6 +30,8 @@ static const char summary[] =
     "       roomcast token [options]     make a development token (roomcast token --help)\n"
     "       roomcast top [options]       watch a cluster (roomcast top --help)\n";
 
+#define MEMORY_MAX_LEAST (32u * 1024 * 1024)
+
 /* What spans several options. */
 static const char *check(const struct config *config)
 {
@@ -48,6 +50,9 @@ static const char *check(const struct config *config)
         return "auth.hmac_secret_previous is shorter than 32 bytes (RFC 7518 section 3.2)";
     if ((config->tls_cert_file[0] == '\0') != (config->tls_key_file[0] == '\0'))
         return "tls.cert_file and tls.key_file belong together: the certificate chain, and its private key";
+    if (config->memory_max > 0 && config->memory_max < MEMORY_MAX_LEAST)
+        return "memory.max must be 0 or at least 33554432 (32 MiB): a node without clients takes half of "
+               "that";
     struct networks networks = {0};
     if (networks_new(config->proxy_trusted.items, config->proxy_trusted.count, &networks) != ERR_OK)
         return "proxy.trusted must be networks such as 10.0.0.0/8 or 2001:db8::/32, without bits behind the "

@@ -1,5 +1,6 @@
 #include <roomcast/config/config.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,9 +28,14 @@ static void fill_field(struct draft *draft, const struct option *option, struct 
     const struct setting *setting = &draft->values[option - options];
     struct buffer rule;
 
+    errno = 0;
     /* Without a text memory ran out, which was reported as a fault. */
     if (!setting->text || value_parse(option, setting->text, config))
         return;
+    if (errno == ENOMEM) {
+        draft_value_fault(draft, option, "out of memory");
+        return;
+    }
     buffer_init(&rule, 1024);
     rule_text(option, &rule);
     const char *text = buffer_text(&rule);

@@ -73,9 +73,15 @@ static const char *append_event(struct draft *draft, const char *event, const ch
     if (!events)
         return "out of memory";
     draft->events = events;
-    events[count] = (struct config_event){strdup(event), strdup(type), to_user};
+    struct config_event next = {strdup(event), strdup(type), to_user};
+    if (!next.event || !next.type) {
+        free(next.event);
+        free(next.type);
+        return "out of memory";
+    }
+    events[count] = next;
     draft->events_count++;
-    return events[count].event && events[count].type ? NULL : "out of memory";
+    return NULL;
 }
 
 const char *draft_add_event(struct draft *draft, const char *event, const char *type, const char *to)

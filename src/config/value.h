@@ -8,7 +8,8 @@
 
 #define LIST_ITEMS_MAX 256
 
-/* Sets the option's field; false, and the field untouched, when the text is not allowed or memory is out. */
+/* Sets the option's field; false, and the field untouched, when the text is not allowed, or memory is out:
+ * then errno is ENOMEM. */
 bool value_parse(const struct option *option, const char *text, struct config *config) MUST_CHECK;
 /* Frees what value_parse allocated, secrets wiped; the field may be zero. */
 void value_free(const struct option *option, struct config *config);

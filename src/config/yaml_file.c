@@ -123,7 +123,10 @@ static void read_option(struct reader *reader, const struct option *option, bool
     }
     *first = line_of(node);
     buffer_init(&text, FILE_SIZE);
-    if (option_text(reader, option, node, path, &text)) {
+    bool found = option_text(reader, option, node, path, &text);
+    if (found && buffer_failed(&text)) { /* not what is left of it: an empty list may allow everything */
+        fault(reader, node, path, "out of memory");
+    } else if (found) {
         snprintf(where, sizeof where, "file %s:%zu", reader->path, line_of(node));
         draft_set(reader->draft, option, file, SOURCE_FILE, buffer_slice(&text), where);
     }

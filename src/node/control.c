@@ -180,6 +180,7 @@ static void turn(void *context)
     expire(control);
     certificate_watch(control->node->shared.certificate, control->now_ms);
     control_run_rebalance(control);
+    control_watch_memory(control);
     if (atomic_load(&control->stopping))
         loop_stop(control->loop);
 }
@@ -270,6 +271,7 @@ enum err control_start(struct node *node, struct control **ret_control)
     buffer_init(&control->encoded, HEARTBEAT_MAX_BYTES);
     control_begin_sample(control);
     control_begin_rebalance(control);
+    control_begin_memory(control);
     enum err err = open_loop(control);
     membership_init(&control->membership, node->shared.instance, config->cluster_heartbeat_ms,
                     control->now_ms);

@@ -4,7 +4,9 @@
 
 #include <pthread.h>
 
+#include <roomcast/base/cgroup.h>
 #include <roomcast/core/membership.h>
+#include <roomcast/core/memory_pressure.h>
 #include <roomcast/core/rebalance.h>
 #include <roomcast/io/loop.h>
 
@@ -16,6 +18,15 @@
 /* What the processor time of a beat is measured from. */
 struct control_sample {
     uint64_t at_us, cpu_us;
+};
+
+/* What is watched of the memory. Its thread only. */
+struct control_memory {
+    uint64_t max_bytes;         /* 0: there is no ceiling */
+    bool is_of_group;           /* the ceiling is that of `group`; otherwise of this process */
+    struct cgroup_memory group; /* meaningful when is_of_group */
+    enum memory_stage stage;
+    uint64_t look_at_ms, shed_at_ms; /* not before */
 };
 
 struct control {
@@ -40,6 +51,7 @@ struct control {
     struct buffer encoded; /* scratch */
     struct rebalance rebalance;
     uint64_t shed_before; /* shared.rebalanced when it started last */
+    struct control_memory memory;
 
     pthread_mutex_t lock; /* writers: its thread */
     struct membership membership;
@@ -54,6 +66,11 @@ void control_watch_bus(struct control *control);
 void control_begin_rebalance(struct control *control);
 /* Sends some clients to other nodes, if that is due. */
 void control_run_rebalance(struct control *control);
+
+/* control_memory.c */
+void control_begin_memory(struct control *control);
+/* Sheds load when memory is short. */
+void control_watch_memory(struct control *control);
 
 /* control_measure.c: the numbers of a beat, of this moment, but for `number`. Any thread that holds the lock.
  */

@@ -2,42 +2,20 @@
 #include "control_internal.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <roomcast/base/clock.h>
 #include <roomcast/base/metrics.h>
-
-static uint64_t cpu_us(void)
-{
-    struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0)
-        return 0;
-    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-}
-
-static uint64_t resident_bytes(void)
-{
-    unsigned long long size, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
+#include <roomcast/base/usage.h>
 
 void control_begin_sample(struct control *control)
 {
-    control->sample = (struct control_sample){.at_us = clock_monotonic_us(), .cpu_us = cpu_us()};
+    control->sample = (struct control_sample){.at_us = clock_monotonic_us(), .cpu_us = usage_cpu_us()};
 }
 
 static uint64_t cpu_permille(const struct control *control)
 {
     uint64_t elapsed_us = clock_monotonic_us() - control->sample.at_us;
-    return elapsed_us > 0 ? (cpu_us() - control->sample.cpu_us) * 1000 / elapsed_us : 0;
+    return elapsed_us > 0 ? (usage_cpu_us() - control->sample.cpu_us) * 1000 / elapsed_us : 0;
 }
 
 static enum heartbeat_state state_of(const struct node *node)
@@ -99,7 +77,7 @@ void control_measure(struct control *control, struct heartbeat *beat)
         .max_connections = node->shared.max_connections,
         .rooms = count_of(METRIC_ROOMS),
         .cpu_permille = cpu_permille(control),
-        .memory_bytes = resident_bytes(),
+        .memory_bytes = usage_memory_bytes(),
         .uptime_s = (clock_monotonic_ms() - control->born_ms) / 1000,
         .accepted_total = accepted,
         .closed_total = accepted > open ? accepted - open : 0,

@@ -84,6 +84,9 @@ static bool takes_clients(const struct node_shared *shared, struct outcome *out)
     if (atomic_load(&shared->state) == NODE_ISOLATED)
         return refuse(out, METRIC_HANDSHAKES_UNAVAILABLE, 503, ERROR_CODE_UNAVAILABLE,
                       "this node is cut off from the others");
+    if (atomic_load(&shared->memory_stage) >= MEMORY_REFUSING)
+        return refuse(out, METRIC_HANDSHAKES_MEMORY, 503, ERROR_CODE_OVERLOADED,
+                      "this node is near its memory ceiling");
     return true;
 }
 

@@ -242,6 +242,7 @@ static void tick(void *context)
     hub_presence_nodes_tick(hub);
     hub_digest_tick(hub);
     hub_authorize_run(hub);
+    hub_feed_shrink(hub);
     timer_wheel_advance(&hub->wheel, hub->now_ms, fire, hub);
     pthread_mutex_unlock(&hub->lock);
 }
@@ -265,6 +266,7 @@ static void init(struct hub *hub, const struct hub_options *options)
     hub->workers_count = options->workers_count;
     snprintf(hub->instance, sizeof hub->instance, "%s", options->instance);
     hub->now_ms = clock_monotonic_ms();
+    atomic_store(&hub->history_limit, UINT64_MAX);
     hub->feed_rules = (struct feed_rules){
         .extent = &hub->extent,
         .max_events = (uint32_t)hub->config->resume_max_events,
@@ -332,6 +334,11 @@ void hub_ask(struct hub *hub, struct hub_request *request)
     }
     if (!inbox_put(&hub->requests, &request->output.item))
         hub_request_free(&request);
+}
+
+void hub_limit_history(struct hub *hub, uint64_t bytes)
+{
+    atomic_store(&hub->history_limit, bytes);
 }
 
 static bool is_answered(const struct hub_request *request)

@@ -159,6 +159,10 @@ void hub_note_node(struct hub *hub, struct slice instance);
 /* It is gone, and is not heard any more until it is noted again. Its users, unless other nodes have them too,
  * are offline at once when it `died` without a word; else they are leaving. Any thread. */
 void hub_forget_node(struct hub *hub, struct slice instance, bool died);
+/* Any thread. What is kept for replay shrinks to that many bytes, a part of it per turn, as far as it is not
+ * in use, and stays within them: each room keeps its newest event. UINT64_MAX: option resume.cache_bytes
+ * alone counts. */
+void hub_limit_history(struct hub *hub, uint64_t bytes);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
 void hub_stop(struct hub *hub);
 /* After hub_stop, and after the bus was freed: until then it may still deliver. Accepts NULL, nulls. */

@@ -74,6 +74,7 @@ struct hub {
     struct inbox readings; /* struct hub_reading */
     struct inbox verdicts; /* hub_authorize.c's */
     _Atomic bool stopping;
+    _Atomic uint64_t history_limit; /* any thread; bytes, beside option resume.cache_bytes */
 
     /* The hub's thread works on requests, readings and timers; a message of the bus is worked on by the bus
      * thread that brings it, which saves every event a change of threads. Each holds the lock meanwhile. */
@@ -173,6 +174,8 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
 void hub_feed_turn(struct hub *hub, struct hub_channel *channel, size_t bytes_before);
 /* The rooms that could not read before, as far as they can now. */
 void hub_feed_run_wanting(struct hub *hub);
+/* Makes the history as small as it may be now, some rooms at a time. */
+void hub_feed_shrink(struct hub *hub);
 void hub_feed_note_gap(struct hub_channel *channel);
 /* Events may have been missed. */
 void hub_feed_suspect(struct hub *hub, struct hub_channel *channel);

@@ -16,6 +16,7 @@
 #define SUSPECT_SPREAD_MS    300u /* thousands of rooms ask after a reconnect: at least so long, ... */
 #define SUSPECT_ROOMS_PER_MS 20u  /* ... and at most so many at a time */
 #define HELD_UP_MS           100u /* without memory to hand an event on: until the next try */
+#define SHRINK_ROOMS         256u /* looked at per tick, while the history is to shrink */
 
 /* --- what the feed says --- */
 
@@ -103,23 +104,40 @@ static void act(struct hub *hub, struct hub_channel *channel, const struct feed_
 
 /* --- memory and turns --- */
 
+static uint64_t history_max(const struct hub *hub)
+{
+    uint64_t option = hub->config->resume_cache_bytes, limit = atomic_load(&hub->history_limit);
+    return limit < option ? limit : option;
+}
+
 /* The rooms that were used longest ago give theirs up first. */
 static void keep_history_small(struct hub *hub)
 {
-    while (hub->history_bytes > hub->config->resume_cache_bytes && hub->by_use) {
+    uint64_t max = history_max(hub), evicted = 0;
+    while (hub->history_bytes > max && hub->by_use) {
         struct hub_channel *oldest = hub->by_use;
         size_t before = oldest->feed.history.bytes;
-        while (hub->history_bytes > hub->config->resume_cache_bytes && feed_evict(&oldest->feed)) {
+        while (hub->history_bytes > max && feed_evict(&oldest->feed)) {
+            evicted++;
             hub->history_bytes -= before - oldest->feed.history.bytes;
             before = oldest->feed.history.bytes;
         }
-        if (hub->history_bytes <= hub->config->resume_cache_bytes || oldest->next == NULL)
-            return;
+        if (hub->history_bytes <= max || oldest->next == NULL)
+            break;
         DL_DELETE(hub->by_use, oldest);
         DL_APPEND(hub->by_use, oldest);
         if (oldest->feed.history.bytes > 0)
-            return; /* in use; it is its turn again later */
+            break; /* in use; it is its turn again later */
     }
+    if (max < hub->config->resume_cache_bytes)
+        metrics_add(METRIC_MEMORY_SHED_HISTORY, evicted);
+}
+
+void hub_feed_shrink(struct hub *hub)
+{
+    for (unsigned rooms = 0; rooms < SHRINK_ROOMS && hub->history_bytes > history_max(hub); rooms++)
+        keep_history_small(hub);
+    metrics_set(METRIC_HISTORY_BYTES, (int64_t)hub->history_bytes);
 }
 
 static void set_wanting(struct hub *hub, struct hub_channel *channel, bool is_wanting)

@@ -303,6 +303,10 @@ bool node_ready(struct node *node, struct buffer *missing)
         buffer_append_text(missing, "jwks: no keys yet (auth.jwks_url could not be fetched; see the log)");
         return false;
     }
+    if (atomic_load(&node->shared.memory_stage) >= MEMORY_REFUSING) {
+        buffer_append_text(missing, "memory: near the ceiling (memory.max, or the cgroup's limit)");
+        return false;
+    }
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include <roomcast/config/config.h>
+#include <roomcast/core/memory_pressure.h>
 #include <roomcast/core/session.h>
 #include <roomcast/core/user_quota.h>
 #include <roomcast/wire/token.h>
@@ -50,6 +51,7 @@ struct node_shared {
     atomic_uint sockets;      /* of all workers' listeners */
     atomic_uint pending;      /* those of them that are not upgraded */
     _Atomic enum node_state state;
+    _Atomic enum memory_stage memory_stage;
 
     pthread_mutex_t quota_lock;
     struct user_quota *quota; /* under quota_lock */

@@ -363,6 +363,12 @@ uint32_t worker_staying(const struct worker *worker)
     return atomic_load_explicit(&worker->staying, memory_order_relaxed);
 }
 
+uint64_t worker_queued_bytes(const struct worker *worker)
+{
+    long long queued = atomic_load_explicit(&worker->queued, memory_order_relaxed);
+    return queued > 0 ? (uint64_t)queued : 0;
+}
+
 void worker_ask_revoked(struct worker *worker)
 {
     loop_wake_send(worker->wake);

@@ -35,15 +35,20 @@ struct worker_order {
         ORDER_DRAIN, /* send everybody away for `reason`, evenly over `spread_ms`, and whoever still opens */
         ORDER_STOP_DRAIN, /* no more of it, unless the node ends */
         ORDER_SHED,       /* send away `count` at most, of those that lose little by it */
+        ORDER_RELIEVE, /* memory is short: close who takes in nothing, until `bytes` fewer wait in the queues
+                        */
     } kind;
     enum close_reason reason;
     uint64_t spread_ms;
     uint32_t count;
+    uint64_t bytes;
 };
 /* Any thread. The worker gets a copy. ERR_NO_MEMORY. */
 enum err worker_give_order(struct worker *worker, const struct worker_order *order) MUST_CHECK;
 /* Any thread. Clients that are connected and not being closed. */
 uint32_t worker_staying(const struct worker *worker);
+/* Any thread. Bytes that wait in its clients' queues, as of its last turn. */
+uint64_t worker_queued_bytes(const struct worker *worker);
 /* Any thread. More is revoked (revoked.h). */
 void worker_ask_revoked(struct worker *worker);
 /* Any thread. The issuer has ended a fetch (issuer.h). */

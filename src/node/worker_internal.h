@@ -96,6 +96,7 @@ struct worker {
     struct inbox orders;        /* struct worker_order */
     atomic_bool stop_asked;
     atomic_uint staying; /* clients that are connected and not being closed */
+    atomic_llong queued; /* bytes in their queues; added to once per turn, by its thread */
 
     /* worker thread only */
     uint64_t now_ms;
@@ -143,13 +144,18 @@ bool client_is_revoked(struct worker *worker, const struct client *client);
 /* By its token, and not revoked. */
 bool client_may_read(struct worker *worker, const struct client *client, const struct room_key *chat);
 
-/* worker_send_away.c: clients that shall connect to another node. Both return how many they have closed,
- * `count` at most, of those that have said nothing for longest. */
+/* worker_send_away.c: clients that shall connect to another node. The first two return how many they have
+ * closed, `count` at most, of those that have said nothing for longest. */
 /* Only who loses little by it: who waits for no answer, is behind in no room, takes what is sent, and has
  * been connected for `open_s`. Passes 256 others over, and looks no further. */
 uint32_t worker_send_settled_away(struct worker *worker, uint32_t count, enum close_reason reason,
                                   uint32_t open_s);
 uint32_t worker_send_anybody_away(struct worker *worker, uint32_t count, enum close_reason reason);
+
+/* Closes those that the kernel takes nothing for and that have most in their queues, the largest first, until
+ * `bytes` fewer wait, WORKER_RELIEF_MAX at most; nobody with little in its queue. Returns how many. */
+#define WORKER_RELIEF_MAX 64u
+uint32_t worker_close_slowest(struct worker *worker, uint64_t bytes);
 
 /* worker_session.c: the life of a session. */
 struct client *client_new(struct worker *worker, struct token_claims *claims, const struct address *from);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include <roomcast/base/metrics.h>
 #include <roomcast/core/drain_plan.h>
 
 #define SETTLED_S 5  /* who has just come may have come from another node that drains: others first */
@@ -72,6 +73,9 @@ void worker_take_orders(struct worker *worker)
             break;
         case ORDER_SHED:
             shed(worker, order);
+            break;
+        case ORDER_RELIEVE:
+            metrics_add(METRIC_MEMORY_SHED_CONNECTIONS, worker_close_slowest(worker, order->bytes));
             break;
         }
         free(order);

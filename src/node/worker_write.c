@@ -243,6 +243,7 @@ static void count_turn(struct worker *worker)
     metrics_add(METRIC_DELIVERIES, worker->deliveries);
     metrics_add(METRIC_WRITES, worker->writes);
     metrics_change(METRIC_QUEUED_BYTES, worker->queued_bytes);
+    atomic_fetch_add_explicit(&worker->queued, worker->queued_bytes, memory_order_relaxed);
     worker->queued_bytes = 0;
     metrics_add(METRIC_WRITTEN_BYTES, worker->written_bytes);
     worker->deliveries = worker->writes = worker->written_bytes = 0;

@@ -4,6 +4,8 @@
 
 #include <roomcast/wire/json_text.h>
 
+#include "json_load.h"
+
 #define ANSWER_MAX_DEPTH 16 /* levels, of members that are passed over too */
 
 void authz_question_encode(const struct room_key *user, const struct room_key *chat, struct slice claims,
@@ -57,10 +59,11 @@ enum err authz_answer_decode(struct slice text, struct authz_answer *ret_answer)
     if (text.len == 0 || json_depth(text, ANSWER_MAX_DEPTH) > ANSWER_MAX_DEPTH)
         return ERR_SYNTAX;
     /* Of two members "allowed" nobody could tell which one is meant. */
-    json_t *object = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-    if (!object)
-        return ERR_SYNTAX;
-    enum err err = read_answer(object, ret_answer);
+    json_t *object;
+    enum err err = json_load(text, JSON_REJECT_DUPLICATES, &object, NULL);
+    if (err != ERR_OK)
+        return err;
+    err = read_answer(object, ret_answer);
     json_decref(object);
     return err;
 }

@@ -6,6 +6,7 @@
 #include <roomcast/wire/json_text.h>
 
 #include "client_field.h"
+#include "json_load.h"
 #include "text.h"
 
 /* What the readers of single message types are given. */
@@ -166,8 +167,6 @@ static enum err find_type(const json_t *object, const struct message_type **ret_
 static enum err load_failed(const json_error_t *error, struct client_fault *fault)
 {
     switch (json_error_code(error)) {
-    case json_error_out_of_memory:
-        return out_of_memory(fault);
     case json_error_duplicate_key:
         return client_fault_fill(fault, ERR_SYNTAX, "a field is given twice in one object");
     case json_error_null_character:
@@ -193,8 +192,11 @@ static enum err load(struct slice text, const struct client_limits *limits, json
         fault->code = ERROR_CODE_INVALID_JSON;
         return ERR_TOO_DEEP;
     }
-    json_t *document = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &error);
-    if (!document)
+    json_t *document;
+    enum err err = json_load(text, JSON_REJECT_DUPLICATES, &document, &error);
+    if (err == ERR_NO_MEMORY)
+        return out_of_memory(fault);
+    if (err != ERR_OK)
         return load_failed(&error, fault);
     if (!json_is_object(document)) {
         json_decref(document);

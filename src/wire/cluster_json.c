@@ -8,6 +8,8 @@
 
 #include <roomcast/wire/json_text.h>
 
+#include "json_load.h"
+
 #define DEPTH_MAX 4 /* the document's own is 3 */
 
 static const char *const state_names[] = {
@@ -135,7 +137,10 @@ enum err cluster_json_read(struct slice text, cluster_json_visit *visit, void *c
 {
     if (json_depth(text, DEPTH_MAX) > DEPTH_MAX)
         return ERR_SYNTAX;
-    json_t *document = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *document;
+    enum err err = json_load(text, JSON_REJECT_DUPLICATES, &document, NULL);
+    if (err != ERR_OK)
+        return err;
     json_t *self = json_object_get(document, "self"), *members = json_object_get(document, "members");
     if (!json_is_object(self) || !json_is_array(members)) {
         json_decref(document);

@@ -6,6 +6,8 @@
 #include <roomcast/wire/domain_event.h>
 #include <roomcast/wire/json_text.h>
 
+#include "json_load.h"
+
 enum err json_fail(char *reason, enum err err, const char *format, ...)
 {
     va_list args;
@@ -25,11 +27,12 @@ enum err json_load_object(struct slice text, json_t **ret_document, char *reason
         return json_fail(reason, ERR_TOO_DEEP, "nested more than %d levels deep", DOMAIN_EVENT_MAX_DEPTH);
     /* The payload travels as its own bytes, so the parser only has to judge it: integers as doubles, or those
      * beyond 64 bits would be refused; U+0000 is legal JSON (RFC 8259 section 7). */
-    json_t *document = json_loadb(text.data ? text.data : "", text.len,
-                                  JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
-    if (!document && json_error_code(&error) == json_error_out_of_memory)
-        return json_fail(reason, ERR_NO_MEMORY, "%s", err_text(ERR_NO_MEMORY));
-    if (!document) /* the parser's own text quotes the event, which may not stand in a log */
+    json_t *document;
+    enum err err =
+        json_load(text, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &document, &error);
+    if (err == ERR_NO_MEMORY)
+        return json_fail(reason, err, "%s", err_text(err));
+    if (err != ERR_OK) /* the parser's own text quotes the event, which may not stand in a log */
         return json_fail(reason, ERR_SYNTAX, "not valid JSON, at byte %d", error.position);
     if (!json_is_object(document)) {
         json_decref(document);

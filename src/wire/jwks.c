@@ -7,6 +7,7 @@
 #include <roomcast/base/text.h>
 #include <roomcast/wire/json_text.h>
 
+#include "json_load.h"
 #include "jwks_keys.h"
 
 #define JSON_MAX_DEPTH 32 /* levels; a set has three */
@@ -58,10 +59,10 @@ enum err jwks_parse(struct slice document, const struct jwks_skipped *skipped, s
     if (err)
         return err;
     /* RFC 7517 section 4: member names are unique, or the document is rejected. */
-    json_t *root =
-        document.len > 0 ? json_loadb(document.data, document.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (!root)
-        return ERR_SYNTAX;
+    json_t *root;
+    err = json_load(document, JSON_REJECT_DUPLICATES, &root, NULL);
+    if (err)
+        return err;
     struct jwks *jwks = calloc(1, sizeof *jwks);
     if (jwks)
         atomic_init(&jwks->refs, 1);

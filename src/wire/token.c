@@ -10,6 +10,7 @@
 
 #include <roomcast/wire/json_text.h>
 
+#include "json_load.h"
 #include "jwks_keys.h"
 #include "token_claims.h"
 #include "token_keys.h"
@@ -209,25 +210,26 @@ static bool decode_base64url(struct slice part, void *out, size_t size, size_t *
                              sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
 }
 
-/* One part as a JSON object; NULL when it is none. Repeated names are refused: RFC 7519 section 4, RFC 7515
- * section 4 leave the choice, and two readers of one token must not see different claims. */
-static json_t *decode_object(struct slice part)
+/* One part as a JSON object; ERR_SYNTAX when it is none; ERR_NO_MEMORY. Repeated names are refused: RFC 7519
+ * section 4, RFC 7515 section 4 leave the choice, and two readers of one token must not see different claims.
+ */
+static enum err decode_object(struct slice part, json_t **ret_object)
 {
     size_t len = 0;
     char *text = malloc(part.len);
-    json_t *object = NULL;
+    enum err err = ERR_SYNTAX;
 
     if (!text)
-        return NULL;
+        return ERR_NO_MEMORY;
     if (decode_base64url(part, text, part.len, &len) &&
         json_depth((struct slice){text, len}, JSON_MAX_DEPTH) <= JSON_MAX_DEPTH)
-        object = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        err = json_load((struct slice){text, len}, JSON_REJECT_DUPLICATES, ret_object, NULL);
     free(text);
-    if (object && !json_is_object(object)) {
-        json_decref(object);
-        return NULL;
+    if (err == ERR_OK && !json_is_object(*ret_object)) {
+        json_decref(*ret_object);
+        return ERR_SYNTAX;
     }
-    return object;
+    return err;
 }
 
 /* What a token's header says. */
@@ -275,23 +277,40 @@ static enum err check_header(const json_t *header, struct token_head *head, cons
 
 static enum err read_head(struct slice part, struct token_head *ret_head, const char **ret_reason)
 {
-    json_t *header = decode_object(part);
+    json_t *header;
+    enum err err = decode_object(part, &header);
 
-    if (!header)
-        return refuse(ret_reason, ERR_SYNTAX, "the token's header is not a JSON object");
-    enum err err = check_header(header, ret_head, ret_reason);
+    if (err != ERR_OK)
+        return refuse(ret_reason, err,
+                      err == ERR_NO_MEMORY ? err_text(err) : "the token's header is not a JSON object");
+    err = check_header(header, ret_head, ret_reason);
     json_decref(header);
     return err;
 }
 
-/* HMAC by libjwt, which keeps no state between calls, so that threads may verify at once. 0, or errno. */
+struct decoding {
+    const struct token_secret *secret;
+    const char *text;
+    int failed;
+};
+
+static void decode(void *context)
+{
+    struct decoding *decoding = context;
+    jwt_t *jwt = NULL;
+
+    decoding->failed = jwt_decode(&jwt, decoding->text, (const unsigned char *)decoding->secret->bytes,
+                                  (int)decoding->secret->len);
+    jwt_free(jwt);
+}
+
+/* HMAC by libjwt, which keeps no state between calls, so that threads may verify at once. It parses by
+ * jansson. 0, or errno. */
 static int decode_hmac(const struct token_secret *secret, const char *text)
 {
-    jwt_t *jwt = NULL;
-    int failed = jwt_decode(&jwt, text, (const unsigned char *)secret->bytes, (int)secret->len);
+    struct decoding decoding = {.secret = secret, .text = text};
 
-    jwt_free(jwt);
-    return failed;
+    return json_guard(decode, &decoding) ? decoding.failed : ENOMEM;
 }
 
 static enum err verify_hmac(const struct token_keys *keys, struct slice token, const char **ret_reason)
@@ -431,9 +450,12 @@ enum err token_verify(const struct token_verifier *verifier, struct slice token,
     if (err)
         return err;
     /* Before the signature: libjwt parses the claims too, and without a limit to their depth. */
-    json_t *claims = decode_object(parts.claims);
-    if (!claims)
-        return refuse(ret_reason, ERR_SYNTAX, "the token's claims are not a usable JSON object");
+    json_t *claims;
+    err = decode_object(parts.claims, &claims);
+    if (err)
+        return refuse(ret_reason, err,
+                      err == ERR_NO_MEMORY ? err_text(err)
+                                           : "the token's claims are not a usable JSON object");
     struct keys keys = keys_take(verifier);
     err = verify_signature(verifier, &keys, &head, token, &parts, ret_reason);
     keys_give_back(&keys);

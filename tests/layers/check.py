@@ -49,6 +49,7 @@ FOREIGN = {
     "utlist.h": ["src/*"],
     "grp.h": ["src/cli/process.c"],
     "pwd.h": ["src/cli/process.c"],
+    "setjmp.h": ["src/wire/json_load.c"],  # nothing else leaves a function that way
 }
 
 # The C library and POSIX.

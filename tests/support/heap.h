@@ -13,12 +13,14 @@
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || HEAP_HAS_FEATURE(address_sanitizer) ||  \
     HEAP_HAS_FEATURE(thread_sanitizer)
+#define HEAP_IS_EXACT 1
 size_t __sanitizer_get_current_allocated_bytes(void); /* sanitizer/allocator_interface.h */
 static inline size_t heap_in_use(void)
 {
     return __sanitizer_get_current_allocated_bytes();
 }
 #else
+#define HEAP_IS_EXACT 0 /* the C library counts what it keeps for its threads */
 static inline size_t heap_in_use(void)
 {
     struct mallinfo2 info = mallinfo2();

@@ -1,6 +1,7 @@
-/* Who goes when clients are sent away: in a drain, or to another node. */
+/* Who goes when clients are sent away: in a drain, to another node, or for want of memory. */
 #include <string.h>
 
+#include <roomcast/base/metrics.h>
 #include <roomcast/io/ws_server.h>
 
 #include "worker_fixture.h"
@@ -228,6 +229,106 @@ static void the_end_of_the_node_has_the_last_word(void **state)
         assert_true(is_sent_away(clients[i]));
 }
 
+/* --- for want of memory --- */
+
+/* What is written to them waits for the kernel. */
+static void block(struct client *client, size_t bytes)
+{
+    char *text = calloc(1, bytes);
+    assert_non_null(text);
+    struct frame *frame = frame_new(FRAME_TEXT, (struct slice){text, bytes});
+    assert_non_null(frame);
+    client->session.is_blocked = true;
+    client_send_frame(world.worker, client, frame);
+    frame_unref(&frame);
+    free(text);
+}
+
+static bool is_closed_as_slow(const struct client *client)
+{
+    return client->session.state == SESSION_CLOSING && client->session.close_reason == CLOSE_SLOW_CONSUMER;
+}
+
+static void relieve(uint64_t bytes)
+{
+    const struct worker_order order = {.kind = ORDER_RELIEVE, .bytes = bytes};
+    assert_int_equal(worker_give_order(world.worker, &order), ERR_OK);
+    worker_take_orders(world.worker);
+}
+
+static void who_has_most_in_its_queue_is_closed_first_when_memory_is_short(void **state)
+{
+    (void)state;
+    static const size_t kib[] = {40, 200, 17, 300, 100, 250};
+    struct client *clients[6];
+    int64_t closed = metrics_get(METRIC_MEMORY_SHED_CONNECTIONS);
+    settle(clients, 6);
+    for (unsigned i = 0; i < 6; i++)
+        block(clients[i], kib[i] * 1024);
+    relieve(301 * 1024); /* the largest alone holds a little more than 300 KiB */
+    assert_int_equal(worker_staying(world.worker), 4);
+    assert_true(is_closed_as_slow(clients[3]) && is_closed_as_slow(clients[5]));
+    relieve(1);
+    assert_int_equal(worker_staying(world.worker), 3);
+    assert_true(is_closed_as_slow(clients[1]));
+    relieve(0);
+    assert_int_equal(worker_staying(world.worker), 3);
+    relieve(UINT64_MAX);
+    assert_int_equal(worker_staying(world.worker), 0);
+    assert_int_equal(metrics_get(METRIC_MEMORY_SHED_CONNECTIONS) - closed, 6);
+}
+
+static void who_is_closed_for_want_of_memory_holds_nothing_but_the_last_word(void **state)
+{
+    (void)state;
+    struct client *client;
+    settle(&client, 1);
+    block(client, 512 * 1024);
+    relieve(1);
+    assert_true(client->session.queue.bytes < 1024);
+    assert_int_equal(client->session.queue.count, 1);
+}
+
+static void who_takes_in_what_it_is_sent_stays_however_short_memory_is(void **state)
+{
+    (void)state;
+    struct client *clients[3];
+    settle(clients, 3);
+    block(clients[0], 512 * 1024);
+    clients[0]->session.is_blocked = false; /* its turn has not come */
+    block(clients[1], 8 * 1024);            /* for a moment */
+    clients[2]->session.is_blocked = true;  /* likewise */
+    relieve(UINT64_MAX);
+    assert_int_equal(worker_staying(world.worker), 3);
+}
+
+static void one_order_closes_so_many_and_no_more(void **state)
+{
+    (void)state;
+    struct client *clients[WORKER_RELIEF_MAX + 10];
+    settle(clients, WORKER_RELIEF_MAX + 10);
+    for (unsigned i = 0; i < WORKER_RELIEF_MAX + 10; i++)
+        block(clients[i], 20 * 1024 - i); /* the smallest are come upon first */
+    relieve(UINT64_MAX);
+    assert_int_equal(worker_staying(world.worker), 10);
+    for (unsigned i = 0; i < WORKER_RELIEF_MAX + 10; i++)
+        assert_int_equal(is_closed_as_slow(clients[i]), i < WORKER_RELIEF_MAX);
+}
+
+static void what_waits_in_the_queues_is_known_to_others(void **state)
+{
+    (void)state;
+    struct client *client;
+    settle(&client, 1);
+    assert_int_equal(worker_queued_bytes(world.worker), 0);
+    block(client, 100 * 1024);
+    worker_flush(world.worker);
+    assert_in_range(worker_queued_bytes(world.worker), 100 * 1024, 101 * 1024);
+    relieve(1);
+    worker_flush(world.worker);
+    assert_true(worker_queued_bytes(world.worker) < 1024);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop_connected)
 
 int main(void)
@@ -243,6 +344,11 @@ int main(void)
         TEST(rebalancing_takes_silent_clients_and_none_that_has_just_come),
         TEST(who_drains_rebalances_nothing),
         TEST(the_end_of_the_node_has_the_last_word),
+        TEST(who_has_most_in_its_queue_is_closed_first_when_memory_is_short),
+        TEST(who_is_closed_for_want_of_memory_holds_nothing_but_the_last_word),
+        TEST(who_takes_in_what_it_is_sent_stays_however_short_memory_is),
+        TEST(one_order_closes_so_many_and_no_more),
+        TEST(what_waits_in_the_queues_is_known_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
