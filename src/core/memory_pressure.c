@@ -7,8 +7,8 @@ static const struct {
     const char *name;
 } stages[] = {
     [MEMORY_CALM] = {0, "calm"},
-    [MEMORY_REFUSING] = {85, "refusing"},
-    [MEMORY_SHRINKING] = {90, "shrinking"},
+    [MEMORY_SHRINKING] = {85, "shrinking"},
+    [MEMORY_REFUSING] = {90, "refusing"},
     [MEMORY_CLOSING] = {95, "closing"},
 };
 

@@ -112,7 +112,7 @@ METRIC_ROW(PRESENCE_USERS, GAUGE, NODE, "roomcast_presence_users", "", "Users on
 METRIC_ROW(PRESENCE_SENT, COUNTER, NODE, "roomcast_presence_signals_total", "direction=\"sent\"", "Presence signals between nodes")
 METRIC_ROW(PRESENCE_RECEIVED, COUNTER, NODE, "roomcast_presence_signals_total", "direction=\"received\"", "")
 METRIC_ROW(PRESENCE_REPAIRS, COUNTER, NODE, "roomcast_presence_repairs_total", "", "Times a presence signal of another node was found missing, and made good")
-METRIC_ROW(MEMORY_PRESSURE, GAUGE, NODE, "roomcast_memory_pressure", "", "How near the node is to its memory ceiling: 0 not near, 1 refuses upgrades, 2 drops history too, 3 closes slow clients too")
+METRIC_ROW(MEMORY_PRESSURE, GAUGE, NODE, "roomcast_memory_pressure", "", "How near the node is to its memory ceiling: 0 not near, 1 drops history, 2 refuses upgrades too, 3 closes slow clients too")
 METRIC_ROW(MEMORY_MAX, GAUGE, NODE, "roomcast_memory_max_bytes", "", "The ceiling: memory.max, or the cgroup's limit; 0: there is none")
 METRIC_ROW(MEMORY_USED, GAUGE, NODE, "roomcast_memory_used_bytes", "", "What is compared with it: the resident memory of the process, or what the cgroup uses without file cache; 0 without a ceiling")
 METRIC_ROW(MEMORY_SHED_HISTORY, COUNTER, NODE, "roomcast_memory_shed_total", "action=\"history\"", "Given up for want of memory: events kept for replay, slow connections")

@@ -109,7 +109,7 @@ OPTION(limits_header_bytes, INT, "limits.header_bytes", "16384", 2048, 65000, "b
 OPTION(limits_handshake_s, INT, "limits.handshake_s", "10", 1, 120, "s", NODE, "time for a client to complete the upgrade")
 OPTION(limits_typing_ms, INT, "limits.typing_ms", "2000", 0, 60000, "ms", NODE, "least time between typing signals of one user in one room")
 
-OPTION(memory_max, INT, "memory.max", "0", 0, 1099511627776, "bytes", NODE, "memory ceiling of the process, at least 33554432: near it the node first refuses upgrades, then drops history, then closes slow clients; 0: the limit of its cgroup (v2), or none")
+OPTION(memory_max, INT, "memory.max", "0", 0, 1099511627776, "bytes", NODE, "memory ceiling of the process, at least 33554432: near it the node first drops history, then refuses upgrades, then closes slow clients; 0: the limit of its cgroup (v2), or none")
 
 OPTION(write_io_uring, BOOL, "write.io_uring", "true", 0, 0, "", NODE, "send by io_uring where the kernel allows it, many deliveries in one system call; otherwise, and when false, by one write each")
 OPTION(write_delay_ms, INT, "write.delay_ms", "0", 0, 1000, "ms", NODE, "how long an event may wait for others, so that what one client gets leaves in one write; answers do not wait; 0 sends at once")

@@ -1,7 +1,7 @@
 /* How near a process is to its memory ceiling, and so what it gives up.
  *
  *            85 %             90 %               95 % of the ceiling
- *     CALM -------> REFUSING -------> SHRINKING -------> CLOSING
+ *     CALM -------> SHRINKING -------> REFUSING -------> CLOSING
  *          <-------          <-------           <-------
  *            80 %             85 %               90 %
  *
@@ -16,8 +16,8 @@
 
 enum memory_stage {
     MEMORY_CALM,
-    MEMORY_REFUSING,  /* takes nobody new */
-    MEMORY_SHRINKING, /* and forgets what can be read elsewhere */
+    MEMORY_SHRINKING, /* forgets what can be read elsewhere */
+    MEMORY_REFUSING,  /* and takes nobody new */
     MEMORY_CLOSING,   /* and closes who takes in nothing */
 };
 

@@ -20,11 +20,11 @@ static void each_stage_begins_at_its_share_of_the_ceiling(void **state)
     (void)state;
     assert_int_equal(after(MEMORY_CALM, 0), MEMORY_CALM);
     assert_int_equal(after(MEMORY_CALM, 849), MEMORY_CALM);
-    assert_int_equal(after(MEMORY_CALM, 850), MEMORY_REFUSING);
-    assert_int_equal(after(MEMORY_REFUSING, 899), MEMORY_REFUSING);
-    assert_int_equal(after(MEMORY_REFUSING, 900), MEMORY_SHRINKING);
-    assert_int_equal(after(MEMORY_SHRINKING, 949), MEMORY_SHRINKING);
-    assert_int_equal(after(MEMORY_SHRINKING, 950), MEMORY_CLOSING);
+    assert_int_equal(after(MEMORY_CALM, 850), MEMORY_SHRINKING);
+    assert_int_equal(after(MEMORY_SHRINKING, 899), MEMORY_SHRINKING);
+    assert_int_equal(after(MEMORY_SHRINKING, 900), MEMORY_REFUSING);
+    assert_int_equal(after(MEMORY_REFUSING, 949), MEMORY_REFUSING);
+    assert_int_equal(after(MEMORY_REFUSING, 950), MEMORY_CLOSING);
     assert_int_equal(after(MEMORY_CLOSING, 2000), MEMORY_CLOSING);
 }
 
@@ -32,11 +32,11 @@ static void a_stage_ends_five_points_below_its_beginning(void **state)
 {
     (void)state;
     assert_int_equal(after(MEMORY_CLOSING, 900), MEMORY_CLOSING);
-    assert_int_equal(after(MEMORY_CLOSING, 899), MEMORY_SHRINKING);
-    assert_int_equal(after(MEMORY_SHRINKING, 850), MEMORY_SHRINKING);
-    assert_int_equal(after(MEMORY_SHRINKING, 849), MEMORY_REFUSING);
-    assert_int_equal(after(MEMORY_REFUSING, 800), MEMORY_REFUSING);
-    assert_int_equal(after(MEMORY_REFUSING, 799), MEMORY_CALM);
+    assert_int_equal(after(MEMORY_CLOSING, 899), MEMORY_REFUSING);
+    assert_int_equal(after(MEMORY_REFUSING, 850), MEMORY_REFUSING);
+    assert_int_equal(after(MEMORY_REFUSING, 849), MEMORY_SHRINKING);
+    assert_int_equal(after(MEMORY_SHRINKING, 800), MEMORY_SHRINKING);
+    assert_int_equal(after(MEMORY_SHRINKING, 799), MEMORY_CALM);
 }
 
 static void stages_are_passed_over_when_the_use_jumps(void **state)
@@ -44,7 +44,7 @@ static void stages_are_passed_over_when_the_use_jumps(void **state)
     (void)state;
     assert_int_equal(after(MEMORY_CALM, 990), MEMORY_CLOSING);
     assert_int_equal(after(MEMORY_CLOSING, 100), MEMORY_CALM);
-    assert_int_equal(after(MEMORY_CLOSING, 820), MEMORY_REFUSING);
+    assert_int_equal(after(MEMORY_CLOSING, 820), MEMORY_SHRINKING);
 }
 
 static void without_a_ceiling_nothing_is_short(void **state)
