@@ -15,6 +15,7 @@
 #include "jwks_check.h"
 #include "nats_access.h"
 #include "nats_seal.h"
+#include "probe_command.h"
 #include "process.h"
 #include "run_node.h"
 #include "token_command.h"
@@ -28,7 +29,8 @@ static const char summary[] =
     "usage: roomcast [options]           run a node (needs NATS and roomcast-relay)\n"
     "       roomcast --dev [options]     run node and relay in one process, without NATS, for development\n"
     "       roomcast token [options]     make a development token (roomcast token --help)\n"
-    "       roomcast top [options]       watch a cluster (roomcast top --help)\n";
+    "       roomcast top [options]       watch a cluster (roomcast top --help)\n"
+    "       roomcast probe [address]     ask a running one whether it is well (roomcast probe --help)\n";
 
 #define MEMORY_MAX_LEAST (32u * 1024 * 1024)
 
@@ -108,6 +110,8 @@ int main(int argc, char **argv)
         return token_command(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "top") == 0)
         return top_command(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "probe") == 0)
+        return probe_command(argc - 2, argv + 2);
 
     argc--;
     argv++;
