@@ -1,4 +1,5 @@
-/* Prints the README's tables from the rows they document: reference options|metrics|errors|closes|events. */
+/* Prints the README's tables from the rows they document: reference options|metrics|errors|closes|events, and
+ * options-json and metrics-json, the rows themselves, for the Helm chart and its tests. */
 #include <stdio.h>
 #include <string.h>
 
@@ -102,14 +103,82 @@ static void print_events(void)
 #undef EVENT
 }
 
+/* The bytes of a JSON string; the tables hold printable ASCII. */
+static void print_json_text(const char *name, const char *text)
+{
+    printf("\"%s\": \"", name);
+    for (; *text; text++)
+        printf(*text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    putchar('"');
+}
+
+static void print_options_json(void)
+{
+    static const struct {
+        const char *key, *type, *fallback, *unit, *programs, *help;
+        unsigned long long min, max;
+    } rows[] = {
+#define OPTION(field, type, key, fallback, min, max, unit, programs, help)                                   \
+    {key, #type, fallback, unit, #programs, help, min, max},
+#include <roomcast/config/options_table.h>
+#undef OPTION
+    };
+    puts("[");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fputs("  {", stdout);
+        print_json_text("key", rows[i].key);
+        fputs(", ", stdout);
+        print_json_text("type", rows[i].type);
+        fputs(", ", stdout);
+        print_json_text("default", rows[i].fallback);
+        fputs(", ", stdout);
+        print_json_text("unit", rows[i].unit);
+        fputs(", ", stdout);
+        print_json_text("programs", rows[i].programs);
+        printf(", \"min\": %llu, \"max\": %llu, ", rows[i].min, rows[i].max);
+        print_json_text("help", rows[i].help);
+        puts(i + 1 < sizeof rows / sizeof rows[0] ? "}," : "}");
+    }
+    puts("]");
+}
+
+static void print_metrics_json(void)
+{
+    static const struct {
+        const char *kind, *program, *name, *label;
+    } rows[] = {
+#define METRIC_ROW(id, kind, program, name, label, help) {#kind, #program, name, label},
+#include <roomcast/base/metrics_table.h>
+#undef METRIC_ROW
+    };
+    puts("[");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fputs("  {", stdout);
+        print_json_text("kind", rows[i].kind);
+        fputs(", ", stdout);
+        print_json_text("program", rows[i].program);
+        fputs(", ", stdout);
+        print_json_text("name", rows[i].name);
+        fputs(", ", stdout);
+        print_json_text("label", rows[i].label);
+        puts(i + 1 < sizeof rows / sizeof rows[0] ? "}," : "}");
+    }
+    puts("]");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*print)(void);
     } sections[] = {
-        {"options", print_options}, {"metrics", print_metrics}, {"errors", print_errors},
-        {"closes", print_closes},   {"events", print_events},
+        {"options", print_options},
+        {"metrics", print_metrics},
+        {"errors", print_errors},
+        {"closes", print_closes},
+        {"events", print_events},
+        {"options-json", print_options_json},
+        {"metrics-json", print_metrics_json},
     };
     for (size_t i = 0; argc == 2 && i < sizeof sections / sizeof sections[0]; i++) {
         if (strcmp(argv[1], sections[i].name) == 0) {
@@ -117,6 +186,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    fprintf(stderr, "usage: reference options|metrics|errors|closes|events\n");
+    fprintf(stderr, "usage: reference options|metrics|errors|closes|events|options-json|metrics-json\n");
     return 2;
 }

@@ -1,0 +1,42 @@
+"""The NATS server of the release, for trying out, with the real nats-server."""
+import pytest
+
+from conftest import render, run
+
+PASSWORDS = {f"ROOMCAST_NATS_{name}_PASSWORD": "secret" for name in ("NODE", "RELAY", "TOP", "AUTHORIZER")}
+
+
+@pytest.mark.parametrize("values", [{}, {"nats": {"replicas": 1, "maxFile": "10Gi"}}, {"config": {"nats": {"prefix": "chat"}, "stream": {"name": "s_2"}}}])
+def test_nats_server_takes_its_configuration(tmp_path, values):
+    data = render("trial", values=values).one("ConfigMap", "r-roomcast-nats")["data"]
+    for name, text in data.items():
+        (tmp_path / name).write_text(text.replace("/data", str(tmp_path)))
+    answer = run("nats-server", "-t", "-c", tmp_path / "nats.conf", environment={**PASSWORDS, "POD_NAME": "r-roomcast-nats-0"})
+    assert answer.returncode == 0, answer.stderr
+    assert "is valid" in answer.stderr + answer.stdout
+
+
+def test_permissions_follow_prefix_and_stream():
+    values = {"config": {"nats": {"prefix": "chat"}, "stream": {"name": "s_2"}}}
+    users = render("trial", values=values).one("ConfigMap", "r-roomcast-nats")["data"]["users.conf"]
+    rules = "\n".join(line for line in users.splitlines() if not line.lstrip().startswith("#"))
+    assert '"chat.live.>"' in rules and '"$JS.API.STREAM.CREATE.s_2"' in rules
+    assert '"roomcast.' not in rules and "roomcast_events_1" not in rules
+
+
+def test_programs_are_users_of_it():
+    rendered = render("trial")
+    for component, kind, name in (("node", "StatefulSet", "r-roomcast"), ("relay", "Deployment", "r-roomcast-relay")):
+        config = rendered.config(component)
+        assert config["nats.url"] == ["nats://r-roomcast-nats:4222"] and config["nats.user"] == component
+        volume = next(volume for volume in rendered.pod(kind, name)["volumes"] if volume["name"] == "secrets")
+        files = {item["secret"]["items"][0]["path"]: item["secret"] for item in volume["projected"]["sources"]}
+        assert files["nats.password"] == {"name": "roomcast-nats", "items": [{"key": component, "path": "nats.password"}]}
+    assert rendered.config("relay")["stream.replicas"] == 3 and rendered.config("relay")["redis.url"] == "redis://r-roomcast-redis:6379/0"
+
+
+def test_storage_is_a_claim_or_goes_with_the_pod():
+    rendered = render("trial")
+    claim = rendered.one("StatefulSet", "r-roomcast-nats")["spec"]["volumeClaimTemplates"][0]["spec"]
+    assert claim["storageClassName"] == "fast" and claim["resources"]["requests"]["storage"] == "1Gi"
+    assert {"name": "data", "emptyDir": {}} in rendered.pod("StatefulSet", "r-roomcast-redis")["volumes"]
