@@ -51,6 +51,15 @@ def test_it_shrinks_when_the_window_has_passed_and_one_at_a_time():
     assert scaler.decide(375, [10] * 9, 0, 9) == 8
 
 
+def test_what_was_added_within_a_period_may_go_at_once():
+    """As kube-controller-manager 1.34 does: so the window must not be shorter than the period."""
+    spec = copy.deepcopy(SPEC)
+    spec["behavior"]["scaleDown"] = {"stabilizationWindowSeconds": 10, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 75}]}
+    scaler = Autoscaler({**spec, "minReplicas": 3})
+    assert scaler.decide(0, [200] * 3, 0, 3) == 6
+    assert scaler.decide(45, [10] * 6, 0, 6) == 3
+
+
 def test_it_stays_within_its_bounds():
     assert Autoscaler(SPEC).decide(0, [10000] * 39, 0, 39) == 40
     scaler = Autoscaler(SPEC)

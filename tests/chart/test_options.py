@@ -111,22 +111,36 @@ def test_urls_that_hold_passwords_go_by_the_environment(key):
     assert variable in container["env"] and key not in rendered.config("relay")
 
 
-def accepted(tmp_path, program, text, options, *flags):
-    """Whether the real program takes the file, its secrets lying elsewhere."""
+@pytest.fixture(scope="module")
+def held(tmp_path_factory, options):
+    """What would be mounted at /run/secrets/roomcast."""
+    place = tmp_path_factory.mktemp("secrets")
     for row in options:
         if row["type"] == "SECRET":
-            (tmp_path / row["key"]).write_text(HELD.get(row["key"], "0123456789" * 4) + "\n")
-    file = tmp_path / "roomcast.yaml"
-    file.write_text(text.replace("/run/secrets/roomcast", str(tmp_path)))
-    return run(BUILD / "bin" / program, *flags, "--config", file)
+            (place / row["key"]).write_text(HELD.get(row["key"], "0123456789" * 4) + "\n")
+    key, certificate, public = (place / row for row in ("tls.key_file", "tls.cert_file", "auth.public_key_file"))
+    for command in (["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                     "-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
+                    ["openssl", "pkey", "-in", key, "-pubout", "-out", public]):
+        answer = run(*command)
+        assert answer.returncode == 0, answer.stderr
+    (place / "nats.ca_file").write_text(certificate.read_text())
+    return place
+
+
+def accepted(held, program, text, *flags, environment=None):
+    """Whether the real program takes the file, its secrets lying elsewhere."""
+    file = held / "roomcast.yaml"
+    file.write_text(text.replace("/run/secrets/roomcast", str(held)))
+    return run(BUILD / "bin" / program, *flags, "--config", file, environment=environment)
 
 
 @pytest.mark.parametrize("component, program", [("node", "roomcast"), ("relay", "roomcast-relay")])
-def test_programs_accept_the_rendered_file_and_read_what_was_set(tmp_path, rendered, options, component, program):
+def test_programs_accept_the_rendered_file_and_read_what_was_set(held, rendered, component, program):
     # What the programs read at their start lies in files that are not there: these options are looked at apart.
     text = "".join(line for line in rendered.config_text(component).splitlines(True) if "/some/where" not in line)
     text = "".join(line for line in text.splitlines(True) if not line.startswith(("nats.token_file", "process.user")))
-    answer = accepted(tmp_path, program, text, options, "--print-config")
+    answer = accepted(held, program, text, "--print-config")
     assert answer.returncode == 0, answer.stderr
     printed = yaml.safe_load(answer.stdout)
     given = yaml.safe_load(text)
@@ -137,17 +151,20 @@ def test_programs_accept_the_rendered_file_and_read_what_was_set(tmp_path, rende
             at = at[part]
         same = str(at) == (",".join(value) if isinstance(value, list) else str(value))
         if key.endswith("_file"):
-            same = at == f"{tmp_path}/{key.removesuffix('_file')}"
+            same = at == f"{held}/{key.removesuffix('_file')}"
         assert same, f"{key}: {at!r} instead of {value!r}"
 
 
 @pytest.mark.parametrize("case", ["minimal", "full", "trial", "tls", "bare", "keda"])
 @pytest.mark.parametrize("component, program", [("node", "roomcast"), ("relay", "roomcast-relay")])
-def test_programs_find_no_fault_in_the_files_of_the_cases(tmp_path, options, case, component, program):
+def test_programs_find_no_fault_in_the_files_of_the_cases(held, case, component, program):
     name = "chat" if case == "bare" else "r-roomcast"
-    text = render(case).config_text(component, name)
-    # Files of certificates and keys are read when they are used.
-    answer = accepted(tmp_path, program, text, options, "--check-config")
+    rendered = render(case)
+    pod = rendered.pod("StatefulSet", name) if component == "node" else rendered.pod("Deployment", f"{name}-relay")
+    referred = [entry["name"] for entry in pod["containers"][0].get("env", []) if "secretKeyRef" in entry.get("valueFrom", {})]
+    urls = {"ROOMCAST_NATS_URL": "tls://nats.example.com:4222", "ROOMCAST_REDIS_URL": "redis://user:pass@redis:6379/0"}
+    answer = accepted(held, program, rendered.config_text(component, name), "--check-config",
+                      environment={variable: urls[variable] for variable in referred})
     assert answer.returncode == 0, answer.stderr
 
 

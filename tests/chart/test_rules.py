@@ -30,6 +30,8 @@ CASES = {
     "RoomcastNodeNearLimit": (
         "5m", {f"roomcast_connections{{{NODE}}}": "17001x60"},
         {f"roomcast_connections{{{NODE}}}": "17000x60", f"roomcast_connections{{{ELSEWHERE}}}": "19000x60"}),
+    "RoomcastMemoryPressure": (
+        "3m", {f"roomcast_memory_pressure{{{NODE}}}": "1x60"}, {f"roomcast_memory_pressure{{{NODE}}}": "0x60"}),
     "RoomcastHandshakesRefused": (
         "15m", {f'roomcast_handshakes_total{{{NODE},result="too_many_connections"}}': "0+70x60"},
         {f'roomcast_handshakes_total{{{NODE},result="unauthorized"}}': "0+700x60",
@@ -52,6 +54,15 @@ CASES = {
         {f'roomcast_relay_events_total{{{RELAY},result="stored"}}': "0+100x60"}),
     "RoomcastRelayFull": (
         "10m", {f"roomcast_relay_in_flight{{{RELAY}}}": "1000x60"}, {f"roomcast_relay_in_flight{{{RELAY}}}": "900x60"}),
+    "RoomcastRelayLag": (
+        "10m", {f"roomcast_relay_lag_seconds{{{RELAY}}}": "31x60"}, {f"roomcast_relay_lag_seconds{{{RELAY}}}": "30x60"}),
+    "RoomcastEventsLate": (
+        "30m", {f'roomcast_event_latency_seconds_bucket{{{NODE},since="relayed",le="1"}}': "0+90x60",
+                f'roomcast_event_latency_seconds_bucket{{{NODE},since="relayed",le="5"}}': "0+100x60",
+                f'roomcast_event_latency_seconds_bucket{{{NODE},since="relayed",le="+Inf"}}': "0+100x60"},
+        {f'roomcast_event_latency_seconds_bucket{{{NODE},since="relayed",le="1"}}': "0+100x60",
+         f'roomcast_event_latency_seconds_bucket{{{NODE},since="relayed",le="5"}}': "0+100x60",
+         f'roomcast_event_latency_seconds_bucket{{{NODE},since="relayed",le="+Inf"}}': "0+100x60"}),
     "RoomcastNewEpochs": (
         "12m", {f'roomcast_relay_epochs_total{{{RELAY},reason="rollback"}}': "0+1x60"},
         {f'roomcast_relay_epochs_total{{{RELAY},reason="empty"}}': "0+100x60"}),
@@ -152,11 +163,15 @@ def queries():
 
 @pytest.mark.parametrize("title, expr", list(queries()))
 def test_queries_name_metrics_and_labels_that_the_programs_have(metrics, title, expr):
-    labels = {}
+    labels, kinds = {}, {}
     for row in metrics:
         label, _, value = row["label"].partition("=")
-        labels.setdefault(row["name"], {}).setdefault(label, set()).add(value.strip('"'))
-    kinds = {row["name"]: row["kind"] for row in metrics}
+        histogram = row["kind"] == "HISTOGRAM"
+        for name in [row["name"] + end for end in ("_bucket", "_sum", "_count")] if histogram else [row["name"]]:
+            kinds[name] = "COUNTER" if histogram else row["kind"]
+            labels.setdefault(name, {}).setdefault(label, set()).add(value.strip('"'))
+            if name.endswith("_bucket"):
+                labels[name]["le"] = set()
     found = re.findall(r"\b(roomcast_[a-z0-9_]+)\{([^}]*)\}(\[)?", expr)
     assert found and len(found) == len(re.findall(r"\broomcast_[a-z_]+", expr)), f"{title}: {expr}"
     for name, selector, ranged in found:

@@ -235,6 +235,14 @@ def test_policies_follow_the_ports_of_the_urls(urls, redis, ports):
     assert sorted({port["port"] for rule in egress for port in rule["ports"]}) == ports
 
 
+@pytest.mark.parametrize("url, port", [("https://id.example.com/keys", 443), ("https://id.example.com:8443/keys/a", 8443)])
+def test_nodes_reach_the_issuer_of_keys(url, port):
+    rendered = render(values={"config": {"auth": {"jwks_url": url}}, "secrets": {"auth": {"hmac_secret": None}}})
+    rules = [rule["ports"] for rule in rendered.one("NetworkPolicy", "r-roomcast-node")["spec"]["egress"]]
+    assert [{"protocol": "TCP", "port": port}] in rules
+    assert "auth.jwks_url" not in rendered.config("relay")
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_no_rule_of_a_policy_is_open_by_an_empty_list(case):
     for item in render(case).all("NetworkPolicy"):
@@ -261,6 +269,12 @@ def test_one_pod_at_a_time_goes_and_its_drain_fits_in_between():
     assert policies({}) == [{"type": "Pods", "value": 1, "periodSeconds": 75}]
     assert policies({"config": {"drain": {"timeout_s": 600}}})[0]["periodSeconds"] == 630
     assert policies({"config": {"drain": {"timeout_s": 3600}}})[0]["periodSeconds"] == 1800, "what the API allows at most"
+
+
+@pytest.mark.parametrize("window, drain, want", [(600, 45, 600), (10, 45, 75), (600, 700, 730), (0, 3600, 1800)])
+def test_the_window_is_never_shorter_than_the_period(window, drain, want):
+    values = {"autoscaling": {"mode": "hpa", "scaleDown": {"stabilizationWindowSeconds": window}}, "config": {"drain": {"timeout_s": drain}}}
+    assert autoscaler(values)["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == want
 
 
 @pytest.mark.parametrize("mode", ["hpa", "keda"])

@@ -150,6 +150,12 @@ static void print_metrics_json(void)
 #define METRIC_ROW(id, kind, program, name, label, help) {#kind, #program, name, label},
 #include <roomcast/base/metrics_table.h>
 #undef METRIC_ROW
+#define FAMILY_ROW(id, program, name, label, help) {"COUNTER", #program, name, label},
+#include <roomcast/base/families_table.h>
+#undef FAMILY_ROW
+#define HISTOGRAM_ROW(id, program, name, label, bounds, help) {"HISTOGRAM", #program, name, label},
+#include <roomcast/base/histograms_table.h>
+#undef HISTOGRAM_ROW
     };
     puts("[");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -44,8 +44,8 @@
 
 {{- define "roomcast.validate.node" -}}
 {{- $plan := include "roomcast.plan" (dict "root" . "component" "node") | fromJson -}}
-{{- if not (or (get $plan.config "auth.hmac_secret_file") (get $plan.config "auth.public_key_file")) -}}
-{{- fail "no key to verify tokens with: set secrets.auth.hmac_secret or secrets.auth.public_key_file to {name: SECRET, key: KEY}" -}}
+{{- if not (or (get $plan.config "auth.hmac_secret_file") (get $plan.config "auth.public_key_file") (get $plan.config "auth.jwks_url")) -}}
+{{- fail "no key to verify tokens with: set secrets.auth.hmac_secret or secrets.auth.public_key_file to {name: SECRET, key: KEY}, or config.auth.jwks_url" -}}
 {{- end -}}
 {{- if ne (empty (get $plan.config "tls.cert_file")) (empty (get $plan.config "tls.key_file")) -}}
 {{- fail "tls.cert_file and tls.key_file belong together; tls.secretName sets both" -}}

@@ -30,14 +30,15 @@ class Autoscaler:
             return max(replicas, math.ceil(ratio * (len(ready) + unready)))
         return math.ceil(ratio * len(ready))
 
-    def changed(self, now, seconds, sign):
-        return sum(by * sign for at, by in self.changes if now - at < seconds and by * sign > 0)
+    def at_the_start(self, now, seconds, replicas):
+        """How many there were `seconds` ago: what was added since may go again at once, what has gone may come back."""
+        return replicas - sum(by for at, by in self.changes if now - at < seconds)
 
     def allowed(self, now, replicas, rules, sign):
         """How many pods the policies allow: of the policies the one that allows the greatest change."""
         limits = []
         for policy in rules["policies"]:
-            base = replicas - sign * self.changed(now, policy["periodSeconds"], sign)
+            base = self.at_the_start(now, policy["periodSeconds"], replicas)
             if policy["type"] == "Pods":
                 limits.append(base + sign * policy["value"])
             else:
