@@ -22,6 +22,8 @@ SCHEMA = [
     ({"secrets": {"auth": {"hmac_secret": "0123456789"}}}, ["/secrets/auth/hmac_secret", "got string, want", "object"]),
     ({"secrets": {"relay": {"api_key": {"name": "a"}}}}, ["/secrets/relay/api_key", "missing property 'key'"]),
     ({"secrets": {"log": {"level": {"name": "a", "key": "b"}}}}, ["/secrets", "'log' not allowed"]),
+    ({"nats": None}, ["missing property 'nats'"]),
+    ({"networkPolicy": {"egress": None}}, ["/networkPolicy", "missing property 'egress'"]),
     ({"node": {"replicas": -1}}, ["/node/replicas", "minimum"]),
     ({"node": {"terminationGracePeriodSeconds": 5}}, ["/node", "'terminationGracePeriodSeconds' not allowed"]),
     ({"node": {"resources": {"limits": {"memory": "1 GB"}}}}, ["/node/resources/limits/memory"]),
