@@ -94,6 +94,17 @@ def test_a_new_node_is_filled_to_within_an_eighth_of_the_threshold():
     assert cluster.reconnects > 450 / 4
 
 
+def test_nobody_is_moved_for_balance_while_a_node_drains():
+    cluster = Cluster(Rules(**RULES), 4, 300)
+    for node, count in zip(cluster.nodes, (150, 50, 50, 50)):
+        node.connections = count
+    cluster.scale(100, 3)
+    for now in range(101, 125):
+        cluster.step(now, 300)
+        assert cluster.draining and not any(node.shedding for node in cluster.nodes)
+    assert cluster.nodes[0].connections >= 150
+
+
 # --- the chart
 
 
