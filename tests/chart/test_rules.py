@@ -31,7 +31,7 @@ CASES = {
         "5m", {f"roomcast_connections{{{NODE}}}": "17001x60"},
         {f"roomcast_connections{{{NODE}}}": "17000x60", f"roomcast_connections{{{ELSEWHERE}}}": "19000x60"}),
     "RoomcastMemoryPressure": (
-        "3m", {f"roomcast_memory_pressure{{{NODE}}}": "1x60"}, {f"roomcast_memory_pressure{{{NODE}}}": "0x60"}),
+        "3m", {f"roomcast_memory_pressure{{{NODE}}}": "2x60"}, {f"roomcast_memory_pressure{{{NODE}}}": "1x60"}),
     "RoomcastHandshakesRefused": (
         "15m", {f'roomcast_handshakes_total{{{NODE},result="too_many_connections"}}': "0+70x60"},
         {f'roomcast_handshakes_total{{{NODE},result="unauthorized"}}': "0+700x60",
