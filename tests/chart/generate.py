@@ -110,7 +110,7 @@ def configuration_schema(rows):
             put(tree, row["key"] + "_file", {"description": f"file that holds it, from a volume of your own: {row['help']}", **path})
         else:
             put(tree, row["key"], value_schema(row))
-    tree["properties"]["events"] = {"$ref": "#/$defs/events"}
+    tree["properties"]["events"] = {"$ref": "#/definitions/events"}
     return tree
 
 
@@ -118,14 +118,14 @@ def secrets_schema(rows):
     tree = {"type": ["object", "null"], "additionalProperties": False, "properties": {}}
     for row in rows:
         if way_of_secret(row):
-            put(tree, row["key"], {"$ref": "#/$defs/secretKey"})
+            put(tree, row["key"], {"$ref": "#/definitions/secretKey"})
     return tree
 
 
 def schema(rows):
     base = json.loads((pathlib.Path(__file__).parent / "values.schema.base.json").read_text())
-    base["$defs"]["config"] = configuration_schema(rows)
-    base["$defs"]["secrets"] = secrets_schema(rows)
+    base["definitions"]["config"] = configuration_schema(rows)
+    base["definitions"]["secrets"] = secrets_schema(rows)
     return json.dumps(base, indent=1) + "\n"
 
 
