@@ -4,7 +4,7 @@ import os
 
 from conftest import BUILD, CHART, ROOT, autoscaling_input, run
 
-WRITE = "WRITE" in os.environ  # writes what is compared otherwise
+WRITE = "ROOMCAST_WRITE_GOLDEN" in os.environ  # writes what is compared otherwise
 
 
 def test_schema_values_and_option_list_follow_from_the_option_table():
@@ -28,7 +28,7 @@ def test_plot_of_the_readme_is_what_the_charts_autoscaler_does(tmp_path):
     made, kept = simulated(tmp_path, "--svg"), CHART / "docs/autoscaling.svg"
     if WRITE:
         kept.write_text(made)
-    assert kept.read_text() == made, "WRITE=1 writes it"
+    assert kept.read_text() == made, "ROOMCAST_WRITE_GOLDEN=1 writes it"
 
 
 def test_table_of_the_readme_is_what_the_charts_autoscaler_does(tmp_path):

@@ -24,9 +24,9 @@ def test_lint_finds_nothing(case):
 def test_rendered_objects_are_as_before(case):
     made, kept = template(case), GOLDEN / f"{case}.yaml"
     assert made.returncode == 0, made.stderr
-    if "WRITE" in os.environ:
+    if "ROOMCAST_WRITE_GOLDEN" in os.environ:
         kept.write_text(made.stdout)
-    assert made.stdout == kept.read_text(), f"{kept.name} differs; WRITE=1 writes it"
+    assert made.stdout == kept.read_text(), f"{kept.name} differs; ROOMCAST_WRITE_GOLDEN=1 writes it"
 
 
 @needs_strict

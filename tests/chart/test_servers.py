@@ -1,7 +1,13 @@
 """The NATS server of the release, for trying out, with the real nats-server."""
+import uuid
+
 import pytest
 
 from conftest import render, run
+
+from harness.events import Event
+from harness.processes import NatsServer
+from harness.stack import Stack
 
 PASSWORDS = {f"ROOMCAST_NATS_{name}_PASSWORD": "secret" for name in ("NODE", "RELAY", "TOP", "AUTHORIZER")}
 
@@ -14,6 +20,35 @@ def test_nats_server_takes_its_configuration(tmp_path, values):
     answer = run("nats-server", "-t", "-c", tmp_path / "nats.conf", environment={**PASSWORDS, "POD_NAME": "r-roomcast-nats-0"})
     assert answer.returncode == 0, answer.stderr
     assert "is valid" in answer.stderr + answer.stdout
+
+
+@pytest.mark.parametrize("config", [{}, {"nats": {"prefix": "chat"}, "stream": {"name": "s_2"}}])
+def test_an_event_passes_through_it_as_the_users_that_the_chart_gives(tmp_path, config):
+    rendered = render("trial", values={"nats": {"replicas": 1}, "config": config})
+    for name, text in rendered.one("ConfigMap", "r-roomcast-nats")["data"].items():
+        (tmp_path / name).write_text(text.replace("  store_dir: /data\n", ""))  # a flag says it here
+    server = NatsServer(tmp_path / "nats")
+    server.extra_flags = ["--config", str(tmp_path / "nats.conf")]
+    server.extra_environment = {**PASSWORDS, "POD_NAME": "r-roomcast-nats-0"}
+    given = {}
+    for component in ("node", "relay"):
+        own = rendered.config(component)
+        given[component] = {key: own[key] for key in ("nats.user", "nats.prefix", "stream.name") if key in own}
+        given[component]["nats.password"] = PASSWORDS[f"ROOMCAST_NATS_{component.upper()}_PASSWORD"]
+    stack = Stack(tmp_path, nodes=2, nats=server, node_options=given["node"], relay_options=given["relay"])
+    try:
+        stack.start()
+        client = stack.client(1)
+        chat = str(uuid.uuid4())
+        client.subscribe(chat)
+        event = Event(chat=chat)
+        stack.xadd(event)
+        assert client.expect("chat.message.posted")["id"] == event.id
+        client.drop()
+        stack.stop()
+    finally:
+        for process in stack.processes():
+            process.kill()
 
 
 def test_permissions_follow_prefix_and_stream():
