@@ -1,9 +1,9 @@
 /* The memory ceiling (option memory.max, or that of the cgroup): load is shed before the kernel kills.
  *
  *   core/memory_pressure.h says how bad it is: SHRINKING halves what the hub keeps for
- * replay, again and again, REFUSING is seen by who takes handshakes (shared.memory_stage), and CLOSING has the
- * workers close the clients with the most in their queues, of those that take in nothing. What was freed goes
- * back to the kernel before it is measured again: freed and kept would look like used. */
+ * replay, again and again, REFUSING is seen by who takes handshakes (shared.memory_stage), and CLOSING has
+ * the workers close the clients with the most in their queues, of those that take in nothing. What was freed
+ * goes back to the kernel before it is measured again: freed and kept would look like used. */
 #include "control_internal.h"
 
 #include <roomcast/base/log.h>
