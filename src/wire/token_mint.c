@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include <roomcast/base/buffer.h>
+#include <roomcast/base/random.h>
 #include <roomcast/wire/json_text.h>
+
+#define ID_LEN 20 /* of [0-9a-z]: 103 bits */
 
 static void append_member(struct buffer *out, const char *name, struct slice value)
 {
@@ -65,6 +68,9 @@ static enum err write_claims(struct buffer *out, const struct token_mint *mint)
         append_member(out, "iss", slice_of(mint->issuer));
     if (mint->audience)
         append_member(out, "aud", slice_of(mint->audience));
+    char id[ID_LEN + 1];
+    random_text(id, ID_LEN);
+    append_member(out, "jti", slice_of(id));
     buffer_appendf(out, "\"iat\":%" PRIu64 ",\"exp\":%" PRIu64 "}", mint->issued_at,
                    mint->issued_at + mint->lifetime_s);
     return buffer_text(out) ? ERR_OK : ERR_TOO_BIG;

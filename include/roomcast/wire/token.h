@@ -93,8 +93,8 @@ static inline struct room_key token_claims_user(const struct token_claims *claim
 }
 bool token_claims_allow(const struct token_claims *claims, const struct uuid *chat);
 
-/* For development, tests and load: an HS256 token, or an ES256 one when there is a private key. `chats` is a
- * comma-separated list of UUIDs or "*". */
+/* For development, tests and load: an HS256 token, or an ES256 one when there is a private key, with a random
+ * jti. `chats` is a comma-separated list of UUIDs or "*". */
 struct token_mint {
     struct slice hmac_secret;
     struct slice private_key_pem;                 /* of ES256; empty: HS256 */

@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include <roomcast/base/random.h>
+
 static struct token_mint sample(void)
 {
     return (struct token_mint){
@@ -47,6 +49,19 @@ static void a_minted_token_verifies_and_says_what_was_asked(void **state)
     assert_int_equal(claims.chats_count, 2);
     assert_false(claims.all_chats);
     token_claims_release(&claims);
+}
+
+static void each_minted_token_has_an_id_of_its_own(void **state)
+{
+    (void)state;
+    struct token_mint mint = sample();
+    struct token_claims one = mint_and_verify(&mint), two = mint_and_verify(&mint);
+
+    assert_non_null(one.id);
+    assert_non_null(two.id);
+    assert_string_not_equal(one.id, two.id);
+    token_claims_release(&one);
+    token_claims_release(&two);
 }
 
 static void everything_but_the_user_may_be_left_out(void **state)
@@ -131,8 +146,11 @@ static void with_a_private_key_it_is_an_es256_token(void **state)
 
 int main(void)
 {
+    if (random_init() != ERR_OK)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_minted_token_verifies_and_says_what_was_asked),
+        cmocka_unit_test(each_minted_token_has_an_id_of_its_own),
         cmocka_unit_test(everything_but_the_user_may_be_left_out),
         cmocka_unit_test(with_a_private_key_it_is_an_es256_token),
         cmocka_unit_test(what_would_not_verify_is_not_minted),
