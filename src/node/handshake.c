@@ -192,6 +192,23 @@ static bool count_connection(struct node_shared *shared, const struct address *f
     return false;
 }
 
+/* The last of all that is asked: who is refused for anything else may come again with it. */
+static bool use_token(struct node_shared *shared, const struct token_claims *claims,
+                      struct token_use *ret_use, struct outcome *out)
+{
+    const char *reason = NULL;
+    switch (used_take(shared->used, claims, ret_use, &reason)) {
+    case ERR_OK:
+        return true;
+    case ERR_MISSING:
+        return refuse(out, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED, reason);
+    case ERR_FORBIDDEN:
+        return refuse(out, METRIC_HANDSHAKES_USED, 401, ERROR_CODE_UNAUTHORIZED, reason);
+    default:
+        return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, reason);
+    }
+}
+
 static void tell(const struct address *from, const struct outcome *outcome,
                  struct handshake_refusal *ret_refusal)
 {
@@ -229,7 +246,7 @@ bool handshake_check(struct node_shared *shared, const struct ws_request *reques
 }
 
 static bool count(struct node_shared *shared, const struct handshake_token *token,
-                  const struct token_claims *claims, struct outcome *out)
+                  const struct token_claims *claims, struct token_use *ret_use, struct outcome *out)
 {
     if (token->err == ERR_NO_MEMORY || token->err == ERR_BUSY)
         return refuse(out, METRIC_HANDSHAKES_OVERLOADED, 503, ERROR_CODE_OVERLOADED, NULL);
@@ -244,14 +261,20 @@ static bool count(struct node_shared *shared, const struct handshake_token *toke
     if (revoked_find(shared->revoked, claims, NULL) != 0)
         return refuse(out, METRIC_HANDSHAKES_REVOKED, 401, ERROR_CODE_UNAUTHORIZED, "the token was revoked");
     struct room_key user = token_claims_user(claims);
-    return count_connection(shared, &token->from, &user, out);
+    if (!count_connection(shared, &token->from, &user, out))
+        return false;
+    if (use_token(shared, claims, ret_use, out))
+        return true;
+    handshake_give_back(shared, &user, &token->from);
+    return false;
 }
 
 bool handshake_admit(struct node_shared *shared, const struct handshake_token *token,
-                     struct token_claims *claims, struct handshake_refusal *ret_refusal)
+                     struct token_claims *claims, struct token_use *ret_use,
+                     struct handshake_refusal *ret_refusal)
 {
     struct outcome outcome;
-    if (count(shared, token, claims, &outcome))
+    if (count(shared, token, claims, ret_use, &outcome))
         return true;
     if (token->err == ERR_OK)
         token_claims_release(claims);

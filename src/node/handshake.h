@@ -36,9 +36,11 @@ bool handshake_may_begin(struct node_shared *shared, const char *peer);
 bool handshake_check(struct node_shared *shared, const struct ws_request *request,
                      struct handshake_token *ret_token, struct handshake_refusal *ret_refusal);
 /* True: the connection is counted against the limits of node, address and user until handshake_give_back(),
- * and `claims`, meaningful when the token is good, are still the caller's. False: they were released. */
+ * and `claims`, meaningful when the token is good, are still the caller's; a one-time token is taken, and
+ * `ret_use` for used_tell() or used_give_back(). False: they were released. */
 bool handshake_admit(struct node_shared *shared, const struct handshake_token *token,
-                     struct token_claims *claims, struct handshake_refusal *ret_refusal);
+                     struct token_claims *claims, struct token_use *ret_use,
+                     struct handshake_refusal *ret_refusal);
 /* Neither: this worker cannot take it on. Counts and logs. */
 struct handshake_refusal handshake_overloaded(const struct address *from);
 /* The connection of this user, from that address, is no more. */

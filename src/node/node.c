@@ -222,11 +222,25 @@ static enum err make_revoked(struct node *node, struct bus *bus)
     return revoked_new(&options, &node->shared.revoked);
 }
 
+/* Likewise: it hears what other nodes say before anybody is here. */
+static enum err start_used(struct node *node)
+{
+    const struct config *config = node->shared.config;
+    if (!config->auth_one_time)
+        return ERR_OK;
+    enum err err = used_new(config, node->bus, USED_LIMIT, &node->shared.used);
+    return err == ERR_OK ? used_start(node->shared.used) : err;
+}
+
 enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_bus, char *problem)
 {
     node->bus = bus;
     snprintf(problem, PROBLEM_SIZE, "the revocations cannot be followed");
     enum err err = make_revoked(node, revocations_bus);
+    if (err == ERR_OK) {
+        snprintf(problem, PROBLEM_SIZE, "the signals about used tokens cannot be followed");
+        err = start_used(node);
+    }
     if (err == ERR_OK)
         err = start_workers(node, problem);
     if (err == ERR_OK)
@@ -320,6 +334,7 @@ void node_stop(struct node *node)
         worker_ask_stop(node->workers[i]);
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_join(node->workers[i]);
+    used_stop(node->shared.used);
     if (node->hub)
         hub_stop(node->hub);
     struct control *control = atomic_load(&node->control);
@@ -341,6 +356,7 @@ void node_free(struct node **node)
     control_free(&control);
     hub_free(&n->hub);
     revoked_free(&n->shared.revoked);
+    used_free(&n->shared.used);
     user_quota_free(&n->shared.quota);
     door_free(&n->shared.door);
     certificate_free(&n->shared.certificate);

@@ -16,6 +16,7 @@
 #include "hub.h"
 #include "issuer.h"
 #include "revoked.h"
+#include "used.h"
 
 /* What a node does for clients. It only ever goes forward from NODE_DRAINING on. */
 enum node_state {
@@ -42,6 +43,7 @@ struct node_shared {
     struct door *door;                 /* NULL: no address is limited, and no proxy trusted */
     struct certificate *certificate;   /* NULL: the listener speaks plain HTTP */
     struct revoked *revoked;           /* NULL: nothing is ever revoked */
+    struct used *used;                 /* NULL: tokens may be used many times */
     char instance[NODE_INSTANCE_SIZE]; /* node.name and a random part: this process, and no earlier one */
 
     /* any thread */

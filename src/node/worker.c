@@ -197,6 +197,7 @@ static void on_tick(void *context)
     timer_wheel_advance(&worker->wheel, worker->now_ms, fire, worker);
     worker_take_revoked(worker); /* what had to rest */
     worker_look_for_tokens(worker);
+    used_expire(worker->shared->used);
     worker_drain_on(worker);
 }
 

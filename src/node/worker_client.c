@@ -191,26 +191,53 @@ static void end_forbidden_rooms(struct worker *worker, struct client *client)
     }
 }
 
+/* Moves `claims`, of a good token, into the session, and uses a one-time token up; else they are as before.
+ */
+static enum err take_claims(struct worker *worker, struct client *client, struct token_claims *claims,
+                            const char **ret_reason)
+{
+    struct node_shared *shared = worker->shared;
+    struct token_use use;
+    if (revoked_find(shared->revoked, claims, NULL) != 0) {
+        *ret_reason = "the token was revoked";
+        return ERR_FORBIDDEN;
+    }
+    enum err err = used_take(shared->used, claims, &use, ret_reason);
+    if (err != ERR_OK)
+        return err;
+    err = session_refresh(&client->session, claims, &shared->rules, clock_wall_ms(), worker->now_ms);
+    if (err == ERR_OK) {
+        used_tell(shared->used, &use);
+        return ERR_OK;
+    }
+    used_give_back(shared->used, &use);
+    *ret_reason = "the token is for another user";
+    return err;
+}
+
+static enum error_code refresh_error(enum err err)
+{
+    switch (err) {
+    case ERR_UNAVAILABLE:
+        return ERROR_CODE_UNAVAILABLE;
+    case ERR_BUSY:
+    case ERR_NO_MEMORY:
+        return ERROR_CODE_OVERLOADED;
+    default:
+        return ERROR_CODE_UNAUTHORIZED;
+    }
+}
+
 void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
                     struct token_claims *claims, const struct request_id *id)
 {
-    if (err == ERR_OK && revoked_find(worker->shared->revoked, claims, NULL) != 0) {
-        token_claims_release(claims);
-        err = ERR_FORBIDDEN;
-        reason = "the token was revoked";
-    }
     if (err == ERR_OK) {
-        err = session_refresh(&client->session, claims, &worker->shared->rules, clock_wall_ms(),
-                              worker->now_ms);
-        if (err != ERR_OK) {
+        err = take_claims(worker, client, claims, &reason);
+        if (err != ERR_OK)
             token_claims_release(claims);
-            reason = "the token is for another user";
-        }
     }
     if (err != ERR_OK) {
-        client_send_error(worker, client,
-                          err == ERR_UNAVAILABLE ? ERROR_CODE_UNAVAILABLE : ERROR_CODE_UNAUTHORIZED, reason,
-                          NULL, id);
+        client_send_error(worker, client, refresh_error(err), reason, NULL, id);
         return;
     }
     client_arm(worker, client);

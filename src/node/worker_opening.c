@@ -25,17 +25,20 @@ static void admit(struct worker *worker, const struct handshake_token *token, st
                   struct ws_decision *decision)
 {
     struct handshake_refusal refusal;
-    if (!handshake_admit(worker->shared, token, claims, &refusal)) {
+    struct token_use use;
+    if (!handshake_admit(worker->shared, token, claims, &use, &refusal)) {
         refuse(worker, &refusal, decision);
         return;
     }
     struct room_key user = token_claims_user(claims);
     struct client *client = client_new(worker, claims, &token->from);
     if (client) {
+        used_tell(worker->shared->used, &use);
         *decision =
             (struct ws_decision){.accept = true, .session = client, .subprotocol = token->subprotocol};
         return;
     }
+    used_give_back(worker->shared->used, &use);
     handshake_give_back(worker->shared, &user, &token->from);
     token_claims_release(claims);
     refusal = handshake_overloaded(&token->from);

@@ -113,6 +113,12 @@ void subject_format_presence(const char *prefix, char *text)
     strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "presence");
 }
 
+void subject_format_used(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "used");
+}
+
 void subject_format_revocations(const char *prefix, char *text)
 {
     assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);

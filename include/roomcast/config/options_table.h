@@ -79,6 +79,7 @@ OPTION(auth_issuer, TEXT, "auth.issuer", "", 0, 512, "", NODE, "required `iss`; 
 OPTION(auth_audience, TEXT, "auth.audience", "", 0, 512, "", NODE, "required `aud`; empty accepts any")
 OPTION(auth_user_claim, TEXT, "auth.user_claim", "sub", 1, 64, "", NODE, "claim that names the user")
 OPTION(auth_require_expiry, BOOL, "auth.require_expiry", "true", 0, 0, "", NODE, "refuse tokens without `exp`")
+OPTION(auth_one_time, BOOL, "auth.one_time", "false", 0, 0, "", NODE, "a token opens one connection, or refreshes one, and no other; it needs jti and exp; the same on every node")
 OPTION(auth_leeway_s, INT, "auth.leeway_s", "30", 0, 600, "s", NODE, "clock difference tolerated in `exp` and `nbf`")
 OPTION(auth_expiry_grace_s, INT, "auth.expiry_grace_s", "25", 0, 600, "s", NODE, "time for auth.refresh after a token's expiry before the close with 4201")
 OPTION(authorization_mode, CHOICE, "authorization.mode", "claims", 0, 0, "claims|open|request", NODE, "claims: the token lists the chats; request: a domain service is asked over NATS; open: every user may read every chat (development only)")

@@ -5,6 +5,7 @@
  * and, being no room's, unknown to subject_parse():
  *   <prefix>.sig.nodes        what each process says of itself (wire/heartbeat.h), never stored
  *   <prefix>.sig.presence     what nodes have in all chats (wire/presence_digest.h), never stored
+ *   <prefix>.sig.used         one-time tokens that were used (wire/token_use.h), never stored
  *   <prefix>.ev.relay.lease   which relay works (wire/lease_record.h)
  *   <prefix>.authz.subscribe  may a user read a chat? (wire/authz_message.h)
  *   <prefix>.rev.ev.s.<nn>    stored revocations; <prefix>.rev.live.s.<nn>: the same, republished
@@ -40,6 +41,8 @@ void subject_format_authorize(const char *prefix, char *text);
 void subject_format_signals(const char *prefix, char *text);
 /* "<prefix>.sig.presence". `text` has SUBJECT_SIZE bytes. */
 void subject_format_presence(const char *prefix, char *text);
+/* "<prefix>.sig.used". `text` has SUBJECT_SIZE bytes. */
+void subject_format_used(const char *prefix, char *text);
 /* Revocations have a bus of their own, whose prefix is "<prefix>.rev": its subjects by the outer prefix.
  * `shard` below REVOCATION_SHARDS. `text` has SUBJECT_SIZE bytes. */
 void subject_format_revocations(const char *prefix, char *text);

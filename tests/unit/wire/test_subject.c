@@ -28,6 +28,8 @@ static void subjects_have_the_documented_form(void **state)
     assert_string_equal(text, "roomcast.authz.subscribe");
     subject_format_presence("roomcast", text);
     assert_string_equal(text, "roomcast.sig.presence");
+    subject_format_used("roomcast", text);
+    assert_string_equal(text, "roomcast.sig.used");
 }
 
 static void revocations_have_subjects_beside_all_events(void **state)
