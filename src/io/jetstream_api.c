@@ -4,7 +4,10 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include <roomcast/base/rfc3339.h>
+
+#define MS_PER_S 1000
 
 /* A message of the server's default max_payload (1 MiB, up to 64 MiB) in base64, and room for its headers. */
 #define ANSWER_MAX (96u * 1024 * 1024)
@@ -237,17 +240,11 @@ enum bus_last_status jetstream_judge_direct(const struct jetstream_direct_header
 /* Go writes times as RFC 3339: "2026-11-25T14:00:00.123456789Z". */
 static bool read_second(const char *text, uint64_t *ret_second)
 {
-    struct tm tm = {.tm_year = 0};
+    uint64_t ms;
 
-    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-                        &tm.tm_min, &tm.tm_sec) != 6)
+    if (!text || rfc3339_read(slice_of(text), &ms) != ERR_OK || ms < MS_PER_S)
         return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon--;
-    time_t second = timegm(&tm);
-    if (second <= 0)
-        return false;
-    *ret_second = (uint64_t)second;
+    *ret_second = ms / MS_PER_S;
     return true;
 }
 

@@ -4,8 +4,8 @@
 #include <roomcast/base/hash.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
+#include <roomcast/base/rfc3339.h>
 #include <roomcast/wire/envelope.h>
-#include <roomcast/wire/rfc3339.h>
 #include <roomcast/wire/server_message.h>
 
 /* While nobody has agreed on compression nothing is made that nobody takes: who comes later is replayed plain

@@ -440,7 +440,7 @@ def test_files_that_cannot_serve_end_the_start_with_a_clear_message(authority, f
     assert done.returncode == 2 and said in done.stderr, done.stderr
 
 
-def test_handshakes_of_a_storm_do_not_hold_up_the_others(stack, secured_node, trusting, open_client, chat):
+def test_a_storm_of_handshakes_lets_everybody_in_and_events_go_on(stack, secured_node, trusting, open_client, chat):
     """Many at once, with the costlier kind of key: everybody gets in, and events go on."""
     node = secured_node(kind="rsa")
     client = open_client(node, secured=trusting)

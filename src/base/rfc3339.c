@@ -1,4 +1,4 @@
-#include <roomcast/wire/rfc3339.h>
+#include <roomcast/base/rfc3339.h>
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* Times as RFC 3339 writes them: 2026-11-23T10:15:30.123Z, or with an offset. */
-#ifndef ROOMCAST_WIRE_RFC3339_H
-#define ROOMCAST_WIRE_RFC3339_H
+#ifndef ROOMCAST_BASE_RFC3339_H
+#define ROOMCAST_BASE_RFC3339_H
 
 #include <stdint.h>
 

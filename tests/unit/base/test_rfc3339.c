@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include <roomcast/wire/rfc3339.h>
+#include <roomcast/base/rfc3339.h>
 
 static void times_are_read(void **state)
 {
