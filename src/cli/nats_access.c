@@ -20,19 +20,24 @@ void nats_access_fill(const struct config *config, const struct nats_seal *seal,
     };
 }
 
+struct bus_nats_options nats_access_options(const struct config *config, const struct bus_nats_access *access)
+{
+    return (struct bus_nats_options){
+        .urls = (const char *const *)config->nats_url.items,
+        .urls_count = config->nats_url.count,
+        .access = access,
+        .name = config->node_name,
+        .prefix = config->nats_prefix,
+        .stream = config->stream_name,
+    };
+}
+
 bool nats_access_try_out(const struct config *config, char *problem)
 {
     struct bus_nats_access access;
     const struct nats_seal unsealed = {.seal = NULL};
     nats_access_fill(config, &unsealed, &access);
-    const struct bus_nats_options options = {
-        .urls = (const char *const *)config->nats_url.items,
-        .urls_count = config->nats_url.count,
-        .access = &access,
-        .name = config->node_name,
-        .prefix = config->nats_prefix,
-        .stream = config->stream_name,
-    };
+    const struct bus_nats_options options = nats_access_options(config, &access);
     return bus_nats_check(&options, problem) == ERR_OK;
 }
 

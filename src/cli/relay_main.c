@@ -113,15 +113,8 @@ static int run(const struct config *config)
     }
     nats_access_fill(config, &seal, &access);
     nats_access_warn(config, true);
-    const struct bus_nats_options options = {
-        .urls = (const char *const *)config->nats_url.items,
-        .urls_count = config->nats_url.count,
-        .access = &access,
-        .name = config->node_name,
-        .prefix = config->nats_prefix,
-        .stream = config->stream_name,
-        .send_at_once = true,
-    };
+    struct bus_nats_options options = nats_access_options(config, &access);
+    options.send_at_once = true;
     struct bus *bus;
     signals_block();
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {

@@ -67,14 +67,7 @@ static int serve_on_nats(const struct config *config, struct node *node)
     }
     nats_access_fill(config, &seal, &access);
     nats_access_warn(config, false);
-    struct bus_nats_options options = {
-        .urls = (const char *const *)config->nats_url.items,
-        .urls_count = config->nats_url.count,
-        .access = &access,
-        .name = config->node_name,
-        .prefix = config->nats_prefix,
-        .stream = config->stream_name,
-    };
+    const struct bus_nats_options options = nats_access_options(config, &access);
     struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = node};
     struct bus *bus;
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
