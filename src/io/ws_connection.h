@@ -218,7 +218,7 @@ void ws_tls_drop(struct ws_connection *connection);
 void ws_server_queue_work(struct ws_connection *connection);
 void ws_server_set_deadline(struct ws_connection *connection, struct ws_deadlines *deadlines);
 void ws_server_clear_deadline(struct ws_connection *connection);
-/* Something has happened on a socket and was worked on. */
-void ws_server_note_event(struct ws_server *server);
+/* Something has happened on a socket and was worked on, which took as long as so many small events. */
+void ws_server_note_events(struct ws_server *server, unsigned count);
 
 #endif

@@ -31,7 +31,7 @@ static void on_destroyed(struct lws *wsi)
 {
     struct ws_context *context = lws_context_user(lws_get_context(wsi));
     if (context->server)
-        ws_server_note_event(context->server);
+        ws_server_note_events(context->server, 1);
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -58,7 +58,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         ws_connection_drained(connection);
     else
         ws_connection_lost(connection);
-    ws_server_note_event(server);
+    ws_server_note_events(server, 1);
     return 0;
 }
 

@@ -51,9 +51,10 @@ void ws_server_queue_work(struct ws_connection *connection)
 
 /* libuv works on up to 1024 sockets before the turn ends, and then closes all that were given up. A thousand
  * clients who leave at once would be 20 ms. */
-void ws_server_note_event(struct ws_server *server)
+void ws_server_note_events(struct ws_server *server, unsigned count)
 {
-    if (++server->happened < EVENTS_UNTIL_BUSY)
+    server->happened += count;
+    if (server->happened < EVENTS_UNTIL_BUSY)
         return;
     server->happened = 0;
     if (server->handlers.on_busy && server->worker) /* not while it is being freed */

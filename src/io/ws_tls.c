@@ -4,9 +4,10 @@
 
 #include "ws_connection.h"
 
-#define OUTPUT_FULL           (1024u * 1024)    /* bytes; one submission of short events is far below */
-#define OUTPUT_KEPT           (2 * OUTPUT_FULL) /* storage; what a larger message needed is given back */
-#define EVENTS_OF_A_HANDSHAKE 32 /* for ws_server_note_event(): an RSA key is used for half a millisecond */
+#define OUTPUT_FULL (1024u * 1024)    /* bytes; one submission of short events is far below */
+#define OUTPUT_KEPT (2 * OUTPUT_FULL) /* storage; what a larger message needed is given back */
+/* An RSA key is used for half a millisecond: as long as so many, and then deliveries come first. */
+#define EVENTS_OF_A_HANDSHAKE 32
 
 enum err ws_tls_init(struct ws_server *server)
 {
@@ -83,13 +84,6 @@ static void tell(struct ws_connection *connection, enum tls_state outcome)
                                 tls_stream_reason(connection->tls));
 }
 
-/* Deliveries have waited meanwhile: after a few such handshakes they come first. */
-static void note_long_work(struct ws_server *server)
-{
-    for (unsigned i = 0; i < EVENTS_OF_A_HANDSHAKE; i++)
-        ws_server_note_event(server);
-}
-
 void ws_tls_drop(struct ws_connection *connection)
 {
     if (connection->tls && tls_stream_state(connection->tls) == TLS_HANDSHAKING)
@@ -142,7 +136,8 @@ static enum tls_read read_all(struct ws_connection *connection, size_t *ret_len)
     bool is_flushed = flush(connection);
     if (after != before) {
         tell(connection, after);
-        note_long_work(connection->server); /* may write to others: the output is theirs from here on */
+        /* May write to others: the output is theirs from here on. */
+        ws_server_note_events(connection->server, EVENTS_OF_A_HANDSHAKE);
     }
     *ret_len = len;
     return is_flushed ? read : TLS_READ_CLOSED;
