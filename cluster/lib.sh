@@ -32,19 +32,35 @@ print("\n".join(str(s.getsockname()[1]) for s in held))
 PYTHON
 }
 
-# start_process NAME COMMAND...: in the background, its output in $run_dir/NAME.log. In a session of its own, so
+# start_process NAME COMMAND...: in the background, its output at the end of $run_dir/NAME.log. In a session of its own, so
 # that Ctrl-C reaches only the script, which then ends it in order; and if the script itself is killed, the
 # kernel ends it (pdeathsig).
 start_process() {
     local name=$1
     shift
-    setsid setpriv --pdeathsig TERM -- "$@" >"$run_dir/$name.log" 2>&1 </dev/null &
+    setsid setpriv --pdeathsig TERM -- "$@" >>"$run_dir/$name.log" 2>&1 </dev/null &
     started_names+=("$name")
     started_pids+=("$!")
 }
 
 is_running() {
     kill -0 "$1" 2>/dev/null
+}
+
+# kill_process NAME: by SIGKILL, and it need not be running any more. It is our own child, so nobody else can have
+# got its id. Fails when there is none of that name.
+kill_process() {
+    local i
+    for i in "${!started_names[@]}"; do
+        [[ ${started_names[i]} == "$1" ]] || continue
+        kill -KILL "${started_pids[i]}" 2>/dev/null || true
+        wait "${started_pids[i]}" 2>/dev/null || true
+        unset "started_names[i]" "started_pids[i]"
+        started_names=("${started_names[@]}")
+        started_pids=("${started_pids[@]}")
+        return 0
+    done
+    return 1
 }
 
 # All that start_process started must be running still.

@@ -1,12 +1,15 @@
-"""The whole round trip, as a user would see it: two WebSocket clients on two nodes, one event on Redis.
+"""The whole round trip, as a user would see it: two WebSocket clients on two nodes, one event on Redis; then what the demo
+chat is made of: its page, a token of it, and a message posted to it.
 
 Called by `cluster/quickstart --smoke`. Exits 0 when both clients received exactly the documented JSON.
 """
 import argparse
 import asyncio
 import json
+import re
 import subprocess
 import sys
+import urllib.request
 import uuid
 
 import websockets
@@ -37,7 +40,7 @@ class Client:
 
     @classmethod
     async def connect(cls, name, url, token):
-        # The subprotocol form keeps the token out of URLs and access logs (PROTOCOL 1.1).
+        # The subprotocol form keeps the token out of URLs and access logs (proto/README.md).
         socket = await websockets.connect(url, subprotocols=["roomcast.v1", f"bearer.{token}"])
         check(socket.subprotocol == "roomcast.v1", f"{name}: subprotocol {socket.subprotocol}")
         client = cls(name, socket)
@@ -86,6 +89,34 @@ def check_event(client, text, message, chat, event_id, payload):
     check(text.endswith('"data":' + payload + "}"), f"{client.name}: the payload was changed on its way")
 
 
+def ask(url, body=None):
+    """The answer of the demo's server: its body. Without a proxy, whatever the environment says."""
+    request = urllib.request.Request(url, data=body and json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=STEP_SECONDS) as answer:
+        return answer.read().decode()
+
+
+async def demo_chat(arguments):
+    print("the demo chat's page is there, and what it is made of:")
+    page = ask(arguments.demo)
+    files = re.findall(r'(?:href|src)="/([^"]+)"', page)
+    check("demo.js" in files and "demo.css" in files, "the page names no script or no style")
+    for file in files:
+        print(f"  /{file}: {len(ask(arguments.demo + file))} characters")
+
+    print("a message that is posted there arrives with a token that it gave:")
+    chat = json.loads(ask(arguments.demo + "setup"))["chat_id"]
+    token = json.loads(ask(arguments.demo + "token?user=ann"))["token"]
+    client = await Client.connect("Ann", arguments.client[0][0], token)
+    await client.subscribe(chat)
+    posted = json.loads(ask(arguments.demo + "messages", {"user": "ben", "text": "Grüße 👋"}))
+    _, message = await client.expect("chat.message.posted")
+    check(message["data"]["message_id"] == posted["message_id"], "Ann: another message")
+    check(message["data"]["content"] == "Grüße 👋", "Ann: the text was changed on its way")
+    await client.socket.close()
+
+
 async def round_trip(arguments):
     chat = str(uuid.uuid4())
     print("two clients connect, one to each node, and subscribe:")
@@ -108,12 +139,14 @@ async def round_trip(arguments):
 
     for client in clients:
         await client.socket.close()
+    await demo_chat(arguments)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--redis-port", type=int, required=True)
     parser.add_argument("--client", nargs=2, action="append", required=True, metavar=("URL", "TOKEN"))
+    parser.add_argument("--demo", required=True, metavar="URL", help="of the demo chat")
     try:
         asyncio.run(round_trip(parser.parse_args()))
     except (Failure, OSError, KeyError, websockets.WebSocketException, subprocess.SubprocessError) as error:

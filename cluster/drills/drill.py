@@ -10,10 +10,11 @@ import sys
 import tempfile
 import time
 
+from stack import DrillStack, eventually, networks, tokens  # first: it says what is not installed
+
 import ledger
 from display import show
 from publisher import Plan, Publisher
-from stack import DrillStack, eventually, networks, tokens
 from swarm import Swarm
 
 LATE_SECONDS = 1.0

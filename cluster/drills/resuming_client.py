@@ -1,7 +1,7 @@
 """A client of the protocol that reconnects and resumes, as a browser's would: one of the many of a drill.
 
 It keeps a cursor {epoch, seq} for each chat and for its user's notifications, sends one batch `subscribe.chat`
-with `since` for all of its chats after each reconnect, ignores `seq` <= cursor (PROTOCOL 1.4), and tells the ledgers what
+with `since` for all of its chats after each reconnect, ignores `seq` <= cursor (proto/README.md: Resume), and tells the ledgers what
 its application gets to see. Thread: the swarm's."""
 import json
 import random
@@ -264,7 +264,7 @@ class ResumingClient:
         self.swarm.counts[f"disconnect {message['code']}"] += 1
         if "retry_after_ms" in message:
             self._retry_after = message["retry_after_ms"] / 1000
-        elif message["code"] >= 4200:  # reconnect at once (PROTOCOL 1.5)
+        elif message["code"] >= 4200:  # reconnect at once (proto/README.md: Close codes)
             self._retry_after = 0
         if not message["reconnect"]:
             self.is_over = True

@@ -11,7 +11,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def upgrade_request(host, port, path, token):
-    """The token goes as a subprotocol (PROTOCOL 1.1). The key may be a constant: nothing caches in between."""
+    """The token goes as a subprotocol (proto/README.md). The key may be a constant: nothing caches in between."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cm9vbWNhc3QgZHJpbGxzIQ==\r\n"

@@ -35,10 +35,13 @@ class Supervisor:
 
     # -- the main thread
 
-    def stay(self, handle, say):
-        """Serves requests until one says that the cluster is to end. `handle(supervisor, request, say)`."""
+    def open(self, handle):
+        """Others find the cluster from now on, and may ask: stay() answers. `handle(supervisor, request, say)`."""
         self.write_state()
         Server(self.directory, lambda request, answer: handle(self, request, answer))
+
+    def stay(self, say):
+        """Serves requests until one says that the cluster is to end."""
         while not self._is_ending:
             try:
                 self._work.get(timeout=WATCH_SECONDS)()

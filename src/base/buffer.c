@@ -1,5 +1,6 @@
 #include <roomcast/base/buffer.h>
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +21,13 @@ void buffer_fini(struct buffer *buffer)
 
 void buffer_clear(struct buffer *buffer)
 {
-    buffer->len = 0;
+    buffer_cut(buffer, 0);
+}
+
+void buffer_cut(struct buffer *buffer, size_t len)
+{
+    assert(len <= buffer->len);
+    buffer->len = len;
     buffer->failed = false;
 }
 

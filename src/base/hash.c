@@ -28,3 +28,15 @@ unsigned hash_bytes(const void *bytes, size_t len)
 {
     return (unsigned)hash_bytes_64(bytes, len);
 }
+
+uint64_t hash_stable_64(const void *bytes, size_t len)
+{
+    static const unsigned char no_key[crypto_shorthash_KEYBYTES];
+    unsigned char full[crypto_shorthash_BYTES];
+    uint64_t hash = 0;
+
+    crypto_shorthash(full, bytes, len, no_key);
+    for (size_t i = sizeof full; i-- > 0;)
+        hash = hash << 8 | full[i];
+    return hash;
+}

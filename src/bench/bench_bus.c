@@ -25,6 +25,7 @@ enum err bench_bus_open(const struct bench_options *options, struct bus **ret_bu
         .name = "roomcast-bench",
         .prefix = options->nats_prefix,
         .stream = options->stream_name,
+        .shards = (unsigned)options->stream_shards,
     };
     enum err err = bus_nats_new(&nats, &(struct bus_callbacks){.on_event = on_event}, &bus, problem);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <roomcast/bench/bench.h>
+
 #include "marker.h"
 #include "scenario.h"
 
@@ -52,6 +54,8 @@ static const struct row rows[] = {
     {"--nats-prefix", "TEXT", KIND_TEXT, AT(nats_prefix), 0, 0, "nats.prefix of the node (default roomcast)"},
     {"--stream-name", "TEXT", KIND_TEXT, AT(stream_name), 0, 0,
      "stream.name of the node (default roomcast_events_1)"},
+    {"--stream-shards", "N", KIND_COUNT, AT(stream_shards), 1, BUS_SHARDS_MAX,
+     "stream.shards of the node (default 1)"},
     {"--nats-user", "TEXT", KIND_TEXT, AT(nats.user), 0, 0, "as nats.user of a node, and so on"},
     {"--nats-password-file", "FILE", KIND_TEXT, AT(nats_password_file), 0, 0, "of that user"},
     {"--nats-token-file", "FILE", KIND_TEXT, AT(nats_token_file), 0, 0, "instead of a user"},
@@ -132,6 +136,15 @@ static const struct row rows[] = {
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
+/* What stands behind the options, in --help and in the manual. */
+static const char notes[] =
+    "Templates know {room}, {payload}, {length}, {id} (no other frame of a connection has it; from 1 on) "
+    "and\n"
+    "the escapes \\r \\n \\t \\0 \\\\; TEXT and REPLY of a raw-ws target know these escapes.\n"
+    "Exit status: 0; 1 when something was lost, came twice or out of order; 2 for wrong use or a server "
+    "that\n"
+    "cannot be reached. What is measured where: tests/bench/README.md.";
+
 static void print_help(FILE *output)
 {
     fputs("roomcast-bench: load for roomcast and for other WebSocket servers, measured at both ends\n\n"
@@ -143,14 +156,67 @@ static void print_help(FILE *output)
     for (size_t i = 0; i < ROW_COUNT; i++)
         fprintf(output, "  %s %s\n        %s\n", rows[i].flag, rows[i].argument ? rows[i].argument : "",
                 rows[i].help);
-    fputs("\nTemplates know {room}, {payload}, {length}, {id} (no other frame of a connection has it; from 1 "
-          "on) "
-          "and\n"
-          "the escapes \\r \\n \\t \\0 \\\\; TEXT and REPLY of a raw-ws target know these escapes.\n"
-          "Exit status: 0; 1 when something was lost, came twice or out of order; 2 for wrong use or a "
-          "server that\n"
-          "cannot be reached. What is measured where: README, \"Benchmark\".\n",
-          output);
+    fprintf(output, "\n%s\n", notes);
+}
+
+#define WORDS_SIZE 256
+#define NOTES_SIZE 4096
+
+/* The scenarios, and what stands in --help. */
+static const char *manual_notes(void)
+{
+    static char text[NOTES_SIZE];
+    size_t len = 0;
+
+    for (size_t i = 0; i < scenario_count && len < sizeof text; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "The scenario %s: %s.\n\n", scenarios[i].name,
+                                scenarios[i].help);
+    if (len < sizeof text)
+        snprintf(text + len, sizeof text - len, "%s", notes);
+    return text;
+}
+
+/* The scenarios, "fanout|idle". */
+static const char *scenario_words(void)
+{
+    static char words[WORDS_SIZE];
+    size_t len = 0;
+
+    for (size_t i = 0; i < scenario_count && len < sizeof words; i++)
+        len += (size_t)snprintf(words + len, sizeof words - len, "%s%s", i > 0 ? "|" : "", scenarios[i].name);
+    return words;
+}
+
+static struct command_flag describe(const struct row *row)
+{
+    bool is_file = row->argument && strcmp(row->argument, "FILE") == 0;
+    return (struct command_flag){
+        .flag = row->flag,
+        .value = row->kind == KIND_FLAG ? COMMAND_NO_VALUE
+                 : is_file              ? COMMAND_FILE
+                                        : COMMAND_TEXT,
+        .argument = row->argument,
+        .help = row->help,
+    };
+}
+
+const struct command *bench_command(void)
+{
+    static struct command_flag flags[ROW_COUNT];
+    static struct command command;
+
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        flags[i] = describe(&rows[i]);
+    command = (struct command){
+        .name = "roomcast-bench",
+        .title = "load for roomcast and for other WebSocket servers, measured at both ends",
+        .usage = "SCENARIO --url ws://host:port/path [options]",
+        .flags = flags,
+        .flags_count = ROW_COUNT,
+        .words = scenario_words(),
+        .notes = manual_notes(),
+    };
+    return &command;
 }
 
 static int choice_of(const char *choices, const char *value)
@@ -335,6 +401,7 @@ enum options_verdict options_parse(int argc, char **argv, FILE *output, FILE *er
         .nats_url = "nats://127.0.0.1:4222",
         .nats_prefix = "roomcast",
         .stream_name = "roomcast_events_1",
+        .stream_shards = 1,
         .redis_url = "redis://127.0.0.1:6379/0",
         .redis_stream = "roomcast:events",
         .rooms = 1,

@@ -27,6 +27,7 @@ struct bench_options {
     unsigned nats_seal;                /* enum seal_mode */
     const struct bench_access *access; /* borrowed; made of these */
     struct proc_set server, bus;
+    uint64_t stream_shards;
     uint64_t rooms, members, connections; /* connections 0: rooms * members */
     double rate;                          /* events/s over all rooms, when in_flight is 0 */
     uint64_t in_flight, burst, payload;

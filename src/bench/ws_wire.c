@@ -1,7 +1,9 @@
 #include "ws_wire.h"
 
 #include <string.h>
-#include <strings.h>
+
+#include <roomcast/base/frame_header.h>
+#include <roomcast/base/http_head.h>
 
 /* The nonce of RFC 6455 1.3, whose answer is known without SHA-1. */
 #define NONCE  "dGhlIHNhbXBsZSBub25jZQ=="
@@ -22,22 +24,9 @@ void ws_append_request(struct buffer *out, const struct ws_request *request)
     buffer_append_text(out, "\r\n");
 }
 
-/* The value of the first header of that name, `"\r\nName:"`; empty when there is none. */
-static struct slice find_header(struct slice head, struct slice name)
-{
-    for (size_t at = 0; at + name.len <= head.len; at++) {
-        if (strncasecmp(head.data + at, name.data, name.len) != 0)
-            continue;
-        const char *value = head.data + at + name.len;
-        const char *end = memchr(value, '\r', head.len - at - name.len);
-        return (struct slice){value, end ? (size_t)(end - value) : 0};
-    }
-    return SLICE_LITERAL("");
-}
-
 static bool contains(struct slice text, const char *what)
 {
-    return memmem(text.data, text.len, what, strlen(what)) != NULL;
+    return text.data && memmem(text.data, text.len, what, strlen(what)) != NULL;
 }
 
 enum ws_answer ws_read_answer(struct slice bytes, struct ws_agreed *ret_agreed)
@@ -49,7 +38,7 @@ enum ws_answer ws_read_answer(struct slice bytes, struct ws_agreed *ret_agreed)
     struct slice head = {bytes.data, (size_t)(end - bytes.data) + 4};
     if (head.len < 12 || memcmp(head.data, "HTTP/1.1 101", 12) != 0 || !contains(head, ACCEPT))
         return WS_ANSWER_REFUSED;
-    struct slice extensions = find_header(head, SLICE_LITERAL("\r\nSec-WebSocket-Extensions:"));
+    struct slice extensions = http_head_find(head, "Sec-WebSocket-Extensions");
     *ret_agreed = (struct ws_agreed){
         .len = head.len,
         .is_deflating = contains(extensions, "permessage-deflate"),
@@ -60,22 +49,11 @@ enum ws_answer ws_read_answer(struct slice bytes, struct ws_agreed *ret_agreed)
 
 void ws_append_frame(struct buffer *out, enum ws_opcode opcode, struct slice payload)
 {
-    unsigned char head[14] = {(unsigned char)(0x80 | opcode)};
-    size_t len = 2;
+    unsigned char head[FRAME_HEADER_MAX + FRAME_MASK_LEN] = {0};
+    size_t len = frame_write_header(head, (unsigned char)(FRAME_FIN | opcode), payload.len);
 
-    if (payload.len < 126) {
-        head[1] = (unsigned char)(0x80 | payload.len);
-    } else if (payload.len < 65536) {
-        head[1] = 0x80 | 126;
-        len = 4;
-    } else {
-        head[1] = 0x80 | 127;
-        len = 10;
-    }
-    for (size_t i = len, rest = payload.len; i > 2; i--, rest >>= 8)
-        head[i - 1] = (unsigned char)rest;
-    memset(head + len, 0, 4);
-    buffer_append(out, head, len + 4);
+    head[1] |= FRAME_MASKED;
+    buffer_append(out, head, len + FRAME_MASK_LEN);
     buffer_append_slice(out, payload);
 }
 

@@ -29,8 +29,16 @@ void bus_metrics_on_event(enum bus_event event)
                      LOG_TEXT("meaning", "the NATS client dropped messages that came too fast"),
                      LOG_U64("suppressed", suppressed));
         return;
-    case BUS_EVENT_ELECTED:
-        log_info("nats_stream_leader_elected");
-        return;
+    }
+}
+
+void bus_metrics_on_elected(const struct bus *bus, bus_shard_set shards)
+{
+    for (unsigned shard = 0; shard < bus_shards_count(bus); shard++) {
+        if (!(shards >> shard & 1))
+            continue;
+        const char *stream = bus_stream_name(bus, shard);
+        metrics_count_by(FAMILY_STREAM_ELECTIONS, slice_of(stream));
+        log_info("nats_stream_leader_elected", LOG_TEXT("stream", stream));
     }
 }

@@ -4,32 +4,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <roomcast/base/clock.h>
 #include <roomcast/base/log.h>
 #include <roomcast/node/node.h>
 #include <roomcast/relay/relay.h>
-#include <roomcast/wire/token.h>
 
 #include "bus_metrics.h"
+#include "mint.h"
 #include "revocations_bus.h"
 #include "serving.h"
 #include "signals.h"
 
 #define DEV_SECRET         "roomcast-development-secret-known-to-everybody"
 #define DEV_KEY            "development"
+#define DEV_ADMIN_KEY      "roomcast-development"
 #define DEV_HISTORY_BYTES  (64u * 1024 * 1024)
 #define DEV_TOKEN_LIFETIME (30u * 24 * 3600)
 
 const char *const dev_defaults[] = {
-    "listen=127.0.0.1:8080",
-    "auth.hmac_secret=" DEV_SECRET,
-    "authorization.mode=open",
-    "allowed_origins=http://localhost:*,http://127.0.0.1:*",
-    "relay.api_key=" DEV_KEY,
-    "relay.lease_ms=0",
-    "drain.spread_s=0",
-    "drain.timeout_s=5",
-    NULL,
+    "listen=127.0.0.1:8080",   "auth.hmac_secret=" DEV_SECRET,
+    "authorization.mode=open", "allowed_origins=http://localhost:*,http://127.0.0.1:*",
+    "relay.api_key=" DEV_KEY,  "admin.key=" DEV_ADMIN_KEY,
+    "relay.lease_ms=0",        "drain.spread_s=0",
+    "drain.timeout_s=5",       NULL,
 };
 
 static bool is_loopback(const char *address)
@@ -61,31 +57,25 @@ static bool stays_on_loopback(const struct config *config)
 
 static void print_welcome(const struct config *config, const struct node *node, const struct relay *relay)
 {
-    struct token_mint mint = {
-        .hmac_secret = slice_of(config->auth_hmac_secret),
-        .user = "11111111-1111-4111-8111-111111111111",
-        .chats = "*",
-        .issuer = config->auth_issuer[0] ? config->auth_issuer : NULL,
-        .audience = config->auth_audience[0] ? config->auth_audience : NULL,
-        .user_claim = config->auth_user_claim,
-        .chats_claim = config->authorization_claim,
-        .issued_at = clock_wall_ms() / 1000,
-        .lifetime_s = DEV_TOKEN_LIFETIME,
-    };
     char *token = NULL;
-    if (config->auth_hmac_secret[0] == '\0' || token_mint(&mint, &token) != ERR_OK)
+    if (config->auth_hmac_secret[0] == '\0' ||
+        mint_for(config, "11111111-1111-4111-8111-111111111111", "*", DEV_TOKEN_LIFETIME, &token) != ERR_OK)
         token = NULL;
     printf(
         "roomcast --dev is ready: for development only, every chat is open.\n\n"
-        "  WebSocket   %s://127.0.0.1:%u/ws?token=%s\n"
+        "  WebSocket   %s://127.0.0.1:%u/ws\n"
+        "  token       %s\n"
+        "              as subprotocols roomcast.v1 and bearer.<token>, or as Authorization: Bearer <token>\n"
         "  then send   {\"type\":\"subscribe.chat\",\"chat_id\":\"22222222-2222-4222-8222-222222222222\"}\n"
         "  publish     curl -X POST http://127.0.0.1:%u/v1/events -H 'Authorization: Bearer %s' -d '"
         "{\"event_type\":\"message.created\",\"payload\":{\"chat_id\":\"22222222-2222-4222-8222-"
         "222222222222\","
         "\"content\":\"Hello\"}}'\n"
-        "  admin       http://127.0.0.1:%u/metrics\n\n",
+        "  metrics     http://127.0.0.1:%u/metrics\n"
+        "  console     http://127.0.0.1:%u/console, its key is %s\n\n",
         config->tls_cert_file[0] ? "wss" : "ws", node_port(node), token ? token : "<a token of your own>",
-        relay_http_port(relay), config->relay_api_key, node_admin_port(node));
+        relay_http_port(relay), config->relay_api_key, node_admin_port(node), node_admin_port(node),
+        config->admin_key);
     fflush(stdout);
     free(token);
 }
@@ -133,7 +123,9 @@ int run_dev(const struct config *config)
         fprintf(stderr, "roomcast: %s\n", problem);
         return 2;
     }
-    struct bus_memory_options bus_options = {.prefix = config->nats_prefix, .max_bytes = DEV_HISTORY_BYTES};
+    struct bus_memory_options bus_options = {.prefix = config->nats_prefix,
+                                             .max_bytes = DEV_HISTORY_BYTES,
+                                             .shards = (unsigned)config->stream_shards};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
     struct bus_callbacks silent = {.on_event = NULL};
     struct bus *bus = NULL, *revocations_bus = NULL;

@@ -29,6 +29,7 @@ struct bus_nats_options nats_access_options(const struct config *config, const s
         .name = config->node_name,
         .prefix = config->nats_prefix,
         .stream = config->stream_name,
+        .shards = (unsigned)config->stream_shards,
     };
 }
 

@@ -12,6 +12,10 @@
 
 #include <roomcast/base/log.h>
 
+extern char **environ;
+
+#define ADMIN_KEY_MIN 16
+
 /* The limit alone would not do: the kernel ignores it when a program collects the dumps. */
 static void set_dumps(bool allowed)
 {
@@ -28,6 +32,26 @@ void process_protect(void)
 {
     set_dumps(false);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+bool process_configure(struct config_request *request, struct config **ret_config, int *ret_status)
+{
+    request->version = ROOMCAST_VERSION;
+    request->environment = environ;
+    request->output = stdout;
+    request->errors = stderr;
+    switch (config_load(request, ret_config)) {
+    case CONFIG_DONE:
+        *ret_status = 0;
+        return false;
+    case CONFIG_WRONG:
+        *ret_status = 2;
+        return false;
+    case CONFIG_RUN:
+        break;
+    }
+    config_forget_sources(request);
+    return true;
 }
 
 static bool read_number(const char **text, id_t *ret_id)
@@ -97,4 +121,11 @@ bool process_settle(const struct config *config, const char *program)
         log_warn("running_as_root",
                  LOG_TEXT("reason", "nothing here needs it: set process.user, or start it as somebody else"));
     return true;
+}
+
+const char *process_check_admin_key(const struct config *config)
+{
+    if (config->admin_key[0] != '\0' && strlen(config->admin_key) < ADMIN_KEY_MIN)
+        return "admin.key is shorter than 16 bytes: make one with `openssl rand -base64 32`";
+    return NULL;
 }

@@ -1,4 +1,4 @@
-/* roomcast-relay: brings domain events from Redis and HTTP to NATS. Wires only: arguments, configuration,
+/* roomcast-relay: brings domain events to the nodes, by NATS. Wires only: arguments, configuration,
  * build, run, exit code. */
 #include <pthread.h>
 #include <stdio.h>
@@ -16,10 +16,8 @@
 #include "revocations_bus.h"
 #include "signals.h"
 
-extern char **environ;
-
 static const char summary[] =
-    "roomcast-relay: brings domain events from Redis and HTTP to NATS, for the roomcast nodes\n"
+    "roomcast-relay: brings domain events from Redis, HTTP and NATS requests to the roomcast nodes\n"
     "\n"
     "usage: roomcast-relay [options]\n";
 
@@ -27,6 +25,8 @@ static const char summary[] =
 static const char *check(const struct config *config)
 {
     const char *fault = nats_seal_check(config);
+    if (!fault)
+        fault = process_check_admin_key(config);
     return fault ? fault : relay_check(config);
 }
 
@@ -46,12 +46,33 @@ static void on_bus_event(void *context, enum bus_event event)
     pthread_mutex_unlock(&listener->lock);
 }
 
+static void on_elected(void *context, const struct bus *bus, bus_shard_set shards)
+{
+    struct listener *listener = context;
+    bus_metrics_on_elected(bus, shards);
+    pthread_mutex_lock(&listener->lock);
+    if (listener->relay)
+        relay_on_elected(listener->relay);
+    pthread_mutex_unlock(&listener->lock);
+}
+
 static void on_revocations_bus_event(void *context, enum bus_event event)
 {
     struct listener *listener = context;
     pthread_mutex_lock(&listener->lock);
     if (listener->relay)
         relay_on_revocations_bus_event(listener->relay, event);
+    pthread_mutex_unlock(&listener->lock);
+}
+
+static void on_revocations_elected(void *context, const struct bus *bus, bus_shard_set shards)
+{
+    struct listener *listener = context;
+    (void)bus;
+    (void)shards;
+    pthread_mutex_lock(&listener->lock);
+    if (listener->relay)
+        relay_on_revocations_elected(listener->relay);
     pthread_mutex_unlock(&listener->lock);
 }
 
@@ -89,7 +110,8 @@ static int serve_with_revocations(const struct config *config, const struct bus_
                                   struct bus *bus, struct listener *listener)
 {
     char problem[256] = "";
-    const struct bus_callbacks callbacks = {.on_event = on_revocations_bus_event, .context = listener};
+    const struct bus_callbacks callbacks = {
+        .on_event = on_revocations_bus_event, .context = listener, .on_elected = on_revocations_elected};
     struct bus *revocations_bus;
     if (revocations_bus_nats(config, access, &callbacks, &revocations_bus, problem) != ERR_OK) {
         fprintf(stderr, "roomcast-relay: nats: %s\n", problem);
@@ -104,7 +126,8 @@ static int run(const struct config *config)
 {
     char problem[256] = "";
     struct listener listener = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    const struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = &listener};
+    const struct bus_callbacks callbacks = {
+        .on_event = on_bus_event, .context = &listener, .on_elected = on_elected};
     struct bus_nats_access access;
     struct nats_seal seal;
     if (nats_seal_init(&seal, config) != ERR_OK) {
@@ -124,6 +147,7 @@ static int run(const struct config *config)
     }
     int status = serve_with_revocations(config, &access, bus, &listener);
     bus_free(&bus);
+    bus_nats_close_library();
     nats_seal_fini(&seal);
     log_info("stopped", LOG_I64("status", status));
     return status;
@@ -136,33 +160,21 @@ int main(int argc, char **argv)
         fprintf(stderr, "roomcast-relay: the system has no source of randomness\n");
         return 1;
     }
-    const struct config_request request = {
+    struct config_request request = {
         .program = CONFIG_RELAY,
         .name = "roomcast-relay",
-        .version = ROOMCAST_VERSION,
         .summary = summary,
         .argc = argc - 1,
         .argv = argv + 1,
-        .environment = environ,
-        .output = stdout,
-        .errors = stderr,
         .check = check,
         .try_out = nats_access_try_out,
     };
     struct config *config;
-    switch (config_load(&request, &config)) {
-    case CONFIG_DONE:
-        return 0;
-    case CONFIG_WRONG:
-        return 2;
-    case CONFIG_RUN:
-        break;
-    }
-    config_forget_sources(&request);
+    int status;
+    if (!process_configure(&request, &config, &status))
+        return status;
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format, config->node_name);
-    int status = 2;
-    if (process_settle(config, "roomcast-relay"))
-        status = run(config);
+    status = process_settle(config, "roomcast-relay") ? run(config) : 2;
     config_free(&config);
     return status;
 }

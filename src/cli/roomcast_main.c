@@ -7,31 +7,21 @@
 #include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
 #include <roomcast/config/config.h>
+#include <roomcast/io/bus.h>
 #include <roomcast/io/tls.h>
+#include <roomcast/node/node.h>
 #include <roomcast/relay/relay.h>
 #include <roomcast/wire/token.h>
 
+#include "commands.h"
 #include "dev.h"
 #include "jwks_check.h"
 #include "nats_access.h"
 #include "nats_seal.h"
-#include "probe_command.h"
 #include "process.h"
 #include "run_node.h"
-#include "token_command.h"
-#include "top_command.h"
 
-extern char **environ;
-
-static const char summary[] =
-    "roomcast: a WebSocket node that brings domain events to browsers\n"
-    "\n"
-    "usage: roomcast [options]           run a node (needs NATS and roomcast-relay)\n"
-    "       roomcast --dev [options]     run node and relay in one process, without NATS, for development\n"
-    "       roomcast token [options]     make a development token (roomcast token --help)\n"
-    "       roomcast top [options]       watch a cluster (roomcast top --help)\n"
-    "       roomcast probe [address]     ask a running one whether it is well (roomcast probe --help)\n";
-
+#define SUMMARY_MAX      65536
 #define MEMORY_MAX_LEAST (32u * 1024 * 1024)
 
 /* What spans several options. */
@@ -52,6 +42,8 @@ static const char *check(const struct config *config)
         return "auth.hmac_secret_previous is shorter than 32 bytes (RFC 7518 section 3.2)";
     if ((config->tls_cert_file[0] == '\0') != (config->tls_key_file[0] == '\0'))
         return "tls.cert_file and tls.key_file belong together: the certificate chain, and its private key";
+    if (process_check_admin_key(config))
+        return process_check_admin_key(config);
     if (config->memory_max > 0 && config->memory_max < MEMORY_MAX_LEAST)
         return "memory.max must be 0 or at least 33554432 (32 MiB): a node without clients takes half of "
                "that";
@@ -80,7 +72,30 @@ static bool try_out_listener(const struct config *config, char *problem)
 
 static bool try_out(const struct config *config, char *problem)
 {
-    return try_out_listener(config, problem) && nats_access_try_out(config, problem);
+    return node_try_keys(config, problem) == ERR_OK && try_out_listener(config, problem) &&
+           nats_access_try_out(config, problem);
+}
+
+static void append_summary(struct buffer *out)
+{
+    buffer_append_text(out, "roomcast: a WebSocket node that brings domain events to browsers\n"
+                            "\n"
+                            "usage: roomcast [options]           run a node (needs NATS and roomcast-relay)\n"
+                            "       roomcast --dev [options]     run node and relay in one process, without "
+                            "NATS, for development\n"
+                            "       roomcast COMMAND [options]   roomcast COMMAND --help tells more\n"
+                            "\n");
+    for (size_t i = 0; commands[i]; i++)
+        buffer_appendf(out, "  %-12s %s\n", commands[i]->name, commands[i]->title);
+}
+
+/* What stands where a command would, and is none. It is not shown: it may be a secret that lost its flag. */
+static int refuse_command(void)
+{
+    fputs("roomcast: the first argument is neither an option (--name=value) nor a command:", stderr);
+    for (size_t i = 0; commands[i]; i++)
+        fprintf(stderr, " %s%s", commands[i]->name, commands[i + 1] ? "," : " (roomcast --help)\n");
+    return 2;
 }
 
 /* Takes `--dev` out of the arguments. */
@@ -99,51 +114,53 @@ static bool take_dev_flag(int *argc, char **argv)
     return found;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     process_protect();
     if (random_init() != ERR_OK) {
         fprintf(stderr, "roomcast: the system has no source of randomness\n");
         return 1;
     }
-    if (argc > 1 && strcmp(argv[1], "token") == 0)
-        return token_command(argc - 2, argv + 2);
-    if (argc > 1 && strcmp(argv[1], "top") == 0)
-        return top_command(argc - 2, argv + 2);
-    if (argc > 1 && strcmp(argv[1], "probe") == 0)
-        return probe_command(argc - 2, argv + 2);
+    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+    if (command)
+        return command->run(argc - 2, argv + 2);
+    if (argc > 1 && argv[1][0] != '-')
+        return refuse_command();
 
     argc--;
     argv++;
     bool dev = take_dev_flag(&argc, argv);
+    struct buffer summary;
+    buffer_init(&summary, SUMMARY_MAX);
+    append_summary(&summary);
     struct config_request request = {
         .program = dev ? CONFIG_BOTH : CONFIG_NODE,
         .name = "roomcast",
-        .version = ROOMCAST_VERSION,
-        .summary = summary,
+        .summary = buffer_text(&summary),
         .argc = argc,
         .argv = argv,
-        .environment = environ,
-        .output = stdout,
-        .errors = stderr,
         .overrides = dev ? dev_defaults : NULL,
         .check = check,
         .try_out = dev ? try_out_listener : try_out,
     };
     struct config *config;
-    switch (config_load(&request, &config)) {
-    case CONFIG_DONE:
-        return 0;
-    case CONFIG_WRONG:
-        return 2;
-    case CONFIG_RUN:
-        break;
-    }
-    config_forget_sources(&request);
+    int status;
+    bool is_ready = process_configure(&request, &config, &status);
+    buffer_fini(&summary);
+    if (!is_ready)
+        return status;
     log_init((enum log_level)config->log_level, (enum log_format)config->log_format, config->node_name);
-    int status = 2;
+    status = 2;
     if (process_settle(config, "roomcast"))
         status = dev ? run_dev(config) : run_node(config);
     config_free(&config);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    int status = run(argc, argv);
+
+    bus_nats_close_library();
     return status;
 }

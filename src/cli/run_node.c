@@ -18,9 +18,22 @@ static void on_bus_event(void *context, enum bus_event event)
     node_on_bus_event(context, event);
 }
 
+static void on_elected(void *context, const struct bus *bus, bus_shard_set shards)
+{
+    bus_metrics_on_elected(bus, shards);
+    node_on_elected(context, shards);
+}
+
 static void on_revocations_bus_event(void *context, enum bus_event event)
 {
     node_on_revocations_bus_event(context, event);
+}
+
+static void on_revocations_elected(void *context, const struct bus *bus, bus_shard_set shards)
+{
+    (void)bus;
+    (void)shards;
+    node_on_revocations_elected(context);
 }
 
 /* Until it is to end and the clients have gone. */
@@ -44,7 +57,8 @@ static int serve_with_revocations(const struct config *config, const struct bus_
                                   struct node *node, struct bus *bus)
 {
     char problem[256] = "";
-    struct bus_callbacks callbacks = {.on_event = on_revocations_bus_event, .context = node};
+    struct bus_callbacks callbacks = {
+        .on_event = on_revocations_bus_event, .context = node, .on_elected = on_revocations_elected};
     struct bus *revocations_bus;
     if (revocations_bus_nats(config, access, &callbacks, &revocations_bus, problem) != ERR_OK) {
         fprintf(stderr, "roomcast: nats: %s\n", problem);
@@ -68,7 +82,7 @@ static int serve_on_nats(const struct config *config, struct node *node)
     nats_access_fill(config, &seal, &access);
     nats_access_warn(config, false);
     const struct bus_nats_options options = nats_access_options(config, &access);
-    struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = node};
+    struct bus_callbacks callbacks = {.on_event = on_bus_event, .context = node, .on_elected = on_elected};
     struct bus *bus;
     if (bus_nats_new(&options, &callbacks, &bus, problem) != ERR_OK) {
         fprintf(stderr, "roomcast: nats: %s\n", problem);

@@ -2,81 +2,54 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include <roomcast/base/clock.h>
 #include <roomcast/config/config.h>
-#include <roomcast/wire/token.h>
 
+#include "commands.h"
 #include "dev.h"
-#include "own_arguments.h"
+#include "mint.h"
 
 #define LIFETIME_DEFAULT_S 3600
-
-extern char **environ;
-
-static const char summary[] =
-    "roomcast token: make an HS256 token for development\n"
-    "\n"
-    "usage: roomcast token --user U [--chats ID,ID...|*] [--ttl SECONDS] [options]\n"
-    "\n"
-    "  --user U      the user id the token is for\n"
-    "  --chats LIST  chat ids the user may read, comma-separated, or * for all (default: none)\n"
-    "  --ttl S       seconds until it expires (default 3600)\n"
-    "  --dev         sign with the key of `roomcast --dev`\n"
-    "\n"
-    "It is signed with auth.hmac_secret, which comes from the same file, environment or flags as the "
-    "node's.\n";
+#define LIFETIME_MAX_S     315360000
 
 struct arguments {
     const char *user, *chats, *ttl;
     bool dev;
 };
 
-/* What is left belongs to the option table. */
-static bool take_arguments(int *argc, char **argv, struct arguments *arguments)
-{
-    const struct own_flag flags[] = {
-        {.flag = "--user", .value = &arguments->user},
-        {.flag = "--chats", .value = &arguments->chats},
-        {.flag = "--ttl", .value = &arguments->ttl},
-        {.flag = "--dev", .is_set = &arguments->dev},
-    };
-    return own_arguments_take("token", flags, sizeof flags / sizeof flags[0], argc, argv);
-}
+#define AT(field) offsetof(struct arguments, field)
+static const struct command_flag flags[] = {
+    {"--user", COMMAND_TEXT, "U", "the user id the token is for", AT(user)},
+    {"--chats", COMMAND_TEXT, "LIST",
+     "chat ids the user may read, comma-separated, or * for all (default: none)", AT(chats)},
+    {"--ttl", COMMAND_TEXT, "S", "seconds until it expires (default 3600)", AT(ttl)},
+    {"--dev", COMMAND_NO_VALUE, NULL, "sign with the key of `roomcast --dev`", AT(dev)},
+};
 
-static int parse_lifetime(const char *text, uint64_t *ret_seconds)
+/* Why token_mint() made none. */
+static void complain(enum err err, const struct arguments *arguments)
 {
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || value == 0 || value > UINT64_C(315360000)) {
-        fprintf(stderr,
-                "roomcast token: --ttl = \"%s\": must be a whole number of seconds from 1 to 315360000\n",
-                text);
-        return 0;
-    }
-    *ret_seconds = value;
-    return 1;
+    if (err == ERR_SYNTAX)
+        fprintf(
+            stderr,
+            "roomcast token: --chats %s: chat ids are UUIDs, as 22222222-2222-4222-8222-222222222222, with "
+            "commas between them; or it is *\n",
+            arguments->chats);
+    else if (err == ERR_RANGE)
+        fprintf(stderr, "roomcast token: --user: a user id is 1 to 128 bytes of plain text\n");
+    else if (err == ERR_CONFIG)
+        fprintf(stderr, "roomcast token: auth.hmac_secret is shorter than 32 bytes\n");
+    else
+        fprintf(stderr, "roomcast token: %s\n", err_text(err));
 }
 
 static int mint(const struct config *config, const struct arguments *arguments, uint64_t lifetime_s)
 {
-    struct token_mint mint = {
-        .hmac_secret = slice_of(config->auth_hmac_secret),
-        .user = arguments->user,
-        .chats = arguments->chats ? arguments->chats : "",
-        .issuer = config->auth_issuer[0] ? config->auth_issuer : NULL,
-        .audience = config->auth_audience[0] ? config->auth_audience : NULL,
-        .user_claim = config->auth_user_claim,
-        .chats_claim = config->authorization_claim,
-        .issued_at = clock_wall_ms() / 1000,
-        .lifetime_s = lifetime_s,
-    };
+    const char *chats = arguments->chats ? arguments->chats : "";
     char *token;
-    enum err err = token_mint(&mint, &token);
+    enum err err = mint_for(config, arguments->user, chats, lifetime_s, &token);
     if (err != ERR_OK) {
-        fprintf(stderr, "roomcast token: no token made: --user, --chats or auth.hmac_secret is %s\n",
-                err_text(err));
+        complain(err, arguments);
         return 2;
     }
     puts(token);
@@ -91,36 +64,20 @@ static const char *check(const struct config *config)
                : NULL;
 }
 
-int token_command(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct arguments arguments = {0};
     uint64_t lifetime_s = LIFETIME_DEFAULT_S;
-    if (!take_arguments(&argc, argv, &arguments) ||
-        (arguments.ttl && !parse_lifetime(arguments.ttl, &lifetime_s)))
+    if (!command_take_flags(&token_command, &arguments, &argc, argv) ||
+        !command_parse_number(&token_command, "--ttl", arguments.ttl, LIFETIME_MAX_S, &lifetime_s))
         return 2;
-    struct config_request request = {
-        .program = CONFIG_NODE,
-        .name = "roomcast token",
-        .version = ROOMCAST_VERSION,
-        .summary = summary,
-        .argc = argc,
-        .argv = argv,
-        .environment = environ,
-        .output = stdout,
-        .errors = stderr,
-        .overrides = arguments.dev ? dev_defaults : NULL,
-        .check = check,
-    };
+    const struct config_request request = {
+        .program = CONFIG_NODE, .overrides = arguments.dev ? dev_defaults : NULL, .check = check};
     struct config *config;
-    switch (config_load(&request, &config)) {
-    case CONFIG_DONE:
-        return 0;
-    case CONFIG_WRONG:
-        return 2;
-    case CONFIG_RUN:
-        break;
-    }
-    int status = 2;
+    int status;
+    if (!command_configure(&token_command, request, argc, argv, &config, &status))
+        return status;
+    status = 2;
     if (arguments.user)
         status = mint(config, &arguments, lifetime_s);
     else
@@ -128,3 +85,17 @@ int token_command(int argc, char **argv)
     config_free(&config);
     return status;
 }
+
+const struct command token_command = {
+    .name = "token",
+    .title = "make an HS256 token for development",
+    .usage = "--user U [--chats ID,ID...|*] [--ttl SECONDS] [options]",
+    .flags = flags,
+    .flags_count = sizeof flags / sizeof flags[0],
+    .notes =
+        "It is signed with auth.hmac_secret, which comes from the same file, environment or flags as the "
+        "node's.",
+    .has_options = true,
+    .options = "auth.hmac_secret auth.issuer auth.audience auth.user_claim authorization.claim",
+    .run = run,
+};

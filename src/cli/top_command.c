@@ -8,45 +8,26 @@
 #include <roomcast/config/config.h>
 #include <roomcast/top/top.h>
 
+#include "commands.h"
 #include "nats_access.h"
-#include "own_arguments.h"
 
 #define INTERVAL_DEFAULT_S 2
-
-extern char **environ;
-
-static const char summary[] =
-    "roomcast top: watch the nodes and relays of a cluster, by the heartbeats they send on NATS\n"
-    "\n"
-    "usage: roomcast top [--admin HOST:PORT,...] [--interval S] [--sort name|connections|cpu] [--once]\n"
-    "                    [--json] [options]\n"
-    "\n"
-    "  --admin LIST  ask the admin listeners of these nodes (GET /cluster) instead of listening on NATS\n"
-    "  --interval S  seconds between two looks, 1 to 60 (default 2)\n"
-    "  --sort BY     order of the nodes: name (default), connections or cpu\n"
-    "  --once        one look, as soon as everybody has been heard twice; exit status 1 when nobody was\n"
-    "  --json        a line of JSON for each look\n"
-    "\n"
-    "Keys: q ends it, n, c and p sort by name, connections and CPU, space looks at once. Of the options "
-    "below\n"
-    "only nats.* and what is said about reading options matter here.\n";
 
 struct arguments {
     const char *admin, *interval, *sort;
     bool once, json;
 };
 
-static bool take_arguments(int *argc, char **argv, struct arguments *arguments)
-{
-    const struct own_flag flags[] = {
-        {.flag = "--admin", .value = &arguments->admin},
-        {.flag = "--interval", .value = &arguments->interval},
-        {.flag = "--sort", .value = &arguments->sort},
-        {.flag = "--once", .is_set = &arguments->once},
-        {.flag = "--json", .is_set = &arguments->json},
-    };
-    return own_arguments_take("top", flags, sizeof flags / sizeof flags[0], argc, argv);
-}
+#define AT(field) offsetof(struct arguments, field)
+static const struct command_flag flags[] = {
+    {"--admin", COMMAND_TEXT, "LIST",
+     "ask the admin listeners of these nodes (GET /cluster) instead of listening on NATS", AT(admin)},
+    {"--interval", COMMAND_TEXT, "S", "seconds between two looks, 1 to 60 (default 2)", AT(interval)},
+    {"--sort", COMMAND_TEXT, "name|connections|cpu", "order of the nodes (default name)", AT(sort)},
+    {"--once", COMMAND_NO_VALUE, NULL,
+     "one look, as soon as everybody has been heard twice; exit status 1 when nobody was", AT(once)},
+    {"--json", COMMAND_NO_VALUE, NULL, "a line of JSON for each look", AT(json)},
+};
 
 /* One word of the list: host:port, or the URL that a browser would take. */
 static bool parse_admin(char *word, struct top_address *ret_address)
@@ -79,19 +60,6 @@ static bool parse_admins(const char *list, struct top_address *addresses, size_t
     return is_right && count > 0;
 }
 
-static bool parse_interval(const char *text, unsigned *ret_seconds)
-{
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0' || value == 0 || value > TOP_INTERVAL_MAX_S) {
-        fprintf(stderr, "roomcast top: --interval = \"%s\": must be a whole number of seconds from 1 to %d\n",
-                text, TOP_INTERVAL_MAX_S);
-        return false;
-    }
-    *ret_seconds = (unsigned)value;
-    return true;
-}
-
 static bool parse_order(const char *text, enum top_order *ret_order)
 {
     static const char *const names[] = {
@@ -106,56 +74,57 @@ static bool parse_order(const char *text, enum top_order *ret_order)
     return false;
 }
 
-int top_command(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     struct arguments arguments = {0};
     struct top_address admins[TOP_ADMINS_MAX];
-    struct top_options options = {.admins = admins, .interval_s = INTERVAL_DEFAULT_S};
-    if (!take_arguments(&argc, argv, &arguments) ||
+    struct top_options options = {.admins = admins};
+    uint64_t interval_s = INTERVAL_DEFAULT_S;
+    if (!command_take_flags(&top_command, &arguments, &argc, argv) ||
         (arguments.admin && !parse_admins(arguments.admin, admins, &options.admins_count)) ||
-        (arguments.interval && !parse_interval(arguments.interval, &options.interval_s)) ||
+        !command_parse_number(&top_command, "--interval", arguments.interval, TOP_INTERVAL_MAX_S,
+                              &interval_s) ||
         (arguments.sort && !parse_order(arguments.sort, &options.order)))
         return 2;
-    struct config_request request = {
-        .program = CONFIG_NODE,
-        .name = "roomcast top",
-        .version = ROOMCAST_VERSION,
-        .summary = summary,
-        .argc = argc,
-        .argv = argv,
-        .environment = environ,
-        .output = stdout,
-        .errors = stderr,
-        .check = nats_seal_check,
-        .try_out = nats_access_try_out,
-    };
+    const struct config_request request = {
+        .program = CONFIG_NODE, .check = nats_seal_check, .try_out = nats_access_try_out};
     struct config *config;
-    switch (config_load(&request, &config)) {
-    case CONFIG_DONE:
-        return 0;
-    case CONFIG_WRONG:
-        return 2;
-    case CONFIG_RUN:
-        break;
-    }
-    config_forget_sources(&request);
+    int status;
+    if (!command_configure(&top_command, request, argc, argv, &config, &status))
+        return status;
     log_init(LOG_ERROR, LOG_LOGFMT, NULL); /* the screen says whether NATS is there */
+    options.interval_s = (unsigned)interval_s;
     options.nats_urls = (const char *const *)config->nats_url.items;
     options.nats_urls_count = config->nats_url.count;
     struct bus_nats_access access;
     struct nats_seal seal;
     if (nats_seal_init(&seal, config) != ERR_OK) {
-        fprintf(stderr, "roomcast top: %s\n", "out of memory");
+        fprintf(stderr, "roomcast top: out of memory\n");
+        config_free(&config);
         return 1;
     }
     nats_access_fill(config, &seal, &access);
     options.nats_access = &access;
     options.prefix = config->nats_prefix;
     options.stream = config->stream_name;
+    options.shards = (unsigned)config->stream_shards;
     options.as_json = arguments.json;
     options.once = arguments.once;
-    int status = top_run(&options);
+    status = top_run(&options);
     nats_seal_fini(&seal);
     config_free(&config);
     return status;
 }
+
+const struct command top_command = {
+    .name = "top",
+    .title = "watch the nodes and relays of a cluster, by the heartbeats they send on NATS",
+    .usage =
+        "[--admin HOST:PORT,...] [--interval S] [--sort name|connections|cpu] [--once] [--json] [options]",
+    .flags = flags,
+    .flags_count = sizeof flags / sizeof flags[0],
+    .notes = "Keys: q ends it, n, c and p sort by name, connections and CPU, space looks at once.",
+    .has_options = true,
+    .options = "nats.",
+    .run = run,
+};

@@ -1,8 +1,9 @@
 #ifndef ROOMCAST_CLI_TOP_COMMAND_H
 #define ROOMCAST_CLI_TOP_COMMAND_H
 
-/* `roomcast top`: watches a cluster. `argc` and `argv` without program and subcommand. Returns the exit code.
- */
-int top_command(int argc, char **argv);
+#include <roomcast/base/command.h>
+
+/* `roomcast top`: watches a cluster. */
+extern const struct command top_command;
 
 #endif

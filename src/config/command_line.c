@@ -37,8 +37,11 @@ static bool *find_command(struct command *command, const char *name)
     return NULL;
 }
 
-static void unknown_flag(struct draft *draft, const char *name)
+/* What follows it is taken for its value: one fault is told once. */
+static void unknown_flag(struct draft *draft, const struct flag *flag, int *index)
 {
+    const struct config_request *request = draft->request;
+    const char *name = flag->name;
     char storage[OPTION_NAME_SIZE];
     const char *nearest = option_nearest(name, option_flag, commands, storage);
     struct buffer shown;
@@ -51,6 +54,8 @@ static void unknown_flag(struct draft *draft, const char *name)
     else
         draft_fault(draft, "--%s: unknown flag; --help lists all", text);
     buffer_fini(&shown);
+    if (!flag->value && *index + 1 < request->argc && request->argv[*index + 1][0] != '-')
+        ++*index;
 }
 
 /* The value of a flag that needs one: behind '=', or the next argument, which is then used up. */
@@ -96,7 +101,7 @@ static void read_flag(struct draft *draft, const struct flag *flag, struct comma
         if (option)
             read_option(draft, option, file, flag, index);
         else
-            unknown_flag(draft, flag->name);
+            unknown_flag(draft, flag, index);
     }
 }
 

@@ -170,6 +170,16 @@ size_t membership_nodes(const struct membership *membership)
     return nodes;
 }
 
+uint64_t membership_connections(const struct membership *membership)
+{
+    const struct member *member;
+    uint64_t connections = 0;
+
+    DL_FOREACH(membership->members, member)
+    connections += member->beat.kind == HEARTBEAT_OF_NODE ? member->beat.connections : 0;
+    return connections;
+}
+
 uint64_t membership_quiet_ms(const struct membership *membership, uint64_t now_ms)
 {
     const struct member *member;

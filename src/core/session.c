@@ -148,7 +148,7 @@ enum session_due session_tick(struct session *session, const struct session_rule
             session_stalled(session, rules, now_ms);
             return SESSION_DUE_NOTHING;
         }
-        if (session->pong_by == 0)
+        if (session->pong_by == 0 && !session->is_stream)
             session->pong_by = now_ms + rules->ping_timeout_ms;
         return SESSION_DUE_PING;
     }

@@ -5,6 +5,7 @@
 #include <roomcast/base/buffer.h>
 
 #include "bus_adapter.h"
+#include "bus_shards.h"
 
 /* Printable ASCII without spaces: anything else would end the subject, or a header line, in the middle of the
  * protocol's text (https://docs.nats.io/reference/reference-protocols/nats-protocol). Subjects are made by
@@ -98,7 +99,7 @@ void bus_store(struct bus *bus, const struct bus_store_request *request, bus_sto
 void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context)
 {
     const struct bus_get_request request = {
-        .kind = BUS_GET_LAST, .subject = subject, .timeout_ms = timeout_ms};
+        .kind = BUS_GET_LAST, .subject = subject, .shard = bus_shard(bus, subject), .timeout_ms = timeout_ms};
 
     assert(bus_is_subject(subject));
     bus->ops->get(bus, &request, done, context);
@@ -107,8 +108,11 @@ void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_las
 void bus_next(struct bus *bus, const char *subject, uint64_t after, uint64_t timeout_ms, bus_last_done done,
               void *context)
 {
-    const struct bus_get_request request = {
-        .kind = BUS_GET_NEXT, .subject = subject, .seq = after, .timeout_ms = timeout_ms};
+    const struct bus_get_request request = {.kind = BUS_GET_NEXT,
+                                            .subject = subject,
+                                            .shard = bus_shard(bus, subject),
+                                            .seq = after,
+                                            .timeout_ms = timeout_ms};
 
     assert(bus_is_subject(subject) && after < UINT64_MAX);
     bus->ops->get(bus, &request, done, context);
@@ -119,6 +123,7 @@ void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bu
 {
     const struct bus_get_request request = {.kind = copy == BUS_ANY_COPY ? BUS_GET_AT_ANY : BUS_GET_AT_LEADER,
                                             .subject = subject,
+                                            .shard = bus_shard(bus, subject),
                                             .seq = stream_seq,
                                             .timeout_ms = timeout_ms};
 
@@ -126,11 +131,29 @@ void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bu
     bus->ops->get(bus, &request, done, context);
 }
 
-void bus_ask_extent(struct bus *bus, uint64_t timeout_ms, bus_last_done done, void *context)
+void bus_ask_extent(struct bus *bus, unsigned shard, uint64_t timeout_ms, bus_last_done done, void *context)
 {
-    const struct bus_get_request request = {.kind = BUS_GET_EXTENT, .subject = "", .timeout_ms = timeout_ms};
+    const struct bus_get_request request = {
+        .kind = BUS_GET_EXTENT, .subject = "", .shard = shard, .timeout_ms = timeout_ms};
 
+    assert(shard < bus->shards->count);
     bus->ops->get(bus, &request, done, context);
+}
+
+unsigned bus_shards_count(const struct bus *bus)
+{
+    return bus->shards->count;
+}
+
+unsigned bus_shard(const struct bus *bus, const char *subject)
+{
+    return bus_shards_find(bus->shards, subject);
+}
+
+const char *bus_stream_name(const struct bus *bus, unsigned shard)
+{
+    assert(shard < bus->shards->count);
+    return bus->shards->streams[shard];
 }
 
 enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options, char *problem)

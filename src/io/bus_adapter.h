@@ -16,6 +16,7 @@ enum bus_get_kind {
 struct bus_get_request {
     enum bus_get_kind kind;
     const char *subject; /* copied before the call returns */
+    unsigned shard;      /* whose stream holds it */
     uint64_t seq;        /* not for BUS_GET_LAST */
     uint64_t timeout_ms;
 };
@@ -37,9 +38,12 @@ struct bus_ops {
     void (*free)(struct bus *bus);
 };
 
+struct bus_shards;
+
 /* First in the adapter's struct. */
 struct bus {
     const struct bus_ops *ops;
+    const struct bus_shards *shards; /* borrowed from the adapter */
 };
 
 /* What bus.h calls a subject: a message's reply may be anything. */

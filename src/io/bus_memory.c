@@ -107,11 +107,13 @@ static bool memory_is_up(struct bus *base)
 
 static void free_struct(struct bus_memory *bus)
 {
-    memory_store_fini(&bus->store);
+    for (unsigned i = 0; bus->stores && i < bus->shards.count; i++)
+        memory_store_fini(&bus->stores[i]);
+    free(bus->stores);
+    bus_shards_fini(&bus->shards);
     inbox_fini(&bus->queue);
     sem_destroy(&bus->work);
     pthread_mutex_destroy(&bus->lock);
-    free(bus->ev);
     free(bus->live);
     free(bus);
 }
@@ -153,26 +155,36 @@ static char *join(const char *prefix, const char *part)
     return buffer_take(&text);
 }
 
+static enum err make_stores(struct bus_memory *bus, const struct bus_memory_options *options)
+{
+    enum err err = bus_shards_init(&bus->shards, options->prefix, "memory", options->shards);
+
+    if (err != ERR_OK)
+        return err;
+    bus->stores = calloc(bus->shards.count, sizeof *bus->stores);
+    if (!bus->stores)
+        return ERR_NO_MEMORY;
+    for (unsigned i = 0; i < bus->shards.count; i++)
+        memory_store_init(&bus->stores[i], options->max_bytes / bus->shards.count);
+    return ERR_OK;
+}
+
 enum err bus_memory_new(const struct bus_memory_options *options, const struct bus_callbacks *callbacks,
                         struct bus **ret_bus)
 {
     struct bus_memory *bus = calloc(1, sizeof *bus);
-    enum err err = ERR_OK;
 
     if (!bus)
         return ERR_NO_MEMORY;
-    bus->base.ops = &memory_ops;
+    bus->base = (struct bus){.ops = &memory_ops, .shards = &bus->shards};
     if (callbacks)
         bus->callbacks = *callbacks;
     bus->created_s = clock_wall_ms() / 1000;
-    memory_store_init(&bus->store, options->max_bytes);
     pthread_mutex_init(&bus->lock, NULL);
     sem_init(&bus->work, 0, 0);
     inbox_init(&bus->queue, wake, &bus->work);
-    bus->ev = join(options->prefix, ".ev.");
     bus->live = join(options->prefix, ".live.");
-    if (!bus->ev || !bus->live)
-        err = ERR_NO_MEMORY;
+    enum err err = bus->live ? make_stores(bus, options) : ERR_NO_MEMORY;
     if (err == ERR_OK && pthread_create(&bus->thread, NULL, deliver, bus) != 0)
         err = ERR_IO;
     if (err != ERR_OK) {

@@ -17,6 +17,7 @@
 
 #include "bus_adapter.h"
 #include "bus_memory_store.h"
+#include "bus_shards.h"
 
 /* Messages waiting for the thread; more are dropped and reported, as the NATS client does. */
 #define MEMORY_QUEUE_MAX_BYTES (64u * 1024 * 1024)
@@ -35,14 +36,15 @@ struct bus_memory {
     struct bus base;
     struct bus_callbacks callbacks; /* immutable */
     uint64_t created_s;             /* immutable: Unix seconds */
-    char *ev, *live;                /* immutable: "<prefix>.ev." and "<prefix>.live." */
+    struct bus_shards shards;       /* immutable */
+    char *live;                     /* immutable: "<prefix>.live." */
     pthread_t thread;
     struct inbox queue;
     sem_t work;
 
     pthread_mutex_t lock;
     /* under lock */
-    struct memory_store store;
+    struct memory_store *stores; /* of each shard; owned array */
     struct memory_interest *interests;
     size_t patterns;         /* interests whose last token is "*" */
     struct memory_ask *asks; /* utlist, owned: without an answer yet, earliest deadline first */

@@ -36,7 +36,7 @@ static void republish_locked(struct bus_memory *bus, const struct bus_store_requ
 
     buffer_init(&subject, SIZE_MAX / 2);
     buffer_append_text(&subject, bus->live);
-    buffer_append_text(&subject, request->subject + strlen(bus->ev));
+    buffer_append_text(&subject, request->subject + strlen(bus->shards.events));
     if (buffer_failed(&subject))
         memory_drop_locked(bus);
     else
@@ -48,10 +48,11 @@ static struct bus_store_result put_locked(struct bus_memory *bus, const struct b
 {
     if (bus->stopping)
         return (struct bus_store_result){.status = BUS_UNAVAILABLE, .problem = "the bus is closed"};
-    if (strncmp(request->subject, bus->ev, strlen(bus->ev)) != 0)
+    if (strncmp(request->subject, bus->shards.events, strlen(bus->shards.events)) != 0)
         return (struct bus_store_result){.status = BUS_UNAVAILABLE,
                                          .problem = "no stream takes this subject"};
-    struct bus_store_result result = memory_store_put(&bus->store, request);
+    struct memory_store *store = &bus->stores[bus_shards_find(&bus->shards, request->subject)];
+    struct bus_store_result result = memory_store_put(store, request);
     if (result.status == BUS_STORED)
         republish_locked(bus, request, result.stream_seq);
     return result;
@@ -88,16 +89,18 @@ static void run_last_answer(struct bus_memory *bus, struct task *task)
 static const struct memory_event *find_locked(const struct bus_memory *bus,
                                               const struct bus_get_request *request)
 {
+    const struct memory_store *store = &bus->stores[request->shard];
+
     if (bus->stopping)
         return NULL;
     switch (request->kind) {
     case BUS_GET_LAST:
-        return memory_store_last(&bus->store, request->subject);
+        return memory_store_last(store, request->subject);
     case BUS_GET_NEXT:
-        return memory_store_next(&bus->store, request->subject, request->seq);
+        return memory_store_next(store, request->subject, request->seq);
     case BUS_GET_AT_ANY: /* there is one copy */
     case BUS_GET_AT_LEADER:
-        return memory_store_at(&bus->store, request->subject, request->seq);
+        return memory_store_at(store, request->subject, request->seq);
     case BUS_GET_EXTENT:
         return NULL;
     }
@@ -113,10 +116,11 @@ static struct last_answer *look_up_locked(struct bus_memory *bus, const struct b
         return NULL;
     answer->result.status = bus->stopping ? BUS_LAST_UNAVAILABLE : BUS_LAST_NONE;
     if (request->kind == BUS_GET_EXTENT && !bus->stopping) {
-        const struct memory_event *first = bus->store.events;
+        const struct memory_store *store = &bus->stores[request->shard];
+        const struct memory_event *first = store->events;
         answer->result.status = BUS_LAST_FOUND;
-        answer->result.extent = (struct bus_extent){.first_seq = first ? first->seq : bus->store.last_seq + 1,
-                                                    .last_seq = bus->store.last_seq,
+        answer->result.extent = (struct bus_extent){.first_seq = first ? first->seq : store->last_seq + 1,
+                                                    .last_seq = store->last_seq,
                                                     .created_s = bus->created_s,
                                                     .has_quorum = true};
     }

@@ -1,4 +1,4 @@
-/* Stored events of the in-process bus: what JetStream keeps for us, in memory. One stream, numbered from 1;
+/* Stored events of one shard of the in-process bus: what JetStream keeps for us, in memory. Numbered from 1;
  * the last event of each subject; message ids for a while; a ceiling in bytes, the oldest go first.
  *
  * Owns: copies of everything.   Thread: one at a time.   Never blocks, never calls back. */

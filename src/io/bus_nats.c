@@ -1,14 +1,20 @@
 #include "bus_nats.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/condition.h>
+#include <roomcast/base/log.h>
 #include <roomcast/base/random.h>
 
-#define LAST_FLUSH_MS 1000
+#include "tls_exit.h"
+
+#define LAST_FLUSH_MS    1000
+#define LIBRARY_CLOSE_MS 5000
 
 void bus_nats_kick_locked(struct bus_nats *bus)
 {
@@ -17,6 +23,19 @@ void bus_nats_kick_locked(struct bus_nats *bus)
 }
 
 /* --- signals --- */
+
+/* As natsConnection_Publish(), an event to the shard that holds its subject. */
+static natsStatus publish_placed(const struct bus_nats *bus, natsConnection *connection, const char *subject,
+                                 struct slice data)
+{
+    if (!bus_shards_moves(&bus->shards, subject))
+        return natsConnection_Publish(connection, subject, data.data, (int)data.len);
+    char *place = bus_shards_place(&bus->shards, bus_shards_find(&bus->shards, subject), subject);
+    natsStatus s =
+        place ? natsConnection_Publish(connection, place, data.data, (int)data.len) : NATS_NO_MEMORY;
+    free(place);
+    return s;
+}
 
 static enum err nats_publish(struct bus *base, const char *subject, struct slice data)
 {
@@ -32,7 +51,7 @@ static enum err nats_publish(struct bus *base, const char *subject, struct slice
     else if (!bus_nats_seal(bus, subject, &data, &sealed))
         s = NATS_NO_MEMORY;
     else
-        s = natsConnection_Publish(connection, subject, data.data, (int)data.len);
+        s = publish_placed(bus, connection, subject, data);
     link_put(bus);
     buffer_fini(&sealed);
     if (s == NATS_OK)
@@ -55,28 +74,38 @@ static bool nats_is_up(struct bus *base)
 /* Which server leads now does not matter to us. */
 static void on_elected(void *context, struct bus_message *message)
 {
-    struct bus_nats *bus = context;
+    struct nats_elections *elections = context;
+    struct bus_nats *bus = elections->bus;
 
     bus_message_free(&message);
     pthread_mutex_lock(&bus->lock);
-    bus->elected = true;
+    bus->elected |= UINT64_C(1) << (elections - bus->elections);
     bus_nats_kick_locked(bus);
     pthread_mutex_unlock(&bus->lock);
 }
 
-/* Our inbox, and what the server tells of elections (server/jetstream_cluster.go,
- * sendStreamLeaderElectAdvisory). */
+/* What the server tells of elections (server/jetstream_cluster.go, sendStreamLeaderElectAdvisory). */
+static enum err subscribe_elections(struct bus_nats *bus, unsigned shard)
+{
+    struct nats_elections *elections = &bus->elections[shard];
+    char subject[160];
+
+    elections->bus = bus;
+    snprintf(subject, sizeof subject, "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.%s",
+             bus->shards.streams[shard]);
+    return nats_subscribe(&bus->base, subject, on_elected, elections, &elections->subscription);
+}
+
 static enum err subscribe_own(struct bus_nats *bus)
 {
-    char subject[128];
+    char subject[64];
     enum err err;
 
     snprintf(subject, sizeof subject, "%s.*", bus->inbox);
     err = nats_subscribe(&bus->base, subject, nats_on_answer, bus, &bus->inbox_subscription);
-    if (err != ERR_OK)
-        return err;
-    snprintf(subject, sizeof subject, "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.%s", bus->stream);
-    return nats_subscribe(&bus->base, subject, on_elected, bus, &bus->elections);
+    for (unsigned i = 0; bus->callbacks.on_elected && i < bus->shards.count && err == ERR_OK; i++)
+        err = subscribe_elections(bus, i);
+    return err;
 }
 
 /* --- the keeper --- */
@@ -90,8 +119,10 @@ static void tell(struct bus_nats *bus, enum bus_event event)
 static void report(struct bus_nats *bus)
 {
     pthread_mutex_lock(&bus->lock);
-    bool lost = bus->lost, dropped = bus->dropped, elected = bus->elected, up = bus->state == LINK_UP;
-    bus->lost = bus->dropped = bus->elected = false;
+    bool lost = bus->lost, dropped = bus->dropped, up = bus->state == LINK_UP;
+    bus_shard_set elected = bus->elected;
+    bus->lost = bus->dropped = false;
+    bus->elected = 0;
     pthread_mutex_unlock(&bus->lock);
 
     if (lost)
@@ -106,8 +137,8 @@ static void report(struct bus_nats *bus)
     }
     if (dropped)
         tell(bus, BUS_EVENT_DROPPED);
-    if (elected)
-        tell(bus, BUS_EVENT_ELECTED);
+    if (elected && bus->callbacks.on_elected)
+        bus->callbacks.on_elected(bus->callbacks.context, &bus->base, elected);
 }
 
 /* Until something changes or is due; false when the bus is to be closed. */
@@ -181,15 +212,15 @@ static void free_struct(struct bus_nats *bus)
     free(bus->urls);
     free(bus->name);
     free(bus->prefix);
-    free(bus->stream);
+    bus_shards_fini(&bus->shards);
     pthread_cond_destroy(&bus->work);
     pthread_cond_destroy(&bus->settled);
     pthread_mutex_destroy(&bus->lock);
     free(bus);
 }
 
-/* The library itself stays: other buses of the process use it, and it cannot be opened again once closed
- * while something of it is in use. */
+/* The library itself stays until bus_nats_close_library(): other buses of the process use it, and it cannot
+ * be opened again once closed while something of it is in use. */
 static void nats_free(struct bus *base)
 {
     struct bus_nats *bus = (struct bus_nats *)base;
@@ -217,13 +248,8 @@ static const struct bus_ops nats_ops = {
 
 static void init_sync(struct bus_nats *bus)
 {
-    pthread_condattr_t monotonic;
-
     pthread_mutex_init(&bus->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&bus->work, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init_monotonic(&bus->work);
     pthread_cond_init(&bus->settled, NULL);
 }
 
@@ -231,9 +257,9 @@ static enum err copy_options(struct bus_nats *bus, const struct bus_nats_options
 {
     bus->name = strdup(options->name);
     bus->prefix = strdup(options->prefix);
-    bus->stream = strdup(options->stream);
     bus->urls = calloc(options->urls_count, sizeof *bus->urls);
-    if (!bus->name || !bus->prefix || !bus->stream || !bus->urls)
+    if (!bus->name || !bus->prefix || !bus->urls ||
+        bus_shards_init(&bus->shards, options->prefix, options->stream, options->shards) != ERR_OK)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < options->urls_count; i++) {
         bus->urls[i] = strdup(options->urls[i]);
@@ -296,6 +322,15 @@ enum err bus_nats_check(const struct bus_nats_options *options, char *problem)
     return err;
 }
 
+static void choose_inbox(struct bus_nats *bus, const char *start)
+{
+    char random[INBOX_RANDOM + 1];
+
+    assert(strlen(start) <= BUS_INBOX_MAX);
+    random_text(random, INBOX_RANDOM);
+    snprintf(bus->inbox, sizeof bus->inbox, "%s.%s", start, random);
+}
+
 enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_callbacks *callbacks,
                       struct bus **ret_bus, char *problem)
 {
@@ -307,14 +342,13 @@ enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_c
     struct bus_nats *bus = calloc(1, sizeof *bus);
     if (!bus)
         return ERR_NO_MEMORY;
-    bus->base.ops = &nats_ops;
+    bus->base = (struct bus){.ops = &nats_ops, .shards = &bus->shards};
     bus->secure = secure;
     bus->access = options->access;
     bus->send_at_once = options->send_at_once;
     if (callbacks)
         bus->callbacks = *callbacks;
-    memcpy(bus->inbox, "_INBOX.", 7);
-    random_text(bus->inbox + 7, 22);
+    choose_inbox(bus, options->inbox ? options->inbox : "_INBOX");
     init_sync(bus);
     err = bus_nats_access_check(bus, problem);
     if (err == ERR_OK)
@@ -327,4 +361,12 @@ enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_c
     }
     *ret_bus = &bus->base;
     return ERR_OK;
+}
+
+void bus_nats_close_library(void)
+{
+    natsStatus s = nats_CloseAndWait(LIBRARY_CLOSE_MS);
+    tls_forget_compression_methods();
+    if (s != NATS_OK && s != NATS_NOT_INITIALIZED)
+        log_warn("nats_library_not_closed", LOG_TEXT("problem", nats_status_text(s)));
 }

@@ -39,6 +39,7 @@
 
 #include "bus_adapter.h"
 #include "bus_nats_requests.h"
+#include "bus_shards.h"
 
 enum link_state {
     LINK_NONE,       /* there is no connection object */
@@ -62,6 +63,7 @@ struct bus_subscription {
     struct bus_nats *bus;                 /* immutable */
     bus_receive receive;                  /* immutable */
     void *context;                        /* immutable */
+    bool is_live;                         /* immutable; to messages that the server republishes */
     enum subscription_state state;        /* under the bus's lock, as all below */
     bool unwanted;                        /* ATTACHING: unsubscribed meanwhile */
     bool complete;                        /* the library makes no callback for `wire` any more */
@@ -70,6 +72,8 @@ struct bus_subscription {
     struct bus_subscription *prev, *next; /* in the list of its state; none while FLUSHED */
     char subject[];                       /* immutable */
 };
+
+#define INBOX_RANDOM 22
 
 /* Of a user nkey: 'U', 55 characters, NUL. */
 #define NATS_PUBLIC_KEY_SIZE 57
@@ -80,12 +84,13 @@ struct bus_nats {
     /* immutable after bus_nats_new */
     char **urls;
     int urls_count;
-    char *name, *prefix, *stream;
+    char *name, *prefix;
+    struct bus_shards shards;
     bool secure;                           /* TLS on every connection, never without */
     const struct bus_nats_access *access;  /* borrowed; NULL: none */
     char public_key[NATS_PUBLIC_KEY_SIZE]; /* of access->nkey_seed_file; "" without */
     bool send_at_once;
-    char inbox[32]; /* "_INBOX.<random>" */
+    char inbox[BUS_INBOX_MAX + 1 + INBOX_RANDOM + 1]; /* "_INBOX.<random>" */
     struct bus_callbacks callbacks;
     pthread_t keeper;
     struct requests requests;
@@ -106,11 +111,15 @@ struct bus_nats {
     size_t wires;               /* attached, their last callback has not ended */
     bool lost;                  /* LINK_UP was left, to be reported */
     bool dropped;               /* messages were dropped, to be reported */
-    bool elected;               /* the stream has a new leader, to be reported */
+    bus_shard_set elected;      /* these streams have a new leader, to be reported */
     bool stopping;
     bool kicked;
     struct bus_subscription *waiting, *attached, *ending, *unflushed; /* utlists, owned */
-    struct bus_subscription *inbox_subscription, *elections;          /* each in one of them */
+    struct bus_subscription *inbox_subscription;                      /* in one of them, as are ... */
+    struct nats_elections {
+        struct bus_nats *bus;
+        struct bus_subscription *subscription;
+    } elections[BUS_SHARDS_MAX]; /* ... those to what is told of each stream's leader */
     size_t ending_count;
     uint64_t ending_since_ms;
 };

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/condition.h>
 
 static struct request *request_new(enum request_kind kind, uint64_t timeout_ms, void *context)
 {
@@ -18,25 +19,32 @@ static struct request *request_new(enum request_kind kind, uint64_t timeout_ms, 
     return request;
 }
 
-struct request *request_new_store(uint64_t timeout_ms, bus_store_done done, void *context)
+struct request *request_new_store(unsigned shard, uint64_t timeout_ms, bus_store_done done, void *context)
 {
     struct request *request = request_new(REQUEST_STORE, timeout_ms, context);
 
-    if (request)
-        request->done.store = done;
+    if (!request)
+        return NULL;
+    request->shard = shard;
+    request->done.store = done;
     return request;
 }
 
-struct request *request_new_get(const struct bus_get_request *get, bus_last_done done, void *context)
+struct request *request_new_get(const struct bus_get_request *get, char *place, bus_last_done done,
+                                void *context)
 {
     struct request *request = request_new(REQUEST_GET, get->timeout_ms, context);
 
-    if (!request)
+    if (!request) {
+        free(place);
         return NULL;
+    }
+    request->shard = get->shard;
     request->done.get = done;
     request->get = *get;
+    request->place = place;
     request->get.subject = request->subject = strdup(get->subject);
-    if (!request->subject) {
+    if (!request->subject || !place) {
         request_free(request);
         return NULL;
     }
@@ -55,6 +63,7 @@ struct request *request_new_ask(uint64_t timeout_ms, bus_ask_done done, void *co
 void request_free(struct request *request)
 {
     free(request->subject);
+    free(request->place);
     free(request);
 }
 
@@ -207,14 +216,9 @@ static void *watch(void *arg)
 
 enum err requests_start(struct requests *requests)
 {
-    pthread_condattr_t monotonic;
-
     *requests = (struct requests){.last_token = 0};
     pthread_mutex_init(&requests->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&requests->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init_monotonic(&requests->changed);
     if (pthread_create(&requests->thread, NULL, watch, requests) == 0)
         return ERR_OK;
     pthread_cond_destroy(&requests->changed);

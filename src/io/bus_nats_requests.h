@@ -22,8 +22,10 @@ struct request {
         bus_ask_done ask;
     } done;
     void *context;
+    unsigned shard;                /* REQUEST_STORE, REQUEST_GET: whose stream has to answer */
     struct bus_get_request get;    /* REQUEST_GET: what the answer must be; its subject is `subject` */
     char *subject;                 /* REQUEST_GET: owned */
+    char *place;                   /* REQUEST_GET: owned; the subject under which the stream holds it */
     enum bus_store_status failure; /* once failed; what it is matters to a REQUEST_STORE only */
     const char *problem;           /* once failed: a literal */
     struct request *prev, *next;   /* by deadline, or among the failed */
@@ -46,8 +48,10 @@ enum err requests_start(struct requests *requests) MUST_CHECK;
 void requests_stop(struct requests *requests);
 
 /* NULL when out of memory. */
-struct request *request_new_store(uint64_t timeout_ms, bus_store_done done, void *context);
-struct request *request_new_get(const struct bus_get_request *get, bus_last_done done, void *context);
+struct request *request_new_store(unsigned shard, uint64_t timeout_ms, bus_store_done done, void *context);
+/* Takes `place` over, in every case. */
+struct request *request_new_get(const struct bus_get_request *get, char *place, bus_last_done done,
+                                void *context);
 struct request *request_new_ask(uint64_t timeout_ms, bus_ask_done done, void *context);
 void request_free(struct request *request);
 

@@ -2,7 +2,8 @@
  * natsGC_collect in nats.c): for events that come one by one, a change of threads for each, 8 % of what a
  * delivery to a small room costs. So messages that are done with are handed over many at a time.
  *
- * The collector is one for the process, and so is this; a message may be given back after its bus is gone. */
+ * The collector is one for the process, and so is this; a message may be given back after its bus is gone.
+ * What is held when the library is closed is memory like any other, for the collector of the next opening. */
 #include <pthread.h>
 
 #include "bus_nats.h"

@@ -18,12 +18,13 @@ static void answer_store(struct bus_nats *bus, struct request *request, struct s
     if (nobody)
         strcpy(answer.problem, "no stream takes this subject now");
     else
-        jetstream_decode_store(data, bus->stream, &answer);
+        jetstream_decode_store(data, bus->shards.streams[request->shard], &answer);
     struct bus_store_result result = {answer.status, answer.stream_seq, answer.problem};
     request->done.store(request->context, &result);
 }
 
-/* One that cannot be opened is there all the same: as one that cannot be decoded. */
+/* Sealed for the subject it was stored on, whatever its shard; that is how it is republished too. One that
+ * cannot be opened is there all the same: as one that cannot be decoded. */
 static void open_stored(const struct bus_nats *bus, const struct request *request, struct slice *data)
 {
     if (!bus_nats_open(bus, slice_of(request->get.subject), data))
@@ -37,15 +38,15 @@ static void answer_get(struct bus_nats *bus, struct request *request, struct sli
 
     if (request->get.kind == BUS_GET_EXTENT) {
         struct bus_last_result extent = {.status = BUS_LAST_UNAVAILABLE};
-        if (jetstream_decode_extent(data, &extent.extent))
+        if (jetstream_decode_extent(data, &extent.extent, &extent.is_no_stream))
             extent.status = BUS_LAST_FOUND;
         request->done.get(request->context, &extent);
         return;
     }
     if (request->get.kind == BUS_GET_AT_LEADER)
-        jetstream_decode_at(data, request->get.subject, request->get.seq, &answer);
+        jetstream_decode_at(data, request->place, request->get.seq, &answer);
     else
-        jetstream_decode_last(data, request->get.subject, &answer);
+        jetstream_decode_last(data, request->place, &answer);
     struct bus_last_result result = {
         .status = answer.status, .stream_seq = answer.stream_seq, .data = {answer.data, answer.data_len}};
     if (result.status == BUS_LAST_FOUND)
@@ -74,8 +75,9 @@ static void answer_direct(struct bus_nats *bus, struct request *request, struct 
                                                      .stream = last_header(message->msg, "Nats-Stream"),
                                                      .subject = last_header(message->msg, "Nats-Subject"),
                                                      .sequence = last_header(message->msg, "Nats-Sequence")};
-    struct bus_last_result result = {
-        .status = jetstream_judge_direct(&headers, bus->stream, request->get.subject, request->get.seq)};
+    struct bus_last_result result = {.status =
+                                         jetstream_judge_direct(&headers, bus->shards.streams[request->shard],
+                                                                request->place, request->get.seq)};
 
     if (result.status == BUS_LAST_FOUND) {
         result.stream_seq = request->get.seq;
@@ -162,11 +164,11 @@ static void format_reply(const struct bus_nats *bus, uint64_t token, char *reply
 
 /* Headers: https://docs.nats.io/nats-concepts/jetstream/headers. */
 static natsStatus publish_store(struct bus_nats *bus, natsConnection *connection,
-                                const struct bus_store_request *what, uint64_t token)
+                                const struct bus_store_request *what, unsigned shard, uint64_t token)
 {
     natsMsg *msg = NULL;
     char reply[REPLY_SIZE], expect_last[24];
-    natsStatus s;
+    natsStatus s = NATS_NO_SERVER_SUPPORT; /* nothing has been sent */
 
     struct slice data = what->data;
     struct buffer sealed;
@@ -175,16 +177,19 @@ static natsStatus publish_store(struct bus_nats *bus, natsConnection *connection
         return NATS_MAX_PAYLOAD;
     if (!bus_nats_seal(bus, what->subject, &data, &sealed)) {
         buffer_fini(&sealed);
-        return NATS_NO_SERVER_SUPPORT; /* nothing has been sent */
+        return s;
     }
     format_reply(bus, token, reply);
     snprintf(expect_last, sizeof expect_last, "%llu", (unsigned long long)what->expect_last);
-    s = natsMsg_Create(&msg, what->subject, reply, data.data, (int)data.len);
+    char *place = bus_shards_place(&bus->shards, shard, what->subject);
+    if (place)
+        s = natsMsg_Create(&msg, place, reply, data.data, (int)data.len);
+    free(place);
     buffer_fini(&sealed);
     if (s == NATS_OK)
         s = natsMsgHeader_Set(msg, "Nats-Msg-Id", what->message_id);
     if (s == NATS_OK)
-        s = natsMsgHeader_Set(msg, "Nats-Expected-Stream", bus->stream);
+        s = natsMsgHeader_Set(msg, "Nats-Expected-Stream", bus->shards.streams[shard]);
     if (s == NATS_OK)
         s = natsMsgHeader_Set(msg, "Nats-Expected-Last-Subject-Sequence", expect_last);
     if (s == NATS_OK)
@@ -197,7 +202,8 @@ static natsStatus publish_store(struct bus_nats *bus, natsConnection *connection
 void nats_store(struct bus *base, const struct bus_store_request *what, bus_store_done done, void *context)
 {
     struct bus_nats *bus = (struct bus_nats *)base;
-    struct request *request = request_new_store(what->timeout_ms, done, context);
+    unsigned shard = bus_shards_find(&bus->shards, what->subject);
+    struct request *request = request_new_store(shard, what->timeout_ms, done, context);
 
     if (!request) {
         struct bus_store_result result = {.status = BUS_UNAVAILABLE, .problem = "out of memory"};
@@ -210,20 +216,20 @@ void nats_store(struct bus *base, const struct bus_store_request *what, bus_stor
         return;
     }
     uint64_t token = requests_open(&bus->requests, request); /* from here on others may free it */
-    natsStatus s = publish_store(bus, connection, what, token);
+    natsStatus s = publish_store(bus, connection, what, shard, token);
     link_put(bus);
     if (s != NATS_OK)
         fail(bus, token, s);
 }
 
-static void encode_get(const struct bus_get_request *what, struct buffer *body)
+static void encode_get(const struct bus_get_request *what, const char *place, struct buffer *body)
 {
     switch (what->kind) {
     case BUS_GET_LAST:
-        jetstream_encode_last(what->subject, body);
+        jetstream_encode_last(place, body);
         break;
     case BUS_GET_NEXT:
-        jetstream_encode_next(what->subject, what->seq + 1, body);
+        jetstream_encode_next(place, what->seq + 1, body);
         break;
     case BUS_GET_AT_ANY:
     case BUS_GET_AT_LEADER:
@@ -242,24 +248,28 @@ static natsStatus publish_get(struct bus_nats *bus, natsConnection *connection,
         [BUS_GET_AT_ANY] = "DIRECT.GET",   [BUS_GET_AT_LEADER] = "STREAM.MSG.GET",
         [BUS_GET_EXTENT] = "STREAM.INFO",
     };
-    char api[128], reply[REPLY_SIZE];
+    char api[160], reply[REPLY_SIZE];
+    char *place = bus_shards_place(&bus->shards, what->shard, what->subject);
     struct buffer body;
     natsStatus s = NATS_NO_MEMORY;
 
-    snprintf(api, sizeof api, "$JS.API.%s.%s", apis[what->kind], bus->stream);
+    snprintf(api, sizeof api, "$JS.API.%s.%s", apis[what->kind], bus->shards.streams[what->shard]);
     format_reply(bus, token, reply);
     buffer_init(&body, GET_BODY_MAX);
-    encode_get(what, &body);
-    if (!buffer_failed(&body))
+    if (place)
+        encode_get(what, place, &body);
+    if (place && !buffer_failed(&body))
         s = natsConnection_PublishRequest(connection, api, reply, body.data, (int)body.len);
     buffer_fini(&body);
+    free(place);
     return s;
 }
 
 void nats_get(struct bus *base, const struct bus_get_request *what, bus_last_done done, void *context)
 {
     struct bus_nats *bus = (struct bus_nats *)base;
-    struct request *request = request_new_get(what, done, context);
+    char *place = bus_shards_place(&bus->shards, what->shard, what->subject);
+    struct request *request = request_new_get(what, place, done, context);
 
     if (!request) {
         struct bus_last_result result = {.status = BUS_LAST_UNAVAILABLE};

@@ -1,4 +1,4 @@
-/* The stream's shape. Settings that decide whether anything works (what it holds, where it republishes) must
+/* The streams' shape. Settings that decide whether anything works (what it holds, where it republishes) must
  * be right; limits may be tuned by operators with `nats stream edit`, so another value is only a warning: a
  * relay that stays down at night because somebody doubled max_age helps nobody. */
 #include <inttypes.h>
@@ -32,21 +32,20 @@ static int64_t nanoseconds(uint64_t seconds)
     return seconds > (uint64_t)(INT64_MAX / NS_PER_S) ? 0 : (int64_t)seconds * NS_PER_S;
 }
 
-/* No direct get for mirrors. DenyDelete: a deleted last message would make Nats-Last-Sequence wrong
- * (ARCHITECTURE 2). */
-static void make_shape(const struct bus_nats *bus, const struct bus_stream_options *options,
+/* No direct get for mirrors. DenyDelete: a deleted last message would make Nats-Last-Sequence wrong. */
+static void make_shape(const struct bus_nats *bus, const struct bus_stream_options *options, unsigned shard,
                        struct shape *shape)
 {
     jsStreamConfig *config = &shape->config;
 
-    snprintf(shape->events, sizeof shape->events, "%s.ev.>", bus->prefix);
+    bus_shards_format_all(&bus->shards, shard, shape->events, sizeof shape->events);
     snprintf(shape->live, sizeof shape->live, "%s.live.>", bus->prefix);
     shape->subjects[0] = shape->events;
     jsRePublish_Init(&shape->republish);
     shape->republish.Source = shape->events;
     shape->republish.Destination = shape->live;
     jsStreamConfig_Init(config);
-    config->Name = bus->stream;
+    config->Name = bus->shards.streams[shard];
     config->Description = "roomcast events";
     config->Subjects = shape->subjects;
     config->SubjectsLen = 1;
@@ -55,7 +54,7 @@ static void make_shape(const struct bus_nats *bus, const struct bus_stream_optio
     config->Storage = options->in_memory ? js_MemoryStorage : js_FileStorage;
     config->Replicas = options->replicas ? options->replicas : 1;
     config->MaxAge = nanoseconds(options->max_age_s);
-    config->MaxBytes = limit(options->max_bytes);
+    config->MaxBytes = limit(options->max_bytes / bus->shards.count);
     config->MaxMsgsPerSubject = limit(options->max_per_subject);
     config->Duplicates = nanoseconds(options->dedup_s);
     config->DenyDelete = true;
@@ -140,7 +139,10 @@ static enum err fail(natsStatus status, jsErrCode code, char *problem)
 {
     snprintf(problem, BUS_PROBLEM_SIZE, "JetStream: %.200s (%d)", nats_status_text(status), (int)code);
     switch (code) {
-    case JSStreamSubjectOverlapErr: /* another stream holds our subjects */
+    case JSStreamSubjectOverlapErr:
+        snprintf(problem, BUS_PROBLEM_SIZE,
+                 "its subjects are another stream's (10065), made with another stream.shards or stream.name");
+        return ERR_CONFLICT;
     case JSStreamNameExistErr:
         return ERR_CONFLICT;
     case JSStreamInvalidConfig:
@@ -196,10 +198,35 @@ static enum err ensure(jsCtx *js, struct shape *shape, char *problem)
     return failed;
 }
 
+/* Says of which of several streams the problem is. */
+static void name_problem(const struct bus_nats *bus, unsigned shard, char *problem)
+{
+    char what[BUS_PROBLEM_SIZE];
+
+    if (bus->shards.count == 1)
+        return;
+    memcpy(what, problem, sizeof what);
+    snprintf(problem, BUS_PROBLEM_SIZE, "%.75s: %.170s", bus->shards.streams[shard], what);
+}
+
+static enum err ensure_all(const struct bus_nats *bus, jsCtx *js, const struct bus_stream_options *options,
+                           char *problem)
+{
+    struct shape shape;
+    enum err err = ERR_OK;
+
+    for (unsigned shard = 0; shard < bus->shards.count && err == ERR_OK; shard++) {
+        make_shape(bus, options, shard, &shape);
+        err = ensure(js, &shape, problem);
+        if (err != ERR_OK)
+            name_problem(bus, shard, problem);
+    }
+    return err;
+}
+
 enum err nats_ensure_stream(struct bus *base, const struct bus_stream_options *options, char *problem)
 {
     struct bus_nats *bus = (struct bus_nats *)base;
-    struct shape shape;
     jsOptions js_options;
     jsCtx *js = NULL;
     natsConnection *connection = link_get(bus);
@@ -211,9 +238,8 @@ enum err nats_ensure_stream(struct bus *base, const struct bus_stream_options *o
     }
     jsOptions_Init(&js_options);
     js_options.Wait = WAIT_MS;
-    make_shape(bus, options, &shape);
     natsStatus s = natsConnection_JetStream(&js, connection, &js_options);
-    err = s == NATS_OK ? ensure(js, &shape, problem) : fail(s, 0, problem);
+    err = s == NATS_OK ? ensure_all(bus, js, options, problem) : fail(s, 0, problem);
     jsCtx_Destroy(js);
     link_put(bus);
     return err;

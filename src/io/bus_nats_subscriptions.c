@@ -29,7 +29,9 @@ static void free_message(struct bus_message *base)
     free(message);
 }
 
-/* What the server adds to a republished message: nats-server, server/stream.go. */
+/* What the server adds to a republished message: nats-server, server/stream.go. Not asked for in others:
+ * nats.c takes all headers apart then, as many as a stranger has sent, on the thread that delivers
+ * everything. */
 static uint64_t read_stream_seq(natsMsg *msg)
 {
     const char *text;
@@ -72,7 +74,7 @@ static void on_message(natsConnection *connection, natsSubscription *wire, natsM
         .subject = slice_of(natsMsg_GetSubject(msg)),
         .data = {natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)},
         .reply = read_reply(msg),
-        .stream_seq = read_stream_seq(msg),
+        .stream_seq = subscription->is_live ? read_stream_seq(msg) : 0,
         .free = free_message,
     };
     if (bus_nats_open(bus, message->base.subject, &message->base.data))
@@ -193,6 +195,13 @@ static void begin_attach_locked(struct bus_subscription *subscription)
     subscription->bus->wires++;
 }
 
+/* "<prefix>.live..." */
+static bool is_live(const struct bus_nats *bus, const char *subject)
+{
+    size_t len = strlen(bus->prefix);
+    return strncmp(subject, bus->prefix, len) == 0 && strncmp(subject + len, ".live.", 6) == 0;
+}
+
 enum err nats_subscribe(struct bus *base, const char *subject, bus_receive receive, void *context,
                         struct bus_subscription **ret_subscription)
 {
@@ -206,6 +215,7 @@ enum err nats_subscribe(struct bus *base, const char *subject, bus_receive recei
     subscription->receive = receive;
     subscription->context = context;
     memcpy(subscription->subject, subject, size);
+    subscription->is_live = is_live(bus, subject);
 
     pthread_mutex_lock(&bus->lock);
     if (bus->stopping) {

@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include <microhttpd.h>
 
 #include <roomcast/base/buffer.h>
+#include <roomcast/base/random.h>
 
 #define PROBLEM_SIZE 256
 #define BACKLOG      64
@@ -136,8 +139,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     unref(exchange);
 }
 
-static struct MHD_Response *make_response(const char *content_type, struct slice body, const char *extra_name,
-                                          const char *extra_value)
+static struct MHD_Response *make_response(const char *content_type, struct slice body,
+                                          const struct http_field *fields, size_t count)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body.len, (void *)body.data, MHD_RESPMEM_MUST_COPY);
@@ -145,8 +148,8 @@ static struct MHD_Response *make_response(const char *content_type, struct slice
         return NULL;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    if (extra_name)
-        MHD_add_response_header(response, extra_name, extra_value);
+    for (size_t i = 0; i < count; i++)
+        MHD_add_response_header(response, fields[i].name, fields[i].value);
     return response;
 }
 
@@ -170,8 +173,15 @@ static void answer_locked(struct http_exchange *exchange, unsigned status, struc
 void http_answer(struct http_exchange *exchange, unsigned status, const char *content_type, struct slice body,
                  const char *extra_name, const char *extra_value)
 {
+    const struct http_field field = {extra_name, extra_value};
+    http_answer_with(exchange, status, content_type, body, &field, extra_name ? 1 : 0);
+}
+
+void http_answer_with(struct http_exchange *exchange, unsigned status, const char *content_type,
+                      struct slice body, const struct http_field *fields, size_t count)
+{
     struct http_server *server = exchange->server;
-    struct MHD_Response *response = make_response(content_type, body, extra_name, extra_value);
+    struct MHD_Response *response = make_response(content_type, body, fields, count);
     pthread_mutex_lock(&server->lock);
     answer_locked(exchange, status, response);
     pthread_mutex_unlock(&server->lock);
@@ -198,11 +208,32 @@ struct slice http_header(const struct http_exchange *exchange, const char *name)
     return slice_of(MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name));
 }
 
+bool http_bears(const struct http_exchange *exchange, const char *key)
+{
+    static const char scheme[] = "Bearer ";
+    struct slice value = http_header(exchange, "Authorization");
+    size_t skip = sizeof scheme - 1;
+
+    return value.len >= skip && strncasecmp(value.data, scheme, skip) == 0 &&
+           secret_equal(value.data + skip, value.len - skip, key, strlen(key));
+}
+
+void http_peer(const struct http_exchange *exchange, char *text)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    socklen_t len =
+        address && address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (!address || getnameinfo(address, len, text, HTTP_PEER_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
+        strcpy(text, "unknown");
+}
+
 /* --- from the library --- */
 
 static enum MHD_Result queue_text(struct MHD_Connection *connection, unsigned status, const char *json)
 {
-    struct MHD_Response *response = make_response(JSON, slice_of(json), NULL, NULL);
+    struct MHD_Response *response = make_response(JSON, slice_of(json), NULL, 0);
     if (!response)
         return MHD_NO;
     enum MHD_Result result = MHD_queue_response(connection, status, response);
@@ -369,7 +400,7 @@ static void say_farewell(struct http_server *server)
             continue;
         waiting = true;
         if (exchange->state == EXCHANGE_ASKED)
-            answer_locked(exchange, 503, make_response(JSON, slice_of(GOING_AWAY), NULL, NULL));
+            answer_locked(exchange, 503, make_response(JSON, slice_of(GOING_AWAY), NULL, 0));
     }
     while (waiting && server->exchanges &&
            pthread_cond_timedwait(&server->ended, &server->lock, &deadline) == 0)

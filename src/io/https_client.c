@@ -10,8 +10,12 @@
 
 #include <curl/curl.h>
 
+#include <roomcast/base/random.h>
+#include <roomcast/base/text.h>
+
 #define POLL_MS       1000
 #define CACHE_CONTROL "Cache-Control:"
+#define RETRY_AFTER   "Retry-After:"
 #define MAX_AGE       "max-age="
 #define AGE_MAX_S     UINT64_C(31536000)
 
@@ -144,6 +148,14 @@ static void read_cache_control(struct slice list, struct https_answer *answer)
     }
 }
 
+/* A date is not understood, and counts as not said. */
+static uint64_t read_retry_after(struct slice value)
+{
+    while (value.len > 0 && strchr(" \t", value.data[0]))
+        value = (struct slice){value.data + 1, value.len - 1};
+    return read_seconds(value);
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct https_client *client = context;
@@ -152,6 +164,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 
     if (line.len > name && strncasecmp(line.data, CACHE_CONTROL, name) == 0)
         read_cache_control((struct slice){line.data + name, line.len - name}, client->answer);
+    name = sizeof RETRY_AFTER - 1;
+    if (line.len > name && strncasecmp(line.data, RETRY_AFTER, name) == 0)
+        client->answer->retry_after_s = read_retry_after((struct slice){line.data + name, line.len - name});
     return line.len;
 }
 
@@ -245,6 +260,7 @@ static CURLcode transfer(struct https_client *client)
     return CURLE_ABORTED_BY_CALLBACK;
 }
 
+/* ERR_OK: there is an answer, with its status. */
 static enum err judge(struct https_client *client, CURLcode code)
 {
     struct https_answer *answer = client->answer;
@@ -265,14 +281,10 @@ static enum err judge(struct https_client *client, CURLcode code)
     }
     if (code != CURLE_OK)
         return code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE;
-    if (status == 200)
-        return ERR_OK;
-    snprintf(answer->problem, sizeof answer->problem, "the answer has status %ld%s", status,
-             status >= 300 && status < 400 ? " (redirects are not followed)" : "");
-    return ERR_MISMATCH;
+    return ERR_OK;
 }
 
-enum err https_client_get(struct https_client *client, struct buffer *body, struct https_answer *ret_answer)
+static enum err perform(struct https_client *client, struct buffer *body, struct https_answer *ret_answer)
 {
     *ret_answer = (struct https_answer){.status = 0};
     client->body = body;
@@ -283,6 +295,64 @@ enum err https_client_get(struct https_client *client, struct buffer *body, stru
     CURLcode code = transfer(client);
     curl_multi_remove_handle(client->multi, client->easy);
     return judge(client, code);
+}
+
+enum err https_client_get(struct https_client *client, struct buffer *body, struct https_answer *ret_answer)
+{
+    enum err err = perform(client, body, ret_answer);
+
+    if (err != ERR_OK || ret_answer->status == 200)
+        return err;
+    snprintf(ret_answer->problem, sizeof ret_answer->problem, "the answer has status %u%s",
+             ret_answer->status,
+             ret_answer->status >= 300 && ret_answer->status < 400 ? " (redirects are not followed)" : "");
+    return ERR_MISMATCH;
+}
+
+/* The caller frees by curl_slist_free_all(); NULL: out of memory. */
+static struct curl_slist *make_headers(const char *key)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    size_t size = strlen(key) + sizeof "Authorization: Bearer ";
+    char *line = key[0] ? malloc(size) : NULL;
+    struct curl_slist *with_key = NULL;
+
+    if (!headers || !key[0])
+        return headers;
+    if (line) {
+        snprintf(line, size, "Authorization: Bearer %s", key);
+        with_key = curl_slist_append(headers, line);
+        wipe(line, size);
+        free(line);
+    }
+    if (!with_key)
+        curl_slist_free_all(headers);
+    return with_key;
+}
+
+static void free_headers(struct curl_slist *headers)
+{
+    for (struct curl_slist *line = headers; line; line = line->next)
+        wipe(line->data, strlen(line->data));
+    curl_slist_free_all(headers);
+}
+
+enum err https_client_post(struct https_client *client, const char *key, struct slice content,
+                           struct buffer *body, struct https_answer *ret_answer)
+{
+    if (!text_is_plain(slice_of(key)))
+        return ERR_CONFIG;
+    struct curl_slist *headers = make_headers(key);
+    enum err err = ERR_NO_MEMORY;
+
+    if (headers && curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+        curl_easy_setopt(client->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)content.len) == CURLE_OK &&
+        curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, content.data) == CURLE_OK)
+        err = perform(client, body, ret_answer);
+    curl_easy_setopt(client->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(client->easy, CURLOPT_POSTFIELDS, NULL);
+    free_headers(headers);
+    return err;
 }
 
 void https_client_stop(struct https_client *client)

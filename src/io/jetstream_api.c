@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <roomcast/base/guarded_heap.h>
 #include <roomcast/base/rfc3339.h>
+#include <roomcast/base/text.h>
 
 #define MS_PER_S 1000
 
@@ -65,11 +67,30 @@ static const struct {
     {ERR_CODE_TOO_MANY_REQUESTS, BUS_UNAVAILABLE},
 };
 
+/* A constructor: jansson may not allocate anything before. Why it is guarded: src/wire/json_load.h, which
+ * does the same. */
+__attribute__((constructor)) static void guard_allocations(void)
+{
+    json_set_alloc_funcs(guarded_malloc, guarded_free);
+}
+
+struct parsing {
+    struct slice text;
+    json_t *root;
+};
+
+static void parse_guarded(void *context)
+{
+    struct parsing *parsing = context;
+    parsing->root = json_loadb(parsing->text.data ? parsing->text.data : "", parsing->text.len,
+                               JSON_REJECT_DUPLICATES, NULL);
+}
+
+/* NULL: it is no JSON, or memory is out. */
 static json_t *parse(struct slice json)
 {
-    if (json.len > ANSWER_MAX)
-        return NULL;
-    return json_loadb(json.data ? json.data : "", json.len, JSON_REJECT_DUPLICATES, NULL);
+    struct parsing parsing = {.text = json};
+    return json.len <= ANSWER_MAX && guarded_run(parse_guarded, &parsing) ? parsing.root : NULL;
 }
 
 /* A stream sequence: 1 and up. jansson's integers end at 2^63 - 1, which no stream reaches. */
@@ -128,35 +149,36 @@ void jetstream_decode_store(struct slice json, const char *stream, struct jetstr
     *ret_answer = answer;
 }
 
-static void append_body(json_t *body, struct buffer *out)
+/* Requests are not made by jansson, whose integers are signed. */
+static void append_subject(const char *name, const char *subject, struct buffer *out)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct slice rest = slice_of(subject);
+    char unit[TEXT_UNIT_SIZE];
 
-    if (text)
-        buffer_append_text(out, text);
-    else
-        out->failed = true;
-    free(text);
-    json_decref(body);
+    buffer_appendf(out, "\"%s\":\"", name);
+    while (rest.len > 0) {
+        size_t used = text_escape(rest, unit);
+        buffer_append_text(out, unit);
+        rest = (struct slice){rest.data + used, rest.len - used};
+    }
+    buffer_append_text(out, "\"}");
 }
 
 void jetstream_encode_last(const char *subject, struct buffer *out)
 {
-    append_body(json_pack("{s:s}", "last_by_subj", subject), out);
+    buffer_append_char(out, '{');
+    append_subject("last_by_subj", subject, out);
 }
 
 void jetstream_encode_next(const char *subject, uint64_t from, struct buffer *out)
 {
-    append_body(json_pack("{s:I, s:s}", "seq", (json_int_t)from, "next_by_subj", subject), out);
+    buffer_appendf(out, "{\"seq\":%llu,", (unsigned long long)from);
+    append_subject("next_by_subj", subject, out);
 }
 
-/* Not by jansson, whose integers are signed. */
 void jetstream_encode_at(uint64_t seq, struct buffer *out)
 {
-    char text[40];
-
-    snprintf(text, sizeof text, "{\"seq\":%llu}", (unsigned long long)seq);
-    buffer_append_text(out, text);
+    buffer_appendf(out, "{\"seq\":%llu}", (unsigned long long)seq);
 }
 
 /* Go encodes []byte as padded standard base64, and leaves an empty one out (encoding/json; "omitempty"). */
@@ -264,14 +286,14 @@ static bool has_quorum(const json_t *replicas)
     return 2 * (heard + 1) > json_array_size(replicas) + 1;
 }
 
-bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent)
+bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent, bool *ret_is_no_stream)
 {
     json_t *root = parse(json);
-    const json_t *state = json_object_get(root, "state");
+    const json_t *state = json_object_get(root, "state"), *error = json_object_get(root, "error");
     const json_t *first = json_object_get(state, "first_seq"), *last = json_object_get(state, "last_seq");
     struct bus_extent extent;
-    bool good = !json_object_get(root, "error") && json_is_integer(first) && json_is_integer(last) &&
-                json_integer_value(first) >= 0 && json_integer_value(last) >= 0 &&
+    bool good = !error && json_is_integer(first) && json_is_integer(last) && json_integer_value(first) >= 0 &&
+                json_integer_value(last) >= 0 &&
                 read_second(json_string_value(json_object_get(root, "created")), &extent.created_s);
 
     if (good) {
@@ -280,6 +302,7 @@ bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent)
         extent.has_quorum = has_quorum(json_object_get(json_object_get(root, "cluster"), "replicas"));
         *ret_extent = extent;
     }
+    *ret_is_no_stream = json_integer_value(json_object_get(error, "err_code")) == ERR_CODE_STREAM_NOT_FOUND;
     json_decref(root);
     return good;
 }

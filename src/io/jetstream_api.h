@@ -54,7 +54,8 @@ struct jetstream_direct_headers {
 enum bus_last_status jetstream_judge_direct(const struct jetstream_direct_headers *headers,
                                             const char *stream, const char *subject, uint64_t seq);
 
-/* The answer to $JS.API.STREAM.INFO. False: it cannot be understood, or is an error. */
-bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent);
+/* The answer to $JS.API.STREAM.INFO. False: it cannot be understood, or is an error; `*ret_is_no_stream`
+ * tells whether that one says that there is no such stream. */
+bool jetstream_decode_extent(struct slice json, struct bus_extent *ret_extent, bool *ret_is_no_stream);
 
 #endif

@@ -295,6 +295,15 @@ enum err redis_ack(struct redis_client *client, const struct redis_group *group,
     return ERR_OK;
 }
 
+static void give_fields(struct command *command, const struct redis_field *fields, size_t count)
+{
+    command_text(command, "*");
+    for (size_t i = 0; i < count; i++) {
+        command_text(command, fields[i].name);
+        command_slice(command, fields[i].value);
+    }
+}
+
 enum err redis_add(struct redis_client *client, const char *stream, uint64_t max,
                    const struct redis_field *fields, size_t count)
 {
@@ -305,10 +314,25 @@ enum err redis_add(struct redis_client *client, const char *stream, uint64_t max
     command_text(&command, "MAXLEN");
     command_text(&command, "~");
     command_number(&command, max);
-    command_text(&command, "*");
-    for (size_t i = 0; i < count; i++) {
-        command_text(&command, fields[i].name);
-        command_slice(&command, fields[i].value);
-    }
+    give_fields(&command, fields, count);
     return redis_call_for_effect(client, &command);
+}
+
+enum err redis_append(struct redis_client *client, const char *stream, const struct redis_field *fields,
+                      size_t count, char *ret_id)
+{
+    struct command command = {.count = 0};
+    redisReply *reply;
+
+    command_text(&command, "XADD");
+    command_text(&command, stream);
+    give_fields(&command, fields, count);
+    enum err err = redis_call(client, &command, 0, &reply);
+    if (err != ERR_OK)
+        return err;
+    bool is_id = redis_is_string(reply) && reply->len < REDIS_ID_SIZE;
+    if (is_id)
+        memcpy(ret_id, reply->str, reply->len + 1);
+    freeReplyObject(reply);
+    return is_id ? ERR_OK : redis_fail_form(client);
 }

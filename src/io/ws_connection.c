@@ -1,6 +1,8 @@
 #include "ws_connection.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,7 +39,7 @@ bool ws_connection_listens(const struct ws_connection *connection)
            connection->state == WS_STATE_CLOSING;
 }
 
-static bool is_upgraded(const struct ws_connection *connection)
+static bool is_open(const struct ws_connection *connection)
 {
     return connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING;
 }
@@ -110,6 +112,13 @@ void ws_connection_end(struct ws_connection *connection, enum ws_end end, unsign
     ws_server_queue_work(connection);
 }
 
+/* Nobody answers on a stream, so that TCP has to tell who is gone (RFC 5482). Best effort. */
+static void expect_acknowledgement(struct ws_connection *connection, unsigned timeout_ms)
+{
+    if (timeout_ms > 0)
+        setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
 void ws_connection_open(struct ws_connection *connection, const struct ws_decision *decision)
 {
     struct ws_server *server = connection->server;
@@ -117,8 +126,13 @@ void ws_connection_open(struct ws_connection *connection, const struct ws_decisi
     ws_pending_leave(connection);
     connection->session = decision->session;
     ws_connection_end_opening(connection);
-    ws_decoder_init(&connection->decoder, server->options.max_message_bytes, connection->deflates);
-    connection->decoder.takes_binary = decision->takes_binary;
+    connection->is_stream = decision->is_stream;
+    if (connection->is_stream) {
+        expect_acknowledgement(connection, decision->unacknowledged_ms);
+    } else {
+        ws_decoder_init(&connection->decoder, server->options.max_message_bytes, connection->deflates);
+        connection->decoder.takes_binary = decision->takes_binary;
+    }
     server->handlers.on_open(server->handlers.context, connection, decision->session);
 }
 
@@ -191,11 +205,21 @@ void ws_connection_linger(struct ws_connection *connection)
         end_output(connection);
 }
 
+/* On a stream the peer has nothing more to say. */
+static void discard_input(struct ws_connection *connection, size_t len)
+{
+    connection->discarded += (uint32_t)len;
+    if (connection->discarded > WS_LINGER_BYTES)
+        ws_connection_end(connection, WS_END_FAULT, WS_CLOSE_PROTOCOL, WS_STATE_DROPPING);
+}
+
 void ws_connection_take(struct ws_connection *connection, unsigned char *bytes, size_t len)
 {
     if (connection->state == WS_STATE_HEAD)
         ws_connection_read_head(connection, bytes, len);
-    else if (is_upgraded(connection))
+    else if (is_open(connection) && connection->is_stream)
+        discard_input(connection, len);
+    else if (is_open(connection))
         ws_connection_read_frames(connection, bytes, len);
     else if (connection->state == WS_STATE_LINGER &&
              (connection->discarded += (uint32_t)len) > WS_LINGER_BYTES)
@@ -329,7 +353,7 @@ void ws_connection_work(struct ws_connection *connection)
 void ws_connection_cut(struct ws_connection *connection)
 {
     ws_connection_withdraw(connection);
-    if (is_upgraded(connection)) {
+    if (is_open(connection)) {
         bool asked = connection->state == WS_STATE_CLOSING;
         ws_connection_end(connection, WS_END_SERVER, asked ? connection->code : (unsigned)WS_CLOSE_ABNORMAL,
                           WS_STATE_DROPPING);
@@ -351,6 +375,11 @@ bool ws_connection_takes_deflated(const struct ws_connection *connection)
     return connection->deflates;
 }
 
+bool ws_connection_is_stream(const struct ws_connection *connection)
+{
+    return connection->is_stream;
+}
+
 const char *ws_connection_peer(const struct ws_connection *connection)
 {
     return connection->peer;
@@ -361,6 +390,10 @@ void ws_connection_close(struct ws_connection *connection, unsigned code, const 
     unsigned char frame[WS_CLOSE_FRAME_MAX];
     if (connection->state != WS_STATE_OPEN)
         return;
+    if (connection->is_stream) {
+        ws_connection_end(connection, WS_END_SERVER, code, WS_STATE_ENDING);
+        return;
+    }
     size_t len = ws_close_frame(frame, code, reason);
     if (!ws_connection_put(connection, frame, len)) {
         ws_connection_end(connection, WS_END_LOST, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
@@ -374,13 +407,13 @@ void ws_connection_close(struct ws_connection *connection, unsigned code, const 
 
 void ws_connection_drop(struct ws_connection *connection)
 {
-    if (is_upgraded(connection))
+    if (is_open(connection))
         ws_connection_end(connection, WS_END_SERVER, WS_CLOSE_ABNORMAL, WS_STATE_DROPPING);
 }
 
 void ws_connection_pause(struct ws_connection *connection, bool paused)
 {
-    if (!is_upgraded(connection) || (connection->state == WS_STATE_CLOSING && paused))
+    if (!is_open(connection) || (connection->state == WS_STATE_CLOSING && paused))
         return;
     connection->paused = paused;
     if (!paused && connection->unread)

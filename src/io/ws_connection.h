@@ -6,7 +6,7 @@
  *    HEAD (the request; then, when it does so, waits for the caller's decision)
  *      |  |
  *      |  +--- refused, malformed, too late ----------------------------------> LINGER
- *      | 101 written
+ *      | 101 written, or 200 of a stream
  *      v
  *    OPEN ----- ws_connection_close -----> CLOSING
  *      |  |                                 |  |
@@ -16,6 +16,8 @@
  *      |               ENDING --- on_closed ---> LINGER ---+                     |  v
  *      +--- drop, TCP lost ------------------------------- | --------------------+ DEAD
  *                                                          +------------------------^
+ *
+ * A stream has no CLOSING: it goes from OPEN to ENDING, since nobody answers its end.
  *
  *   LINGER  what is written is flushed, then what still comes is thrown away until the peer has closed or
  *           it is too late: closing earlier would reset the connection and take the answer with it
@@ -83,10 +85,11 @@ struct ws_connection {
     struct ws_opening *opening; /* owned; in HEAD, once the peer has said something; else NULL */
     struct buffer *unread;      /* owned; what was read before a pause; NULL: nothing */
     struct ws_decoder decoder;
-    uint32_t discarded; /* bytes read and thrown away in LINGER */
+    uint32_t discarded; /* bytes read and thrown away, of a stream and in LINGER */
 
     bool has_work;
     bool is_pending;                   /* counts in *server->pending */
+    bool is_stream;                    /* no WebSocket: see struct ws_decision */
     struct ws_connection *work_next;   /* in server->work */
     struct ws_connection *prev, *next; /* in server->connections */
     struct ws_deadlines *deadlines;    /* the list it is in, or NULL */

@@ -64,6 +64,11 @@ static bool is_control(const struct ws_decoder *decoder)
     return decoder->partial->head[0] & CONTROL_BIT;
 }
 
+static bool is_masked(const struct ws_decoder *decoder)
+{
+    return decoder->partial->head[1] & MASK_BIT;
+}
+
 static bool begins_message(const struct ws_decoder *decoder)
 {
     return opcode_of(decoder) == TEXT || opcode_of(decoder) == BINARY;
@@ -82,7 +87,7 @@ static unsigned judge_start(const struct ws_decoder *decoder)
     unsigned short_len = decoder->partial->head[1] & 0x7F;
     if (!may_have_rsv(decoder))
         return WS_CLOSE_PROTOCOL;
-    if (!(decoder->partial->head[1] & MASK_BIT)) /* section 5.1 */
+    if (decoder->from_server == is_masked(decoder)) /* section 5.1 */
         return WS_CLOSE_PROTOCOL;
     switch (opcode_of(decoder)) {
     case CONTINUATION:
@@ -105,7 +110,11 @@ static unsigned judge_start(const struct ws_decoder *decoder)
 static uint8_t head_size(const struct ws_decoder *decoder)
 {
     unsigned short_len = decoder->partial->head[1] & 0x7F;
-    return (uint8_t)(2 + (short_len == 126 ? 2 : short_len == 127 ? 8 : 0) + MASK_LEN);
+    return (uint8_t)(2 +
+                     (short_len == 126   ? 2
+                      : short_len == 127 ? 8
+                                         : 0) +
+                     (is_masked(decoder) ? MASK_LEN : 0));
 }
 
 /* Section 5.2: the shortest form that holds the length, and never above 63 bits. */
@@ -174,6 +183,8 @@ static void take_head(struct ws_decoder *decoder, unsigned char **bytes, size_t 
 
 static void unmask(struct ws_decoder *decoder, unsigned char *bytes, size_t len)
 {
+    if (!is_masked(decoder))
+        return;
     const unsigned char *key = decoder->partial->head + decoder->partial->head_need - MASK_LEN;
     unsigned char turned[8];
     for (unsigned at = 0; at < sizeof turned; at++)

@@ -1,4 +1,5 @@
-/* Frames from a client, RFC 6455 section 5, strictly: bytes in, events out. Pure; knows no socket.
+/* Frames from a client, or from a server, RFC 6455 section 5, strictly: bytes in, events out. Pure; knows no
+ * socket.
  *
  * libwebsockets 4.1.6 takes unmasked frames, close bodies of one byte and long forms of short lengths,
  * answers only the first of several pings, and ends some faults without a close frame, with no hook in
@@ -80,6 +81,7 @@ struct ws_decoder {
     size_t max;
     bool takes_deflated; /* permessage-deflate was agreed on (RFC 7692) */
     bool takes_binary;   /* to be set after ws_decoder_init(); otherwise a binary message is a fault, 1003 */
+    bool from_server;    /* to be set after ws_decoder_init(): the peer masks nothing (section 5.1) */
 };
 
 /* `max` bounds a message as it comes, also when it is compressed. */

@@ -19,6 +19,9 @@ enum field {
     FIELD_CONTENT_LENGTH,
     FIELD_TRANSFER_ENCODING,
     FIELD_FORWARDED_FOR,
+    FIELD_ACCEPT_ENCODING,
+    FIELD_IF_NONE_MATCH,
+    FIELD_LAST_EVENT_ID,
     FIELD_COUNT
 };
 
@@ -42,6 +45,9 @@ static const struct {
     [FIELD_CONTENT_LENGTH] = NAMED("Content-Length"),
     [FIELD_TRANSFER_ENCODING] = NAMED("Transfer-Encoding"),
     [FIELD_FORWARDED_FOR] = NAMED("X-Forwarded-For"),
+    [FIELD_ACCEPT_ENCODING] = NAMED("Accept-Encoding"),
+    [FIELD_IF_NONE_MATCH] = NAMED("If-None-Match"),
+    [FIELD_LAST_EVENT_ID] = NAMED("Last-Event-ID"),
 };
 
 struct parse {
@@ -164,19 +170,24 @@ static struct slice percent_decode(char *text, size_t len)
     return (struct slice){text, to};
 }
 
-static struct slice find_token(struct slice query)
+/* What stands around the token stays as it came, and is kept without it: a decoded one may hold any signs. */
+static void take_query(struct slice query, struct ws_request *request)
 {
-    struct slice pair = query, rest = {NULL, 0};
-    while (query.len > 0) {
-        if (!split(query, '&', &pair, &rest)) {
-            pair = query;
+    struct slice left = query, pair, rest = {NULL, 0};
+    request->query[0] = query;
+    while (left.len > 0) {
+        if (!split(left, '&', &pair, &rest)) {
+            pair = left;
             rest.len = 0;
         }
-        if (pair.len >= 6 && memcmp(pair.data, "token=", 6) == 0)
-            return percent_decode((char *)pair.data + 6, pair.len - 6); /* the caller's own bytes */
-        query = rest;
+        if (pair.len >= 6 && memcmp(pair.data, "token=", 6) == 0) {
+            request->query[0].len = (size_t)(pair.data - query.data);
+            request->query[1] = rest;
+            request->query_token = percent_decode((char *)pair.data + 6, pair.len - 6); /* the caller's own */
+            return;
+        }
+        left = rest;
     }
-    return (struct slice){NULL, 0};
 }
 
 /* RFC 9112 section 3.2.2: a server takes the absolute form too. */
@@ -224,19 +235,8 @@ static bool parse_request_line(struct parse *parse, struct ws_request *request, 
     struct slice query = {NULL, 0};
     if (!split(target, '?', &request->path, &query))
         request->path = target;
-    request->query_token = find_token(query);
+    take_query(query, request);
     return true;
-}
-
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-        text.len--;
-    return text;
 }
 
 /* "a" on one line and "b" on a later one are the list "a, b" (RFC 9110 section 5.3). */
@@ -260,7 +260,7 @@ static bool lists(struct slice list, const char *word)
     while (list.len > 0) {
         struct slice item = list, rest = {NULL, 0};
         split(list, ',', &item, &rest);
-        item = trim(item);
+        item = slice_trim(item);
         if (item.len == strlen(word) && strncasecmp(item.data, word, item.len) == 0)
             return true;
         list = rest;
@@ -302,6 +302,8 @@ static bool take_field(struct parse *parse, enum field field, struct slice value
         return true;
     case FIELD_USER_AGENT:
     case FIELD_TRANSFER_ENCODING:
+    case FIELD_ACCEPT_ENCODING:
+    case FIELD_IF_NONE_MATCH:
         break;
     default: /* what may come once only: two values could be read in two ways */
         if (again)
@@ -340,7 +342,7 @@ static bool parse_fields(struct parse *parse)
             return bad(parse, "a header has no proper name");
         if (!is_field_value(value))
             return bad(parse, "a header has control characters in it");
-        if (!take_named(parse, name, trim(value)))
+        if (!take_named(parse, name, slice_trim(value)))
             return false;
     }
 }
@@ -357,7 +359,10 @@ bool ws_head_parse(char *bytes, size_t len, struct buffer *joined, struct ws_hea
     head.request.origin = parse.values[FIELD_ORIGIN];
     head.request.authorization = parse.values[FIELD_AUTHORIZATION];
     head.request.user_agent = parse.values[FIELD_USER_AGENT];
+    head.request.last_event_id = parse.values[FIELD_LAST_EVENT_ID];
     head.request.subprotocols = parse.values[FIELD_SUBPROTOCOLS];
+    head.request.accept_encoding = parse.values[FIELD_ACCEPT_ENCODING];
+    head.request.if_none_match = parse.values[FIELD_IF_NONE_MATCH];
     memcpy(head.request.forwarded_for, parse.forwarded_for, sizeof parse.forwarded_for);
     head.request.forwarded_for_count = parse.forwarded_for_count;
     head.key = parse.values[FIELD_KEY];

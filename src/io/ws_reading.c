@@ -116,12 +116,13 @@ static void refuse(struct ws_connection *connection, const struct ws_head *head,
     const struct ws_refusal refusal = {
         .status = decision->status,
         .body = decision->body,
+        .headers = decision->headers,
         .retry_after_s = decision->retry_after_s,
         .name_version = head->wrong_version,
         .head_only = slice_equal(head->request.method, SLICE_LITERAL("HEAD")),
     };
     struct buffer answer;
-    buffer_init(&answer, ANSWER_HEAD_BYTES + decision->body.len);
+    buffer_init(&answer, ANSWER_HEAD_BYTES + decision->headers.len + decision->body.len);
     ws_upgrade_refuse(&answer, &refusal);
     if (put_buffer(connection, &answer))
         ws_connection_linger(connection);
@@ -130,30 +131,63 @@ static void refuse(struct ws_connection *connection, const struct ws_head *head,
     buffer_fini(&answer);
 }
 
+static void send_file(struct ws_connection *connection, const struct ws_head *head,
+                      const struct ws_file *file)
+{
+    struct buffer answer;
+    buffer_init(&answer, ANSWER_HEAD_BYTES + file->bytes.len);
+    ws_upgrade_send_file(&answer, file, slice_equal(head->request.method, SLICE_LITERAL("HEAD")));
+    if (put_buffer(connection, &answer))
+        ws_connection_linger(connection);
+    else
+        ws_connection_discard(connection);
+    buffer_fini(&answer);
+}
+
+static void open_with(struct ws_connection *connection, const struct buffer *answer,
+                      const struct ws_decision *decision)
+{
+    const struct ws_handlers *handlers = &connection->server->handlers;
+    if (put_buffer(connection, answer)) {
+        ws_connection_open(connection, decision);
+    } else {
+        handlers->on_abandoned(handlers->context, decision->session);
+        ws_connection_discard(connection);
+    }
+}
+
 static void accept_upgrade(struct ws_connection *connection, const struct ws_head *head,
                            const struct ws_decision *decision)
 {
-    const struct ws_handlers *handlers = &connection->server->handlers;
     struct buffer answer;
     assert(head->request.is_upgrade);
     buffer_init(&answer, ANSWER_HEAD_BYTES);
     connection->deflates = connection->server->inflater && head->deflate.acceptable;
     ws_upgrade_accept(&answer, head, decision->subprotocol,
                       connection->deflates ? ws_extension_answer(&head->deflate) : NULL);
-    if (put_buffer(connection, &answer)) {
-        ws_connection_open(connection, decision);
-    } else {
-        handlers->on_abandoned(handlers->context, decision->session);
-        ws_connection_discard(connection);
-    }
+    open_with(connection, &answer, decision);
+    buffer_fini(&answer);
+}
+
+static void accept_stream(struct ws_connection *connection, const struct ws_decision *decision)
+{
+    struct buffer answer;
+    buffer_init(&answer, ANSWER_HEAD_BYTES + decision->headers.len + decision->body.len);
+    ws_upgrade_stream(&answer, decision->content_type, decision->headers);
+    buffer_append_slice(&answer, decision->body);
+    open_with(connection, &answer, decision);
     buffer_fini(&answer);
 }
 
 static void answer(struct ws_connection *connection, const struct ws_head *head,
                    const struct ws_decision *decision)
 {
-    if (decision->accept)
+    if (decision->accept && decision->is_stream)
+        accept_stream(connection, decision);
+    else if (decision->accept)
         accept_upgrade(connection, head, decision);
+    else if (decision->file.content_type)
+        send_file(connection, head, &decision->file);
     else
         refuse(connection, head, decision);
 }
@@ -211,7 +245,7 @@ void ws_connection_decide(struct ws_connection *connection, const struct ws_deci
     connection->opening->asked = NULL;
     answer(connection, &asked->head, decision);
     if (connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING)
-        ws_connection_read_frames(connection, (unsigned char *)asked->rest.data, asked->rest.len);
+        ws_connection_take(connection, (unsigned char *)asked->rest.data, asked->rest.len);
     asked_free(asked);
     ws_connection_update_reading(connection);
 }
@@ -259,7 +293,7 @@ void ws_connection_read_head(struct ws_connection *connection, unsigned char *by
     if (asked_of(connection) && len - taken + beyond > 0)
         keep_rest(connection, bytes + taken - beyond, len - taken + beyond);
     if (connection->state == WS_STATE_OPEN || connection->state == WS_STATE_CLOSING)
-        ws_connection_read_frames(connection, bytes + taken - beyond, len - taken + beyond);
+        ws_connection_take(connection, bytes + taken - beyond, len - taken + beyond);
 }
 
 /* --- frames --- */

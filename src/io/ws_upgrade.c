@@ -87,6 +87,7 @@ static const char *phrase(unsigned status)
         unsigned status;
         const char *phrase;
     } rows[] = {
+        {204, "No Content"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -108,11 +109,21 @@ static const char *phrase(unsigned status)
     return "Refused"; /* clients go by the number */
 }
 
+void ws_upgrade_stream(struct buffer *out, const char *content_type, struct slice headers)
+{
+    buffer_appendf(out, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n", content_type);
+    buffer_append_text(out, "Cache-Control: no-store\r\nConnection: close\r\n");
+    buffer_append_slice(out, headers);
+    buffer_append_text(out, "\r\n");
+}
+
 void ws_upgrade_refuse(struct buffer *out, const struct ws_refusal *refusal)
 {
-    buffer_appendf(out, "HTTP/1.1 %u %s\r\n", refusal->status, phrase(refusal->status));
-    buffer_append_text(out, "Content-Type: application/json\r\nCache-Control: no-store\r\n");
-    buffer_appendf(out, "Content-Length: %zu\r\n", refusal->body.len);
+    buffer_appendf(out, "HTTP/1.1 %u %s\r\nCache-Control: no-store\r\n", refusal->status,
+                   phrase(refusal->status));
+    if (refusal->status != 204) /* RFC 9110 section 8.6: no length with it */
+        buffer_appendf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", refusal->body.len);
+    buffer_append_slice(out, refusal->headers);
     if (refusal->retry_after_s > 0)
         buffer_appendf(out, "Retry-After: %u\r\n", refusal->retry_after_s);
     if (refusal->status == 401)
@@ -124,7 +135,7 @@ void ws_upgrade_refuse(struct buffer *out, const struct ws_refusal *refusal)
     if (refusal->name_version || refusal->status == 426) /* RFC 6455 section 4.4 */
         buffer_append_text(out, "Sec-WebSocket-Version: 13\r\n");
     buffer_append_text(out, "\r\n");
-    if (!refusal->head_only)
+    if (!refusal->head_only && refusal->status != 204) /* RFC 9110 section 15.3.5 */
         buffer_append_slice(out, refusal->body);
 }
 
@@ -138,4 +149,23 @@ void ws_upgrade_refuse_problem(struct buffer *out, const struct ws_head_problem 
         .status = problem->status, .body = buffer_slice(&body), .retry_after_s = problem->retry_after_s};
     ws_upgrade_refuse(out, &refusal);
     buffer_fini(&body);
+}
+
+/* Pages of any origin may load it: it is public, and a module script needs the permission. The tag is weak
+ * because it is the same for the bytes as they are and compressed (RFC 9110 section 8.8.1). */
+void ws_upgrade_send_file(struct buffer *out, const struct ws_file *file, bool head_only)
+{
+    buffer_append_text(out, file->unchanged ? "HTTP/1.1 304 Not Modified\r\n" : "HTTP/1.1 200 OK\r\n");
+    buffer_appendf(out, "ETag: W/%s\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n", file->etag);
+    buffer_append_text(out, "Access-Control-Allow-Origin: *\r\nCross-Origin-Resource-Policy: cross-origin\r\n"
+                            "X-Content-Type-Options: nosniff\r\nConnection: close\r\n");
+    if (!file->unchanged) {
+        buffer_appendf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", file->content_type,
+                       file->bytes.len);
+        if (file->coding)
+            buffer_appendf(out, "Content-Encoding: %s\r\n", file->coding);
+    }
+    buffer_append_text(out, "\r\n");
+    if (!file->unchanged && !head_only)
+        buffer_append_slice(out, file->bytes);
 }

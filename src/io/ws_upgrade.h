@@ -1,4 +1,5 @@
-/* Is an HTTP request an opening handshake (RFC 6455 section 4.2.1)? And what is answered. Pure. */
+/* Is an HTTP request an opening handshake (RFC 6455 section 4.2.1)? And what is answered, to others too.
+ * Pure. */
 #ifndef ROOMCAST_SRC_IO_WS_UPGRADE_H
 #define ROOMCAST_SRC_IO_WS_UPGRADE_H
 
@@ -25,9 +26,13 @@ void ws_upgrade_judge(const struct ws_upgrade *upgrade, struct ws_head *head);
 void ws_upgrade_accept(struct buffer *out, const struct ws_head *head, const char *subprotocol,
                        const char *extensions);
 
+/* The head of an answer whose body ends with the connection. `headers`: lines with their CR LF. */
+void ws_upgrade_stream(struct buffer *out, const char *content_type, struct slice headers);
+
 struct ws_refusal {
     unsigned status;
-    struct slice body; /* JSON */
+    struct slice body;    /* JSON; none with 204 */
+    struct slice headers; /* more lines with their CR LF */
     unsigned retry_after_s;
     bool name_version; /* say which Sec-WebSocket-Version is spoken here */
     bool head_only;    /* the request was HEAD: the body is announced but not sent */
@@ -37,5 +42,7 @@ struct ws_refusal {
 void ws_upgrade_refuse(struct buffer *out, const struct ws_refusal *refusal);
 /* The same with a JSON body made of `problem`, for what never became a request. */
 void ws_upgrade_refuse_problem(struct buffer *out, const struct ws_head_problem *problem);
+/* A file, or that it is unchanged; the connection closes after it too. */
+void ws_upgrade_send_file(struct buffer *out, const struct ws_file *file, bool head_only);
 
 #endif

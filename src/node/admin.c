@@ -5,6 +5,7 @@
 
 #include <roomcast/wire/server_message.h>
 
+#include "admin_console.h"
 #include "control.h"
 #include "node_internal.h"
 
@@ -57,7 +58,7 @@ static void answer_drain(struct node *node, struct http_exchange *exchange)
     int len = snprintf(text, sizeof text,
                        "{\"success\":true,\"draining\":true,\"connections\":%u,\"spread_ms\":%llu,"
                        "\"timeout_ms\":%llu}",
-                       node_clients(node), (unsigned long long)node_drain_spread_ms(node),
+                       node_drain_clients(node), (unsigned long long)node_drain_spread_ms(node),
                        (unsigned long long)node->shared.config->drain_timeout_s * 1000);
     http_answer(exchange, 202, "application/json", (struct slice){text, (size_t)len}, NULL, NULL);
 }
@@ -95,6 +96,8 @@ static void on_exchange(void *context, struct http_exchange *exchange)
     struct slice method = http_method(exchange), path = http_path(exchange);
     if (slice_equal(path, SLICE_LITERAL("/drain")))
         on_drain(node, exchange);
+    else if (admin_console_handle(node, exchange))
+        return;
     else if (!slice_equal(method, SLICE_LITERAL("GET")) && !slice_equal(method, SLICE_LITERAL("HEAD")))
         answer_wrong_method(exchange, "GET, HEAD", "use GET");
     else if (slice_equal(path, SLICE_LITERAL("/livez")))
@@ -107,7 +110,7 @@ static void on_exchange(void *context, struct http_exchange *exchange)
         answer_cluster(node, exchange);
     else
         answer_error(exchange, 404, ERROR_CODE_NOT_FOUND,
-                     "there are /livez, /readyz, /metrics, /cluster and POST /drain");
+                     "there are /livez, /readyz, /metrics, /cluster, /console and POST /drain");
 }
 
 enum err admin_start(struct node *node, struct http_server **ret_server, char *problem)

@@ -63,9 +63,11 @@ static void beat_if_due(struct control *control)
 
 /* --- the others' --- */
 
-static void note_count(struct control *control)
+static void note_cluster(struct control *control)
 {
     metrics_set(METRIC_CLUSTER_NODES, (int64_t)membership_nodes(&control->membership) + 1);
+    metrics_set(METRIC_CLUSTER_CONNECTIONS,
+                (int64_t)(membership_connections(&control->membership) + control_staying(control->node)));
 }
 
 /* A newcomer need not wait for our next beat to know of us. */
@@ -163,7 +165,7 @@ static void expire(struct control *control)
 {
     pthread_mutex_lock(&control->lock);
     membership_expire(&control->membership, control->now_ms, on_expired, control);
-    note_count(control);
+    note_cluster(control);
     pthread_mutex_unlock(&control->lock);
 }
 
@@ -181,6 +183,7 @@ static void turn(void *context)
     certificate_watch(control->node->shared.certificate, control->now_ms);
     control_run_rebalance(control);
     control_watch_memory(control);
+    console_tick(control->node->console, control->now_ms);
     if (atomic_load(&control->stopping))
         loop_stop(control->loop);
 }

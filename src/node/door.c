@@ -73,13 +73,7 @@ static struct slice take_last(struct slice *list)
     size_t start = comma ? (size_t)(comma + 1 - list->data) : 0;
     struct slice last = {list->data + start, list->len - start};
     list->len = comma ? start - 1 : 0;
-    while (last.len > 0 && (last.data[0] == ' ' || last.data[0] == '\t')) {
-        last.data++;
-        last.len--;
-    }
-    while (last.len > 0 && (last.data[last.len - 1] == ' ' || last.data[last.len - 1] == '\t'))
-        last.len--;
-    return last;
+    return slice_trim(last);
 }
 
 /* Goes on to the left while whoever wrote an element is trusted. False: it need not go on. */

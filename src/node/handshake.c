@@ -13,17 +13,6 @@
 #define RETRY_AFTER_S     5
 #define RETRY_ELSEWHERE_S 1 /* another node takes who comes there */
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 static bool starts_with(struct slice text, struct slice prefix)
 {
     return text.len >= prefix.len && memcmp(text.data, prefix.data, prefix.len) == 0;
@@ -40,7 +29,7 @@ static void read_subprotocols(struct slice list, struct slice *ret_token, const 
     while (list.len > 0) {
         const char *comma = memchr(list.data, ',', list.len);
         size_t len = comma ? (size_t)(comma - list.data) : list.len;
-        struct slice name = trim((struct slice){list.data, len});
+        struct slice name = slice_trim((struct slice){list.data, len});
         if (slice_equal(name, SLICE_LITERAL(SUBPROTOCOL)))
             *ret_subprotocol = SUBPROTOCOL;
         else if (starts_with(name, SLICE_LITERAL(BEARER_PREFIX)) && ret_token->len == 0)
@@ -49,7 +38,7 @@ static void read_subprotocols(struct slice list, struct slice *ret_token, const 
     }
 }
 
-/* The order of PROTOCOL 1.1: subprotocol, header, query. */
+/* The order of proto/README.md: subprotocol, header, query. */
 static struct slice find_token(const struct ws_request *request, const char **ret_subprotocol)
 {
     struct slice token = {NULL, 0};
@@ -58,7 +47,7 @@ static struct slice find_token(const struct ws_request *request, const char **re
         return token;
     /* RFC 7235 section 2.1: the scheme is case-insensitive. */
     if (request->authorization.len > 7 && strncasecmp(request->authorization.data, "Bearer ", 7) == 0)
-        return trim(after_prefix(request->authorization, 7));
+        return slice_trim(after_prefix(request->authorization, 7));
     return request->query_token;
 }
 
@@ -93,6 +82,17 @@ static bool takes_clients(const struct node_shared *shared, struct outcome *out)
 static bool is_endpoint(struct slice path)
 {
     return slice_equal(path, SLICE_LITERAL("/ws")) || slice_equal(path, SLICE_LITERAL("/api/v1/ws"));
+}
+
+bool handshake_is_stream(struct slice path)
+{
+    return slice_equal(path, SLICE_LITERAL("/events")) || slice_equal(path, SLICE_LITERAL("/api/v1/events"));
+}
+
+bool handshake_may_read(const struct node_shared *shared, const struct ws_request *request)
+{
+    return request->origin.len > 0 &&
+           origin_allowed(&shared->config->allowed_origins, request->origin, request->host);
 }
 
 static bool pass_door(enum door_verdict verdict, struct outcome *out)
@@ -130,20 +130,52 @@ bool handshake_may_begin(struct node_shared *shared, const char *peer)
     return door_ask(shared->door, &address) == DOOR_OPEN;
 }
 
-/* What can be said from the request line and headers alone. */
-static bool check_request(struct node_shared *shared, const struct ws_request *request,
-                          const struct address *from, struct outcome *out)
+static bool may_ask(struct node_shared *shared, const struct ws_request *request, const struct address *from,
+                    struct outcome *out)
 {
-    if (!was_asked_early(shared, request->peer) && !pass_door(door_ask(shared->door, from), out))
-        return false;
-    if (!is_endpoint(request->path))
-        return refuse(out, METRIC_HANDSHAKES_NOT_FOUND, 404, ERROR_CODE_NOT_FOUND,
-                      "the WebSocket endpoint is /ws");
+    return was_asked_early(shared, request->peer) || pass_door(door_ask(shared->door, from), out);
+}
+
+static bool check_upgrade(const struct ws_request *request, struct outcome *out)
+{
     if (!request->is_upgrade && !request->fault)
         return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 426, ERROR_CODE_UPGRADE_REQUIRED,
                       "this path speaks WebSocket (RFC 6455): send an upgrade request");
     if (!request->is_upgrade)
         return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST, request->fault);
+    return true;
+}
+
+static bool is_preflight(const struct ws_request *request)
+{
+    return slice_equal(request->method, SLICE_LITERAL("OPTIONS"));
+}
+
+static bool check_stream(const struct ws_request *request, struct outcome *out)
+{
+    if (!slice_equal(request->method, SLICE_LITERAL("GET")) && !is_preflight(request))
+        return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 405, ERROR_CODE_METHOD_NOT_ALLOWED,
+                      "server-sent events are read by GET");
+    if (request->is_upgrade)
+        return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST,
+                      "server-sent events need no upgrade; the WebSocket endpoint is /ws");
+    if (request->fault)
+        return refuse(out, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST, request->fault);
+    return true;
+}
+
+/* What can be said from the request line and headers alone. */
+static bool check_request(struct node_shared *shared, const struct ws_request *request,
+                          const struct address *from, struct outcome *out)
+{
+    if (!may_ask(shared, request, from, out))
+        return false;
+    bool is_stream = handshake_is_stream(request->path);
+    if (!is_stream && !is_endpoint(request->path))
+        return refuse(out, METRIC_HANDSHAKES_NOT_FOUND, 404, ERROR_CODE_NOT_FOUND,
+                      "the WebSocket endpoint is /ws, server-sent events are at /events");
+    if (!(is_stream ? check_stream(request, out) : check_upgrade(request, out)))
+        return false;
     if (!takes_clients(shared, out))
         return false;
     if (!revoked_is_loaded(shared->revoked))
@@ -152,6 +184,8 @@ static bool check_request(struct node_shared *shared, const struct ws_request *r
     if (!origin_allowed(&shared->config->allowed_origins, request->origin, request->host))
         return refuse(out, METRIC_HANDSHAKES_ORIGIN, 403, ERROR_CODE_ORIGIN_NOT_ALLOWED,
                       "pages of this origin may not connect: see option allowed_origins");
+    if (is_stream && is_preflight(request))
+        return refuse(out, METRIC_HANDSHAKES_PREFLIGHT, 204, ERROR_CODE_UNAUTHORIZED, NULL);
     return true;
 }
 
@@ -217,6 +251,8 @@ static void tell(const struct address *from, const struct outcome *outcome,
     uint64_t suppressed;
     metrics_inc(outcome->metric);
     *ret_refusal = *refusal;
+    if (outcome->metric == METRIC_HANDSHAKES_PREFLIGHT)
+        return;
     if (!log_limit_pass(&limit, clock_monotonic_ms(), &suppressed))
         return;
     char peer[ADDRESS_TEXT_SIZE];
@@ -227,18 +263,31 @@ static void tell(const struct address *from, const struct outcome *outcome,
              LOG_U64("suppressed", suppressed));
 }
 
+bool handshake_may_ask(struct node_shared *shared, const struct ws_request *request,
+                       struct handshake_refusal *ret_refusal)
+{
+    struct outcome outcome;
+    const struct address from = door_address(shared->door, request);
+    bool good = may_ask(shared, request, &from, &outcome);
+    if (!good)
+        tell(&from, &outcome, ret_refusal);
+    return good;
+}
+
 bool handshake_check(struct node_shared *shared, const struct ws_request *request,
                      struct handshake_token *ret_token, struct handshake_refusal *ret_refusal)
 {
     struct outcome outcome;
-    struct handshake_token token = {.from = door_address(shared->door, request)};
+    struct handshake_token token = {.from = door_address(shared->door, request),
+                                    .is_stream = handshake_is_stream(request->path)};
     bool good = check_request(shared, request, &token.from, &outcome);
     if (good)
         token.text = find_token(request, &token.subprotocol);
     if (good && token.text.len == 0)
-        good = refuse(
-            &outcome, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED,
-            "no token: send it as subprotocol bearer.<jwt>, as Authorization: Bearer <jwt> or as ?token=");
+        good = refuse(&outcome, METRIC_HANDSHAKES_UNAUTHORIZED, 401, ERROR_CODE_UNAUTHORIZED,
+                      token.is_stream ? "no token: send it as Authorization: Bearer <jwt> or as ?token="
+                                      : "no token: send it as subprotocol bearer.<jwt>, as Authorization: "
+                                        "Bearer <jwt> or as ?token=");
     *ret_token = token;
     if (!good)
         tell(&token.from, &outcome, ret_refusal);
@@ -280,6 +329,22 @@ bool handshake_admit(struct node_shared *shared, const struct handshake_token *t
         token_claims_release(claims);
     tell(&token->from, &outcome, ret_refusal);
     return false;
+}
+
+struct handshake_refusal handshake_bad_stream(const struct address *from, enum err err)
+{
+    struct handshake_refusal refusal;
+    struct outcome outcome;
+    if (err == ERR_NO_MEMORY)
+        return handshake_overloaded(from);
+    if (err == ERR_TOO_BIG)
+        refuse(&outcome, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_ROOM_LIMIT,
+               "chats names more than a stream may have: as many as limits.rooms, at most 128");
+    else
+        refuse(&outcome, METRIC_HANDSHAKES_BAD_REQUEST, 400, ERROR_CODE_BAD_REQUEST,
+               "chats is a list of UUIDs with commas between, each perhaps with :<epoch>:<seq> behind");
+    tell(from, &outcome, &refusal);
+    return refusal;
 }
 
 struct handshake_refusal handshake_overloaded(const struct address *from)

@@ -1,4 +1,5 @@
-/* Who may connect: PROTOCOL 1.1. Every check is made before the upgrade; a refusal is plain HTTP.
+/* Who may connect: proto/README.md. Every check is made before the upgrade, or before a stream of server-sent
+ * events begins; a refusal is plain HTTP.
  *
  * Thread: any worker's. */
 #ifndef ROOMCAST_NODE_HANDSHAKE_H
@@ -14,11 +15,12 @@ struct handshake_token {
     struct slice text;       /* borrowed from the request */
     struct address from;     /* who asks */
     const char *subprotocol; /* static; the one to answer, NULL: none */
+    bool is_stream;          /* server-sent events are asked for, not a WebSocket */
     enum err err;            /* of token_verify() */
     const char *reason;      /* static; of token_verify(), unless `err` is ERR_OK */
 };
 struct handshake_refusal {
-    unsigned status; /* HTTP */
+    unsigned status; /* HTTP; 204: no refusal, but the answer to a CORS preflight (Fetch, section 3.2.2) */
     enum error_code code;
     const char *message; /* static; NULL: the code's meaning */
     unsigned retry_after_s;
@@ -27,6 +29,11 @@ struct handshake_refusal {
 /* Where the listener speaks TLS: may a peer (numeric address) begin that handshake? Takes from the pace of
  * handshakes, and the request does not again. */
 bool handshake_may_begin(struct node_shared *shared, const char *peer);
+
+/* A request that needs no token: may its address ask for anything now? Takes from the pace of handshakes.
+ * Counts and logs when it refuses, and then fills `ret_refusal`. */
+bool handshake_may_ask(struct node_shared *shared, const struct ws_request *request,
+                       struct handshake_refusal *ret_refusal);
 
 /* Two steps, because in between the token is verified, which may take long. Each counts and logs when it
  * refuses, and then fills `ret_refusal`. */
@@ -41,6 +48,12 @@ bool handshake_check(struct node_shared *shared, const struct ws_request *reques
 bool handshake_admit(struct node_shared *shared, const struct handshake_token *token,
                      struct token_claims *claims, struct token_use *ret_use,
                      struct handshake_refusal *ret_refusal);
+/* Is it the path of server-sent events? */
+bool handshake_is_stream(struct slice path);
+/* May pages of the request's origin read the answer (Fetch, section 3.2.3)? */
+bool handshake_may_read(const struct node_shared *shared, const struct ws_request *request);
+/* What a request for a stream names cannot be had: `err` is stream_request_read()'s. Counts and logs. */
+struct handshake_refusal handshake_bad_stream(const struct address *from, enum err err);
 /* Neither: this worker cannot take it on. Counts and logs. */
 struct handshake_refusal handshake_overloaded(const struct address *from);
 /* The connection of this user, from that address, is no more. */

@@ -196,19 +196,26 @@ static void fire(void *context, struct wheel_timer *timer)
     hub_channel_on_timer(hub, channel);
 }
 
-/* After a reconnect, or when the client library dropped messages: the last event of a room may be missing
- * without anything coming after it to show that. */
-static void reconcile_all(struct hub *hub)
+/* After a reconnect, or when the client library dropped messages, or a stream has a new leader: the last
+ * event of a room may be missing without anything coming after it to show that. */
+static void reconcile(struct hub *hub)
 {
     unsigned changes = atomic_load(hub->bus_changes);
+    bool is_any = changes != hub->bus_changes_seen || atomic_load(hub->elected) != 0;
     /* A question that is under way is asked anew; trouble after trouble must not let none be answered. */
-    if (changes == hub->bus_changes_seen || hub->now_ms < hub->reconcile_not_before_ms)
+    if (!is_any || hub->now_ms < hub->reconcile_not_before_ms)
         return;
+    bus_shard_set shards = atomic_exchange(hub->elected, 0);
+    if (changes != hub->bus_changes_seen)
+        shards = UINT64_MAX;
     hub->bus_changes_seen = changes;
     hub->reconcile_not_before_ms = hub->now_ms + RECONCILE_PAUSE_MS;
     struct hub_channel *channel;
     DL_FOREACH(hub->by_use, channel)
-    hub_feed_suspect(hub, channel);
+    {
+        if (shards >> channel->shard & 1)
+            hub_feed_suspect(hub, channel);
+    }
     hub_presence_heal(hub);
 }
 
@@ -237,7 +244,8 @@ static void tick(void *context)
     pthread_mutex_lock(&hub->lock);
     hub->now_ms = clock_monotonic_ms();
     watch_cut(hub);
-    reconcile_all(hub);
+    reconcile(hub);
+    hub_streams_tick(hub);
     hub_presence_sync_tick(hub);
     hub_presence_nodes_tick(hub);
     hub_digest_tick(hub);
@@ -262,13 +270,13 @@ static void init(struct hub *hub, const struct hub_options *options)
     hub->bus = options->bus;
     hub->bus_changes = options->bus_changes;
     hub->bus_changes_seen = atomic_load(options->bus_changes);
+    hub->elected = options->elected;
     hub->deflating = options->deflating;
     hub->workers_count = options->workers_count;
     snprintf(hub->instance, sizeof hub->instance, "%s", options->instance);
     hub->now_ms = clock_monotonic_ms();
     atomic_store(&hub->history_limit, UINT64_MAX);
     hub->feed_rules = (struct feed_rules){
-        .extent = &hub->extent,
         .max_events = (uint32_t)hub->config->resume_max_events,
         .max_bytes = hub->config->resume_max_bytes,
         .fresh_ms = FRESH_MS,
@@ -289,7 +297,9 @@ static enum err allocate(struct hub *hub, const struct hub_options *options)
     if (!hub->workers)
         return ERR_NO_MEMORY;
     memcpy(hub->workers, options->workers, options->workers_count * sizeof *hub->workers);
-    enum err err = room_table_init(&hub->channels);
+    enum err err = hub_streams_init(hub);
+    if (err == ERR_OK)
+        err = room_table_init(&hub->channels);
     if (err == ERR_OK)
         err = hub_authorize_init(hub);
     if (err == ERR_OK)
@@ -402,6 +412,7 @@ void hub_free(struct hub **hub)
     free((*hub)->presence.buckets);
     free((*hub)->presence.rooms);
     pthread_mutex_destroy(&(*hub)->lock);
+    free((*hub)->streams);
     free((*hub)->workers);
     free(*hub);
     *hub = NULL;

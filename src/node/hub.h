@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <roomcast/base/buffer.h>
 #include <roomcast/base/err.h>
 #include <roomcast/base/frame.h>
 #include <roomcast/base/inbox.h>
@@ -141,6 +142,7 @@ struct hub_options {
     const char *instance;              /* copied: tells our own presence signals apart */
     struct bus *bus;                   /* borrowed */
     const atomic_uint *bus_changes;    /* borrowed; grows whenever messages of the bus may have been missed */
+    _Atomic bus_shard_set *elected;    /* borrowed; streams with a new leader are added, the hub empties it */
     const atomic_uint *deflating;      /* borrowed; sessions that take compressed frames. NULL when
                                           websocket.compression is 0 */
     struct hub_outlet *const *workers; /* one per worker; borrowed, the array is copied */
@@ -159,10 +161,19 @@ void hub_note_node(struct hub *hub, struct slice instance);
 /* It is gone, and is not heard any more until it is noted again. Its users, unless other nodes have them too,
  * are offline at once when it `died` without a word; else they are leaving. Any thread. */
 void hub_forget_node(struct hub *hub, struct slice instance, bool died);
+/* Any thread. False while a stream of the events is not there, or was not asked for yet: appends which. */
+bool hub_streams_ready(const struct hub *hub, struct buffer *missing);
 /* Any thread. What is kept for replay shrinks to that many bytes, a part of it per turn, as far as it is not
  * in use, and stays within them: each room keeps its newest event. UINT64_MAX: option resume.cache_bytes
  * alone counts. */
 void hub_limit_history(struct hub *hub, uint64_t bytes);
+/* Any thread; both hold the hub's lock for a fraction of a millisecond. Appends a JSON array of the `max`
+ * (HUB_BUSIEST_MAX) rooms with most deliveries a second, of the last ten seconds, the busiest first: of the
+ * 2000 rooms that were used last. */
+#define HUB_BUSIEST_MAX 20u
+void hub_busiest(struct hub *hub, unsigned max, struct buffer *out);
+/* Appends `,"followed":...` and, when the room is followed here, where it stands. */
+void hub_describe(struct hub *hub, const struct room_key *room, struct buffer *out);
 /* Ends the thread and leaves the bus's subjects. The workers' threads must have ended. */
 void hub_stop(struct hub *hub);
 /* After hub_stop, and after the bus was freed: until then it may still deliver. Accepts NULL, nulls. */

@@ -1,6 +1,6 @@
 /* authorization.mode request: before a session joins a chat, a domain service is asked whether its user may
- * read it (PROTOCOL 1.6). What is asked when is core/authz_cache.h's; here is the way to the service and
- * back.
+ * read it (proto/README.md: Who may read a chat). What is asked when is core/authz_cache.h's; here is the way
+ * to the service and back.
  *
  * Without an answer nobody is let in, and the error is temporary: the client comes again, nothing is asked
  * twice on its behalf. */

@@ -17,7 +17,7 @@ struct hub_channel *hub_channel_open(struct hub *hub, const struct room_key *key
     memcpy(stored, key, ROOM_KEY_STORED(key));
     channel->entry.key = stored;
 
-    /* Subscribe first, ask second: nothing can fall in between (PROTOCOL 1.4). */
+    /* Subscribe first, ask second: nothing can fall in between (proto/README.md: Resume). */
     char subject[SUBJECT_SIZE];
     subject_format(hub->config->nats_prefix, SUBJECT_LIVE, key, subject);
     if (bus_subscribe(hub->bus, subject, hub_on_message, hub, &channel->live) != ERR_OK)

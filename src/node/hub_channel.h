@@ -37,14 +37,18 @@ struct hub_channel {
     uint64_t replay_until_ms;
     struct hub_channel *prev, *next;     /* in hub->by_use: the one used longest ago first */
     struct hub_channel *prev_w, *next_w; /* in hub->wanting, while is_wanting */
-    struct hub_channel *prev_x, *next_x; /* in hub->asking_extent, while wants_extent */
+    struct hub_channel *prev_x, *next_x; /* in `asking` of its stream, while wants_extent */
+
+    uint64_t counted_from_ms;         /* the events of ... */
+    uint32_t counted, counted_before; /* ... this time of HUB_COUNT_MS, and the one before: hub_console.c */
 
     uint64_t linger_until_ms; /* 0: has members */
     struct wheel_timer timer; /* the earliest of all deadlines above */
-    bool wants_extent;
-    bool is_wanting;           /* wants to read from the stream, which is busy for others */
-    bool has_gap;              /* a gap was counted, and not yet its end */
-    bool is_held_up;           /* its feed has something to say, and there is no memory to hand it on */
+    uint8_t shard;            /* whose stream holds its events */
+    bool wants_extent : 1;
+    bool is_wanting : 1;       /* wants to read from the stream, which is busy for others */
+    bool has_gap : 1;          /* a gap was counted, and not yet its end */
+    bool is_held_up : 1;       /* its feed has something to say, and there is no memory to hand it on */
     uint32_t number;           /* tells a room that was left and is followed again from its earlier self */
     uint32_t members;          /* sessions, of all workers, joins under way included */
     struct hub_share shares[]; /* per worker */
@@ -57,10 +61,20 @@ static inline struct room_key hub_channel_key(const struct hub_channel *channel)
     return key;
 }
 
+/* One of the streams that hold events. */
+struct hub_stream {
+    struct feed_extent extent;  /* what it holds, as last heard */
+    uint64_t sent_ms;           /* of the question under way; 0: none */
+    uint64_t look_at_ms;        /* when it is asked next, whoever wants to know */
+    uint64_t missing_ms;        /* since when there is said to be none; 0: there is */
+    struct hub_channel *asking; /* utlist: they wait for the answer */
+};
+
 struct hub {
     const struct config *config;
     struct bus *bus;
     const atomic_uint *bus_changes; /* borrowed; counts the times when messages may have been missed */
+    _Atomic bus_shard_set *elected; /* borrowed; streams that have a new leader: taken out here */
     const atomic_uint *deflating;   /* borrowed; sessions that take compressed frames */
     struct hub_outlet **workers;    /* owned array, borrowed outlets */
     unsigned workers_count;
@@ -75,6 +89,8 @@ struct hub {
     struct inbox verdicts; /* hub_authorize.c's */
     _Atomic bool stopping;
     _Atomic uint64_t history_limit; /* any thread; bytes, beside option resume.cache_bytes */
+    _Atomic bus_shard_set unasked;  /* any thread; streams that nobody has answered for yet */
+    _Atomic bus_shard_set missing;  /* any thread; streams that there are not */
 
     /* The hub's thread works on requests, readings and timers; a message of the bus is worked on by the bus
      * thread that brings it, which saves every event a change of threads. Each holds the lock meanwhile. */
@@ -92,13 +108,11 @@ struct hub {
     unsigned bus_changes_seen; /* of *bus_changes */
     uint64_t reconcile_not_before_ms;
     struct feed_rules feed_rules;
-    struct feed_extent extent;         /* what the stream holds, as last heard */
-    uint64_t extent_sent_ms;           /* of the question under way; 0: none */
-    struct hub_channel *asking_extent; /* utlist: they wait for its answer */
-    size_t history_bytes;              /* of all feeds */
-    struct hub_channel *by_use;        /* all, utlist */
-    struct hub_channel *wanting;       /* utlist */
-    struct hub_presence presence;      /* of all chats */
+    struct hub_stream *streams;   /* by shard; owned array */
+    size_t history_bytes;         /* of all feeds */
+    struct hub_channel *by_use;   /* all, utlist */
+    struct hub_channel *wanting;  /* utlist */
+    struct hub_presence presence; /* of all chats */
     uint32_t last_channel_number;
     struct authz_cache *authz; /* NULL: authorization.mode is not request */
     uint64_t cut_since_ms;     /* while feed_rules.is_cut_off */
@@ -111,7 +125,9 @@ struct hub_reading {
     struct hub *hub;
     struct room_key room;
     uint32_t channel_number;
-    enum feed_action_kind kind; /* FEED_ASK_HEAD, FEED_READ, FEED_ASK_NEXT */
+    unsigned shard;             /* FEED_ASK_EXTENT */
+    bool is_no_stream;          /* FEED_ASK_EXTENT */
+    enum feed_action_kind kind; /* FEED_ASK_HEAD, FEED_READ, FEED_ASK_NEXT, FEED_ASK_EXTENT */
     struct feed_ask ask;
     enum bus_last_status status;
     struct bus_extent extent; /* FOUND, FEED_ASK_EXTENT */
@@ -156,9 +172,21 @@ unsigned hub_may_read(const struct hub *hub);
 void hub_ask_stream(struct hub *hub, struct hub_channel *channel, const struct feed_action *action);
 /* Everything that has come from the stream; and what that leaves room for. */
 void hub_take_readings(struct hub *hub);
-/* The channel is closed: it waits for no answer about the stream as a whole. */
-void hub_stop_asking(struct hub *hub, struct hub_channel *channel);
 void hub_reading_free(struct hub_reading *reading);
+/* The bus_last_done of every question; `context` is the struct hub_reading. */
+void hub_reading_on_answer(void *context, const struct bus_last_result *result);
+
+/* hub_stream.c: the streams as a whole. */
+enum err hub_streams_init(struct hub *hub) MUST_CHECK;
+/* The rules for a channel's feed, with what its stream holds. Borrowed until the next call. */
+const struct feed_rules *hub_rules(struct hub *hub, const struct hub_channel *channel);
+/* The channel wants to know what its stream holds. */
+void hub_stream_ask(struct hub *hub, struct hub_channel *channel);
+void hub_stream_on_answer(struct hub *hub, const struct hub_reading *reading);
+/* The channel is closed: it waits for no answer. */
+void hub_stream_stop_asking(struct hub *hub, struct hub_channel *channel);
+/* At each tick: looks whether the streams are there. */
+void hub_streams_tick(struct hub *hub);
 
 /* hub_feed.c: the room's events, between the bus and its feed. */
 void hub_feed_open(struct hub *hub, struct hub_channel *channel);
@@ -181,7 +209,10 @@ void hub_feed_note_gap(struct hub_channel *channel);
 void hub_feed_suspect(struct hub *hub, struct hub_channel *channel);
 /* Does what is due; the caller arms the timer. */
 void hub_feed_run(struct hub *hub, struct hub_channel *channel);
-uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel);
+uint64_t hub_feed_due(struct hub *hub, const struct hub_channel *channel);
+
+/* hub_console.c: which rooms are busy. One more live event of the room, at hub->now_ms. */
+void hub_count_event(struct hub *hub, struct hub_channel *channel);
 
 /* hub_resume.c: the feed has judged `request`; it is answered. */
 void hub_answer_resume(struct hub *hub, struct hub_channel *channel, struct hub_request *request,

@@ -7,6 +7,7 @@
 #include <roomcast/base/rfc3339.h>
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/server_message.h>
+#include <roomcast/wire/stream_cursor.h>
 
 /* While nobody has agreed on compression nothing is made that nobody takes: who comes later is replayed plain
  * frames, as everybody can be. */
@@ -57,8 +58,10 @@ enum err hub_event_read(struct hub *hub, const struct room_key *room, struct sli
     if (ret_times && rfc3339_read(owned.envelope.occurred_at, &ret_times->occurred_ms) != ERR_OK)
         ret_times->occurred_ms = 0; /* services may write it in other forms */
     envelope_release(&owned);
+    struct stream_mark mark;
     if (!buffer_failed(&hub->text))
-        event.frame = frame_new(FRAME_TEXT, buffer_slice(&hub->text));
+        event.frame = frame_new_beside(FRAME_TEXT, buffer_slice(&hub->text),
+                                       stream_mark_make(room, &event.position, &mark));
     if (!event.frame) {
         hub_reject(hub, room, "envelope", ERR_NO_MEMORY);
         return ERR_NO_MEMORY;

@@ -10,6 +10,8 @@
 #include <roomcast/base/metrics.h>
 #include <roomcast/base/random.h>
 #include <roomcast/wire/server_message.h>
+#include <roomcast/wire/stream_cursor.h>
+#include <roomcast/wire/subject.h>
 
 #include "event_age.h"
 
@@ -68,7 +70,10 @@ static void tell_loss(struct hub *hub, struct hub_channel *channel, enum feed_lo
                  LOG_U64("suppressed", suppressed));
     buffer_clear(&hub->text);
     server_position_lost(&hub->text, channel->chat ? &room : NULL, &channel->feed.position);
-    struct frame *frame = buffer_failed(&hub->text) ? NULL : frame_new(FRAME_TEXT, buffer_slice(&hub->text));
+    struct stream_mark scratch;
+    struct slice mark = stream_mark_make(&room, &channel->feed.position, &scratch);
+    struct frame *frame =
+        buffer_failed(&hub->text) ? NULL : frame_new_beside(FRAME_TEXT, buffer_slice(&hub->text), mark);
     if (frame)
         hub_channel_send(hub, channel, frame, HUB_LOSS, NULL);
     else
@@ -158,7 +163,7 @@ void hub_feed_turn(struct hub *hub, struct hub_channel *channel, size_t bytes_be
         channel->is_held_up = !hub_stock_up(hub);
         if (channel->is_held_up)
             break; /* nothing is taken out that could not be handed on */
-        action = feed_next(&channel->feed, &hub->feed_rules, hub->now_ms, hub_may_read(hub));
+        action = feed_next(&channel->feed, hub_rules(hub, channel), hub->now_ms, hub_may_read(hub));
         act(hub, channel, &action);
     } while (action.kind != FEED_NOTHING);
     if (channel->has_gap && !feed_has_gap(&channel->feed))
@@ -198,9 +203,10 @@ void hub_feed_on_live(struct hub *hub, struct hub_channel *channel, const struct
         return;
     }
     metrics_inc(METRIC_EVENTS_RECEIVED);
+    hub_count_event(hub, channel);
     hub_event_deflate(hub, event.frame);
     size_t before = channel->feed.history.bytes;
-    switch (feed_on_live(&channel->feed, &hub->feed_rules, &event, hub->now_ms)) {
+    switch (feed_on_live(&channel->feed, hub_rules(hub, channel), &event, hub->now_ms)) {
     case FEED_GAP:
         hub_feed_note_gap(channel);
         log_gap(hub, channel, event.position.seq);
@@ -236,7 +242,7 @@ void hub_feed_ask(struct hub *hub, struct hub_channel *channel, struct hub_reque
     request->waiter.deadline_ms = hub->now_ms + hub->config->rooms_join_timeout_ms;
     note_use(hub, channel);
     size_t before = channel->feed.history.bytes;
-    feed_wait(&channel->feed, &hub->feed_rules, &request->waiter, hub->now_ms);
+    feed_wait(&channel->feed, hub_rules(hub, channel), &request->waiter, hub->now_ms);
     hub_feed_turn(hub, channel, before);
 }
 
@@ -249,9 +255,9 @@ void hub_feed_suspect(struct hub *hub, struct hub_channel *channel)
     hub_channel_arm(hub, channel);
 }
 
-uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel)
+uint64_t hub_feed_due(struct hub *hub, const struct hub_channel *channel)
 {
-    uint64_t due_ms = feed_due(&channel->feed, &hub->feed_rules);
+    uint64_t due_ms = feed_due(&channel->feed, hub_rules(hub, channel));
     if (channel->replay)
         deadline_sooner(&due_ms, channel->replay_until_ms);
     if (channel->is_held_up)
@@ -261,6 +267,10 @@ uint64_t hub_feed_due(const struct hub *hub, const struct hub_channel *channel)
 
 void hub_feed_open(struct hub *hub, struct hub_channel *channel)
 {
+    struct room_key room = hub_channel_key(channel);
+    char subject[SUBJECT_SIZE];
+    subject_format(hub->config->nats_prefix, SUBJECT_EVENT, &room, subject);
+    channel->shard = (uint8_t)bus_shard(hub->bus, subject);
     channel->number = ++hub->last_channel_number;
     feed_init(&channel->feed, hub->now_ms);
     DL_APPEND(hub->by_use, channel);
@@ -270,7 +280,7 @@ void hub_feed_open(struct hub *hub, struct hub_channel *channel)
 void hub_feed_close(struct hub *hub, struct hub_channel *channel)
 {
     set_wanting(hub, channel, false);
-    hub_stop_asking(hub, channel);
+    hub_stream_stop_asking(hub, channel);
     DL_DELETE(hub->by_use, channel);
     replay_unref(&channel->replay);
     hub->history_bytes -= channel->feed.history.bytes;

@@ -27,11 +27,12 @@ void hub_reading_free(struct hub_reading *reading)
 }
 
 /* Bus thread: only hands it over. */
-static void on_answer(void *context, const struct bus_last_result *result)
+void hub_reading_on_answer(void *context, const struct bus_last_result *result)
 {
     struct hub_reading *reading = context;
     reading->status = result->status;
     reading->extent = result->extent;
+    reading->is_no_stream = result->is_no_stream;
     if (result->status == BUS_LAST_FOUND) {
         reading->stream_seq = result->stream_seq;
         reading->len = result->data.len;
@@ -45,41 +46,20 @@ static void on_answer(void *context, const struct bus_last_result *result)
         hub_reading_free(reading);
 }
 
-/* One question for all rooms. */
-static void ask_extent(struct hub *hub, struct hub_channel *channel)
-{
-    channel->wants_extent = true;
-    DL_APPEND2(hub->asking_extent, channel, prev_x, next_x);
-    struct hub_reading *reading = hub->extent_sent_ms == 0 ? calloc(1, sizeof *reading) : NULL;
-    if (!reading) /* it is under way; or without memory, then who waits times out */
-        return;
-    hub->extent_sent_ms = hub->now_ms;
-    reading->hub = hub;
-    reading->kind = FEED_ASK_EXTENT;
-    metrics_inc(METRIC_READS_EXTENT);
-    bus_ask_extent(hub->bus, ASK_TIMEOUT_MS, on_answer, reading);
-}
-
-void hub_stop_asking(struct hub *hub, struct hub_channel *channel)
-{
-    if (channel->wants_extent)
-        DL_DELETE2(hub->asking_extent, channel, prev_x, next_x);
-    channel->wants_extent = false;
-}
-
 static void tell_feed(struct hub *hub, struct hub_channel *channel, enum feed_action_kind kind,
                       struct feed_ask ask, enum feed_answer_kind answer, const struct feed_event *event)
 {
+    const struct feed_rules *rules = hub_rules(hub, channel);
     uint32_t jitter = random_below(UINT32_MAX);
     switch (kind) {
     case FEED_ASK_HEAD:
-        feed_on_head(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        feed_on_head(&channel->feed, rules, ask, answer, event, hub->now_ms, jitter);
         return;
     case FEED_READ:
-        feed_on_read(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        feed_on_read(&channel->feed, rules, ask, answer, event, hub->now_ms, jitter);
         return;
     case FEED_ASK_NEXT:
-        feed_on_next(&channel->feed, &hub->feed_rules, ask, answer, event, hub->now_ms, jitter);
+        feed_on_next(&channel->feed, rules, ask, answer, event, hub->now_ms, jitter);
         return;
     default:
         return;
@@ -89,7 +69,7 @@ static void tell_feed(struct hub *hub, struct hub_channel *channel, enum feed_ac
 void hub_ask_stream(struct hub *hub, struct hub_channel *channel, const struct feed_action *action)
 {
     if (action->kind == FEED_ASK_EXTENT) {
-        ask_extent(hub, channel);
+        hub_stream_ask(hub, channel);
         return;
     }
     struct hub_reading *reading = calloc(1, sizeof *reading);
@@ -106,17 +86,17 @@ void hub_ask_stream(struct hub *hub, struct hub_channel *channel, const struct f
     subject_format(hub->config->nats_prefix, SUBJECT_EVENT, &reading->room, subject);
     if (action->kind == FEED_ASK_HEAD) {
         metrics_inc(METRIC_READS_HEAD);
-        bus_last(hub->bus, subject, ASK_TIMEOUT_MS, on_answer, reading);
+        bus_last(hub->bus, subject, ASK_TIMEOUT_MS, hub_reading_on_answer, reading);
         return;
     }
     hub->reading++;
     if (action->kind == FEED_READ) {
         metrics_inc(METRIC_READS_EVENT);
         bus_read(hub->bus, subject, action->stream_seq, action->from_leader ? BUS_LEADER_COPY : BUS_ANY_COPY,
-                 ASK_TIMEOUT_MS, on_answer, reading);
+                 ASK_TIMEOUT_MS, hub_reading_on_answer, reading);
     } else {
         metrics_inc(METRIC_READS_NEXT);
-        bus_next(hub->bus, subject, action->stream_seq, ASK_TIMEOUT_MS, on_answer, reading);
+        bus_next(hub->bus, subject, action->stream_seq, ASK_TIMEOUT_MS, hub_reading_on_answer, reading);
     }
 }
 
@@ -142,39 +122,6 @@ static void on_reading(struct hub *hub, struct hub_channel *channel, const struc
     frame_unref(&event.frame);
 }
 
-/* Without an answer nothing can be proven by it, and nobody has to wait for that. */
-static void on_extent(struct hub *hub, const struct hub_reading *reading)
-{
-    hub->extent = (struct feed_extent){
-        .is_known = reading->status == BUS_LAST_FOUND,
-        .asked_ms = hub->extent_sent_ms,
-        .first_seq = reading->extent.first_seq,
-        .last_seq = reading->extent.last_seq,
-        .created_s = reading->extent.created_s,
-        .has_quorum = reading->extent.has_quorum,
-    };
-    hub->extent_sent_ms = 0;
-    static struct log_limit limit = LOG_LIMIT(60000);
-    uint64_t suppressed;
-    if (!hub->extent.is_known && bus_is_up(hub->bus) && log_limit_pass(&limit, hub->now_ms, &suppressed))
-        log_warn("stream_info_unavailable", LOG_TEXT("stream", hub->config->stream_name),
-                 LOG_TEXT("effect",
-                          "clients that saw a room empty cannot resume it until the stream's leader answers; "
-                          "the node's NATS user needs $JS.API.STREAM.INFO of the stream"),
-                 LOG_U64("suppressed", suppressed));
-    struct hub_channel *channel = hub->asking_extent;
-    hub->asking_extent = NULL;
-    while (channel) {
-        struct hub_channel *next = channel->next_x;
-        channel->wants_extent = false;
-        feed_on_extent(&channel->feed, &hub->feed_rules, hub->now_ms);
-        hub_feed_turn(hub, channel,
-                      channel->feed.history.bytes); /* may ask again, for who has come meanwhile */
-        hub_channel_arm(hub, channel);
-        channel = next;
-    }
-}
-
 static void on_room_reading(struct hub *hub, const struct hub_reading *reading)
 {
     if (reading->kind != FEED_ASK_HEAD)
@@ -198,7 +145,7 @@ void hub_take_readings(struct hub *hub)
         struct inbox_item *next = item->next;
         struct hub_reading *reading = (struct hub_reading *)item;
         if (reading->kind == FEED_ASK_EXTENT)
-            on_extent(hub, reading);
+            hub_stream_on_answer(hub, reading);
         else
             on_room_reading(hub, reading);
         hub_reading_free(reading);

@@ -1,5 +1,5 @@
 /* Signals of a chat: who is there, who types. What this node's users do goes out as a signal, and what the
- * clients are told comes from signals, our own among them: one path, one order (ARCHITECTURE 10). Presence
+ * clients are told comes from signals, our own among them: one path, one order. Presence
  * alone is applied at once for our own users, because our own share must be right even while the bus is away.
  */
 #include <roomcast/base/log.h>

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/condition.h>
 #include <roomcast/base/hash.h>
 #include <roomcast/base/log.h>
 #include <roomcast/base/metrics.h>
@@ -273,15 +274,6 @@ void issuer_refetch(struct issuer *issuer)
 
 /* --- life --- */
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static enum err make_client(struct issuer *issuer, char *problem)
 {
     const struct config *config = issuer->options.config;
@@ -304,7 +296,7 @@ enum err issuer_new(const struct issuer_options *options, struct issuer **ret_is
         return ERR_NO_MEMORY;
     issuer->options = *options;
     pthread_mutex_init(&issuer->lock, NULL);
-    init_condition(&issuer->changed);
+    condition_init_monotonic(&issuer->changed);
     enum err err = make_client(issuer, problem);
     if (err != ERR_OK) {
         issuer_free(&issuer);

@@ -54,7 +54,7 @@ static uint64_t pending_limit(const struct config *config, uint64_t descriptors)
 }
 
 /* Sets the descriptor limit to what the connections need. Before the first libwebsockets
- * context: Debian's build sizes a table by it and scans that on every close (ARCHITECTURE 7), so never higher
+ * context: Debian's build sizes a table by it and scans that on every close, so never higher
  * than needed. */
 static enum err fit_descriptors(struct node *node, char *problem)
 {
@@ -119,6 +119,7 @@ static enum err start_workers(struct node *node, char *problem)
         .instance = node->shared.instance,
         .bus = node->bus,
         .bus_changes = &node->bus_changes,
+        .elected = &node->elected,
         .deflating = &node->shared.deflating,
         .workers = outlets,
         .workers_count = node->workers_count,
@@ -129,7 +130,11 @@ static enum err start_workers(struct node *node, char *problem)
         return err;
     }
     node->shared.hub = node->hub;
-    err = start_control(node, problem);
+    err = console_new(node, &node->console);
+    if (err == ERR_OK)
+        err = start_control(node, problem);
+    else
+        snprintf(problem, PROBLEM_SIZE, "questions for /console cannot be heard: %s", err_text(err));
     if (err != ERR_OK)
         return err;
 
@@ -267,11 +272,21 @@ enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_
 
 void node_on_bus_event(struct node *node, enum bus_event event)
 {
-    (void)event; /* down, up again, dropped messages, an election: each time some may have been missed */
+    (void)event; /* down, up again, dropped messages: each time some may have been missed */
     atomic_fetch_add(&node->bus_changes, 1);
     struct control *control = atomic_load(&node->control);
     if (control)
         control_wake(control);
+}
+
+void node_on_elected(struct node *node, bus_shard_set shards)
+{
+    atomic_fetch_or(&node->elected, shards);
+}
+
+void node_on_revocations_elected(struct node *node)
+{
+    atomic_fetch_add(&node->revocations_changes, 1);
 }
 
 void node_on_revocations_bus_event(struct node *node, enum bus_event event)
@@ -313,6 +328,8 @@ bool node_ready(struct node *node, struct buffer *missing)
         buffer_append_text(missing, "revocations: not loaded (is a relay running?)");
         return false;
     }
+    if (!hub_streams_ready(node->hub, missing))
+        return false;
     if (!node_keys_are_there(node)) {
         buffer_append_text(missing, "jwks: no keys yet (auth.jwks_url could not be fetched; see the log)");
         return false;
@@ -329,7 +346,7 @@ void node_stop(struct node *node)
     issuer_stop(node->shared.issuer);
     if (node->shared.revoked)
         revoked_stop(node->shared.revoked);
-    unsigned clients = atomic_load(&node->drain_clients), cut = node_clients(node);
+    unsigned clients = node_drain_clients(node), cut = node_clients(node);
     for (unsigned i = 0; i < node->workers_started; i++)
         worker_ask_stop(node->workers[i]);
     for (unsigned i = 0; i < node->workers_started; i++)
@@ -340,6 +357,8 @@ void node_stop(struct node *node)
     struct control *control = atomic_load(&node->control);
     if (control) /* after the hub: the others hear that its users have gone, and then that it has */
         control_stop(control);
+    if (node->console)
+        console_stop(node->console);
     if (node->admin)
         http_server_free(&node->admin);
     log_info("drained", LOG_U64("clients", clients), LOG_U64("cut", cut));
@@ -354,6 +373,7 @@ void node_free(struct node **node)
         worker_free(&n->workers[i]);
     struct control *control = atomic_load(&n->control);
     control_free(&control);
+    console_free(&n->console);
     hub_free(&n->hub);
     revoked_free(&n->shared.revoked);
     used_free(&n->shared.used);

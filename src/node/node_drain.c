@@ -16,6 +16,11 @@ unsigned node_clients(const struct node *node)
     return atomic_load(&node->shared.connections);
 }
 
+unsigned node_drain_clients(const struct node *node)
+{
+    return atomic_load(&node->drain_clients);
+}
+
 uint64_t node_drain_spread_ms(const struct node *node)
 {
     const struct config *config = node->shared.config;

@@ -5,6 +5,7 @@
 #include <roomcast/io/http_server.h>
 #include <roomcast/node/node.h>
 
+#include "console.h"
 #include "shared.h"
 #include "worker.h"
 
@@ -15,11 +16,13 @@ struct node {
     struct bus *bus;                 /* borrowed */
     atomic_uint revocations_changes; /* any thread: as bus_changes, of the revocations' bus */
     enum metric_program metrics;
-    atomic_uint bus_changes; /* any thread: times when messages of the bus may have been missed */
+    atomic_uint bus_changes;       /* any thread: times when messages of the bus may have been missed */
+    _Atomic bus_shard_set elected; /* any thread: of these streams, since; the hub takes them out */
     struct http_server *admin;
     struct hub *hub;
     _Atomic(struct control *) control; /* NULL before the start */
-    atomic_uint admin_port;            /* 0: does not listen yet */
+    struct console *console;
+    atomic_uint admin_port; /* 0: does not listen yet */
     struct worker *workers[WORKERS_MAX];
     unsigned workers_count, workers_started;
     uint16_t port;

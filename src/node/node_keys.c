@@ -55,20 +55,30 @@ static void name_options(const char *fault, char *problem)
     snprintf(problem, PROBLEM_SIZE, "auth.hmac_secret (or _previous), auth.public_key_file: %.180s", fault);
 }
 
-static enum err make_verifier(struct node_shared *shared, char *problem)
+static enum err make_verifier(const struct config *config, struct token_verifier **ret_verifier,
+                              char *problem)
 {
-    struct token_options options = options_of(shared->config);
+    struct token_options options = options_of(config);
     struct buffer pem;
     buffer_init(&pem, PEM_MAX_BYTES);
-    enum err err = read_public_key(shared->config, &pem, problem);
+    enum err err = read_public_key(config, &pem, problem);
     if (err == ERR_OK) {
         char fault[PROBLEM_SIZE];
         options.public_key_pem = buffer_slice(&pem);
-        err = token_verifier_new(&options, &shared->verifier, fault);
+        err = token_verifier_new(&options, ret_verifier, fault);
         if (err == ERR_CONFIG)
             name_options(fault, problem);
     }
     buffer_fini(&pem);
+    return err;
+}
+
+enum err node_try_keys(const struct config *config, char *problem)
+{
+    struct token_verifier *verifier = NULL;
+    snprintf(problem, PROBLEM_SIZE, "out of memory");
+    enum err err = make_verifier(config, &verifier, problem);
+    token_verifier_free(&verifier);
     return err;
 }
 
@@ -81,7 +91,7 @@ static void on_fetched(void *context)
 
 enum err node_keys_init(struct node *node, char *problem)
 {
-    enum err err = make_verifier(&node->shared, problem);
+    enum err err = make_verifier(node->shared.config, &node->shared.verifier, problem);
     if (err != ERR_OK || node->shared.config->auth_jwks_url[0] == '\0')
         return err;
     const struct issuer_options options = {

@@ -86,7 +86,7 @@ static void verify(struct revoked *revoked, uint64_t now_ms)
         return;
     revoked->is_verifying = true;
     revoked->verifying_from = revoked->last_seq;
-    bus_ask_extent(revoked->options.bus, TIMEOUT_MS, on_last, answer);
+    bus_ask_extent(revoked->options.bus, 0, TIMEOUT_MS, on_last, answer);
 }
 
 void revoked_ask_again(struct revoked *revoked)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/condition.h>
 #include <roomcast/base/metrics.h>
 
 struct job_list {
@@ -66,6 +67,8 @@ struct verify_job *verify_job_new(struct slice token)
 
 void verify_job_free(struct verify_job *job)
 {
+    free(job->cursor);
+    free(job->headers);
     free(job);
 }
 
@@ -208,15 +211,6 @@ static void *run(void *context)
     return NULL;
 }
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 enum err verifying_start(const struct token_verifier *verifier, struct issuer *issuer, struct inbox *answers,
                          struct verifying **ret_verifying)
 {
@@ -229,7 +223,7 @@ enum err verifying_start(const struct token_verifier *verifier, struct issuer *i
     list_init(&verifying->asked);
     list_init(&verifying->aside);
     pthread_mutex_init(&verifying->lock, NULL);
-    init_condition(&verifying->changed);
+    condition_init_monotonic(&verifying->changed);
     if (pthread_create(&verifying->thread, NULL, run, verifying) != 0) {
         pthread_cond_destroy(&verifying->changed);
         pthread_mutex_destroy(&verifying->lock);

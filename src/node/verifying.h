@@ -27,6 +27,7 @@
 #include <roomcast/base/err.h>
 #include <roomcast/base/inbox.h>
 #include <roomcast/wire/request_id.h>
+#include <roomcast/wire/stream_cursor.h>
 #include <roomcast/wire/token.h>
 
 #include "issuer.h"
@@ -41,6 +42,8 @@ struct verify_job {
     /* The worker's own; carried along untouched. */
     struct ws_connection *connection; /* a handshake's; NULL: withdrawn, or none */
     const char *subprotocol;
+    struct stream_cursor *cursor; /* of a stream: owned, until moved on; else NULL */
+    char *headers;                /* likewise: owned; header lines of its answer */
     struct address from;
     struct client *client; /* an auth.refresh's; NULL: a handshake's */
     struct request_id id;

@@ -14,6 +14,7 @@
 #define TICK_MS         50
 #define CLOSE_TIMEOUT_S 5
 #define TEXT_MAX        (4u * 1024 * 1024) /* a presence list of a very large chat */
+#define HEADERS_MAX     (128u * 1024)      /* limits.header_bytes at most, and some */
 
 /* --- from the WebSocket server --- */
 
@@ -239,6 +240,7 @@ enum err worker_new(struct node_shared *shared, unsigned index, struct worker **
     worker->shared = shared;
     worker->index = index;
     buffer_init(&worker->text, TEXT_MAX);
+    buffer_init(&worker->headers, HEADERS_MAX);
     inbox_init(&worker->arriving.inbox, wake, worker);
     inbox_init(&worker->verified, wake, worker);
     inbox_init(&worker->orders, wake, worker);
@@ -410,6 +412,7 @@ void worker_free(struct worker **worker)
     inbox_fini(&w->verified);
     inbox_fini(&w->orders);
     buffer_fini(&w->text);
+    buffer_fini(&w->headers);
     frame_unref(&w->ping);
     send_state_free(&w->send);
     free(w);

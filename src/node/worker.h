@@ -19,6 +19,7 @@
 #include "shared.h"
 
 struct worker;
+struct console_task;
 
 /* Two steps, because the hub wants the outlets and the workers want the hub. */
 enum err worker_new(struct node_shared *shared, unsigned index, struct worker **ret_worker) MUST_CHECK;
@@ -35,6 +36,7 @@ struct worker_order {
         ORDER_DRAIN, /* send everybody away for `reason`, evenly over `spread_ms`, and whoever still opens */
         ORDER_STOP_DRAIN, /* no more of it, unless the node ends */
         ORDER_SHED,       /* send away `count` at most, of those that lose little by it */
+        ORDER_CONSOLE,    /* its part of `task` (console_task.h), for an operator */
         ORDER_RELIEVE, /* memory is short: close who takes in nothing, until `bytes` fewer wait in the queues
                         */
     } kind;
@@ -42,6 +44,7 @@ struct worker_order {
     uint64_t spread_ms;
     uint32_t count;
     uint64_t bytes;
+    struct console_task *task;
 };
 /* Any thread. The worker gets a copy. ERR_NO_MEMORY. */
 enum err worker_give_order(struct worker *worker, const struct worker_order *order) MUST_CHECK;

@@ -5,6 +5,8 @@
 #include <roomcast/base/random.h>
 #include <roomcast/wire/server_message.h>
 
+#include "worker_stream.h"
+
 static void ack_position(struct worker *worker, struct client *client, struct hub_request *request,
                          const char *action)
 {
@@ -12,18 +14,20 @@ static void ack_position(struct worker *worker, struct client *client, struct hu
      * it is still to get must not lie before the position that it is told. */
     const struct position *cursor =
         request->waiter.has_since ? NULL : client_cursor(worker, client, &request->room);
+    const struct position *position = cursor ? cursor : &request->position;
     uint64_t missed = request->is_recovered ? request->position.seq - request->waiter.since.seq : 0;
     buffer_clear(&worker->text);
     server_ack(&worker->text, &(struct server_ack){
                                   .action = action,
                                   .chat = request->room.route == ROUTE_TO_CHAT ? &request->room : NULL,
                                   .id = &request->id,
-                                  .position = cursor ? cursor : &request->position,
+                                  .position = position,
                                   .was_recovering = request->waiter.has_since,
                                   .recovered = request->is_recovered,
                                   .replayed = missed,
                               });
-    client_send_text(worker, client);
+    /* Who is recovered stands where it was, until it has been sent what it missed. */
+    client_send_placed(worker, client, &request->room, missed > 0 ? NULL : position);
     if (request->waiter.has_since)
         client_resume(worker, client, request);
 }
@@ -87,11 +91,15 @@ static void say_connected(struct worker *worker, struct client *client, const st
                          .expires_at = session->claims.expires_at,
                          .notifications = request->status == ERR_OK ? &request->position : NULL,
                      });
-    client_send_text(worker, client);
-    if (request->status == ERR_OK)
+    bool resumes = !session->is_stream || stream_resumes_notifications(client);
+    client_send_placed(worker, client, &user,
+                       request->status == ERR_OK && !resumes ? &request->position : NULL);
+    if (request->status == ERR_OK && resumes)
         client_hold_notifications(worker, client, &request->position);
     client_arm(worker, client);
     ws_connection_pause(session->connection, false);
+    if (session->is_stream)
+        stream_follow(worker, client);
 }
 
 static void say_forbidden(struct worker *worker, struct client *client, const struct hub_request *request)
@@ -107,6 +115,7 @@ static void say_subscribed(struct worker *worker, struct client *client, struct 
         say_forbidden(worker, client, request);
     } else if (request->status != ERR_OK) {
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
+        stream_end_unanswered(worker, client);
     } else if (!client_may_read(worker, client, &request->room)) { /* since it asked */
         give_back_join(worker, request);
         say_forbidden(worker, client, request);
@@ -116,6 +125,7 @@ static void say_subscribed(struct worker *worker, struct client *client, struct 
                           "left before the subscription took effect", &request->room, &request->id);
     } else if (request->kind == HUB_JOIN && !join(worker, client, request)) {
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, &request->room, &request->id);
+        stream_end_unanswered(worker, client);
     } else {
         ack_position(worker, client, request, "subscribed");
         log_debug("subscribed", LOG_TEXT("session", client->session.id),
@@ -131,6 +141,7 @@ static void say_notifications(struct worker *worker, struct client *client, stru
     const struct position *since = &request->waiter.since, *unresumed = &client->unresumed;
     if (request->status != ERR_OK) {
         client_send_error(worker, client, ERROR_CODE_UNAVAILABLE, NULL, NULL, &request->id);
+        stream_end_unanswered(worker, client);
         return;
     }
     /* It resumed too late: later notifications have gone out before what it missed, and have moved its

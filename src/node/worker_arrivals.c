@@ -13,11 +13,10 @@
 
 #define LARGE_ROOM      1024 /* members: about 50 microseconds to queue for */
 #define PUSHES_PER_TURN 4096 /* of held events: a fifth of a millisecond; but one event at least */
-#define BUCKETS         256
 
 struct arrivals {
     struct inbox_item *first, **tail; /* held */
-    uint32_t held_of[BUCKETS];
+    uint32_t held_of[ARRIVALS_BUCKETS];
 };
 
 struct arrivals *arrivals_new(void)
@@ -37,7 +36,7 @@ static const struct room_key *room_of(const struct hub_output *output)
 static uint32_t *held_of(struct arrivals *arrivals, const struct hub_output *output)
 {
     const struct room_key *room = room_of(output);
-    return &arrivals->held_of[hash_bytes(room, ROOM_KEY_BYTES(room)) % BUCKETS];
+    return &arrivals->held_of[hash_bytes(room, ROOM_KEY_BYTES(room)) % ARRIVALS_BUCKETS];
 }
 
 static uint32_t members_of(struct worker *worker, const struct hub_output *output)

@@ -281,7 +281,7 @@ static void tell_lost(struct worker *worker, struct client *client, const struct
     buffer_clear(&worker->text);
     server_position_lost(&worker->text, request->room.route == ROUTE_TO_CHAT ? &request->room : NULL,
                          &request->position);
-    client_send_text(worker, client);
+    client_send_placed(worker, client, &request->room, &request->position);
 }
 
 void client_on_catch_up_answer(struct worker *worker, struct client *client, struct hub_request *request)

@@ -4,6 +4,8 @@
 #include <roomcast/base/clock.h>
 #include <roomcast/wire/server_message.h>
 
+#include "worker_stream.h"
+
 /* A join of this room that is under way; NULL when there is none. */
 static struct hub_request *find_join(const struct client *client, const struct room_key *room)
 {
@@ -57,6 +59,7 @@ static void refuse_question(struct worker *worker, struct client *client, enum e
                                 "answer, then send it again"
                               : NULL,
                       chat, id);
+    stream_end_unanswered(worker, client);
 }
 
 /* False: the chat is forbidden. */
@@ -168,6 +171,21 @@ static void resume_notifications(struct worker *worker, struct client *client,
     enum err err = client_ask(worker, client, request, FOR_NOTIFICATIONS);
     if (err != ERR_OK)
         refuse_question(worker, client, err, NULL, &message->id);
+}
+
+void client_subscribe(struct worker *worker, struct client *client, struct chat_request *chats, size_t count)
+{
+    const struct client_message message = {.type = CLIENT_SUBSCRIBE, .chats = chats, .chats_count = count};
+    client->message++;
+    subscribe(worker, client, &message);
+}
+
+void client_resume_notifications(struct worker *worker, struct client *client, const struct position *since)
+{
+    const struct client_message message = {
+        .type = CLIENT_NOTIFICATIONS_RESUME, .has_since = true, .since = *since};
+    client->message++;
+    resume_notifications(worker, client, &message);
 }
 
 /* A fresh token may allow less than the old one: what it does not allow ends now. */

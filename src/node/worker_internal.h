@@ -13,6 +13,8 @@
 
 #include "worker.h"
 
+struct stream_cursor;
+
 #define WRITE_BATCH_BYTES  (64u * 1024) /* one write takes at most this much, or one frame */
 #define WRITE_BATCH_FRAMES 64
 
@@ -77,6 +79,19 @@ struct worker_revoking {
     uint64_t look_at_ms; /* ... not before */
 };
 
+/* The connections that ended last, for operators. */
+#define CLOSES_KEPT 32u
+struct worker_closes {
+    uint64_t count; /* since the start; the last CLOSES_KEPT are kept, number n at n % CLOSES_KEPT */
+    struct worker_close {
+        uint64_t at_ms; /* wall clock */
+        unsigned code;
+        const char *reason; /* static */
+        char session[SESSION_ID_LEN + 1];
+        struct room_key user;
+    } items[CLOSES_KEPT];
+};
+
 struct worker {
     /* immutable after start */
     struct node_shared *shared;
@@ -108,9 +123,11 @@ struct worker {
     struct send_state *send;   /* worker_write.c's: who is to be written to, and what leaves together */
     struct client *ended;      /* clients to free at the end of the turn, linked by `next` */
     struct buffer text;        /* scratch: one client message */
+    struct buffer headers;     /* scratch: header lines of one answer */
     struct frame *ping;        /* the same for everybody */
     struct worker_drain drain;
     struct worker_revoking revoking;
+    struct worker_closes closes;
     bool counts_as_io_uring;                    /* in the metric; set before the thread starts */
     uint64_t deliveries, writes, written_bytes; /* added to the metrics once per turn */
     int64_t queued_bytes;                       /* likewise: the change of this turn */
@@ -159,6 +176,9 @@ uint32_t worker_close_slowest(struct worker *worker, uint64_t bytes);
 
 /* worker_session.c: the life of a session. */
 struct client *client_new(struct worker *worker, struct token_claims *claims, const struct address *from);
+/* One that is sent server-sent events; takes over `cursor` unless it returns NULL. */
+struct client *client_new_stream(struct worker *worker, struct token_claims *claims,
+                                 const struct address *from, struct stream_cursor *cursor);
 /* Asks the hub for the user's own channel; `connected` follows with the answer. */
 void client_begin(struct worker *worker, struct client *client, struct ws_connection *connection);
 void client_close(struct worker *worker, struct client *client, enum close_reason reason);
@@ -172,7 +192,14 @@ void client_note_said(struct worker *worker, struct client *client);
 /* Leaves a room and tells the hub. False when the session is not in it. */
 bool client_leave(struct worker *worker, struct client *client, const struct room_key *room);
 
+/* worker_console.c: for operators. */
+/* Its part of the task, and then console_task_end_part(). */
+void worker_work_for_console(struct worker *worker, struct console_task *task);
+/* A connection has ended so. */
+void worker_note_close(struct worker *worker, const struct session *session, enum ws_end end, unsigned code);
+
 /* worker_arrivals.c: what the hub has sent. */
+#define ARRIVALS_BUCKETS 256 /* by the hash of a room: those of one bucket wait for each other */
 struct arrivals *arrivals_new(void);
 /* Works on what has come, but for what has to let others pass. */
 void worker_take_arrivals(struct worker *worker);
@@ -189,6 +216,9 @@ void client_send_frame(struct worker *worker, struct client *client, struct fram
 void client_send_last(struct worker *worker, struct client *client);
 /* Frames worker->text and sends it. */
 void client_send_text(struct worker *worker, struct client *client);
+/* The same of a message that tells where the client stands in the room; `position` NULL: it does not. */
+void client_send_placed(struct worker *worker, struct client *client, const struct room_key *room,
+                        const struct position *position);
 void client_send_error(struct worker *worker, struct client *client, enum error_code code,
                        const char *message, const struct room_key *chat, const struct request_id *id);
 void worker_deliver(struct worker *worker, struct hub_frame *output);
@@ -248,6 +278,9 @@ void client_end_catch_ups(struct client *client);
 void client_refresh(struct worker *worker, struct client *client, enum err err, const char *reason,
                     struct token_claims *claims, const struct request_id *id);
 void client_on_text(struct worker *worker, struct client *client, struct slice text);
+/* As if the client had said so: subscribe to those chats; resume its notifications. */
+void client_subscribe(struct worker *worker, struct client *client, struct chat_request *chats, size_t count);
+void client_resume_notifications(struct worker *worker, struct client *client, const struct position *since);
 
 /* That message of the client was wrong, which counts once: too many, and the client is closed. */
 void client_note_wrong(struct worker *worker, struct client *client, uint32_t message);

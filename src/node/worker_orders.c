@@ -6,8 +6,17 @@
 #include <roomcast/base/metrics.h>
 #include <roomcast/core/drain_plan.h>
 
+#include "console_task.h"
+
 #define SETTLED_S 5  /* who has just come may have come from another node that drains: others first */
 #define ARRIVED_S 15 /* who has just come is not sent on: nobody is passed around */
+
+static void drop(struct worker_order *order)
+{
+    if (order->kind == ORDER_CONSOLE)
+        console_task_end_part(order->task);
+    free(order);
+}
 
 enum err worker_give_order(struct worker *worker, const struct worker_order *order)
 {
@@ -16,7 +25,7 @@ enum err worker_give_order(struct worker *worker, const struct worker_order *ord
         return ERR_NO_MEMORY;
     *copy = *order;
     if (!inbox_put(&worker->orders, &copy->item))
-        free(copy);
+        drop(copy);
     return ERR_OK;
 }
 
@@ -74,6 +83,9 @@ void worker_take_orders(struct worker *worker)
         case ORDER_SHED:
             shed(worker, order);
             break;
+        case ORDER_CONSOLE:
+            worker_work_for_console(worker, order->task);
+            break;
         case ORDER_RELIEVE:
             metrics_add(METRIC_MEMORY_SHED_CONNECTIONS, worker_close_slowest(worker, order->bytes));
             break;
@@ -89,7 +101,7 @@ void worker_drop_orders(struct worker *worker)
     struct inbox_item *item = inbox_take(&worker->orders);
     while (item) {
         struct inbox_item *next = item->next;
-        free((struct worker_order *)item);
+        drop((struct worker_order *)item);
         item = next;
     }
 }

@@ -5,6 +5,7 @@
 
 #include <roomcast/base/log.h>
 #include <roomcast/wire/server_message.h>
+#include <roomcast/wire/stream_cursor.h>
 
 #define PREFETCH_AHEAD 12 /* members of a room: a push takes a tenth of what memory takes to answer */
 
@@ -87,16 +88,26 @@ static void send_event(struct worker *worker, struct client *client, const struc
         client_note_queued(worker, client, 0, 0); /* its queue may be empty: nothing would have it ask */
 }
 
-void client_send_text(struct worker *worker, struct client *client)
+void client_send_placed(struct worker *worker, struct client *client, const struct room_key *room,
+                        const struct position *position)
 {
+    struct stream_mark scratch;
+    struct slice mark = {NULL, 0};
+    if (position && client->session.is_stream)
+        mark = stream_mark_make(room, position, &scratch);
     struct frame *frame =
-        buffer_failed(&worker->text) ? NULL : frame_new(FRAME_TEXT, buffer_slice(&worker->text));
+        buffer_failed(&worker->text) ? NULL : frame_new_beside(FRAME_TEXT, buffer_slice(&worker->text), mark);
     if (!frame) {
         client_close(worker, client, CLOSE_OVERLOADED);
         return;
     }
     client_send_frame(worker, client, frame);
     frame_unref(&frame);
+}
+
+void client_send_text(struct worker *worker, struct client *client)
+{
+    client_send_placed(worker, client, NULL, NULL);
 }
 
 /* The disconnect message passes the queue's limits: it is small, and the last one. */

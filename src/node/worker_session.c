@@ -10,6 +10,7 @@
 
 #include "handshake.h"
 #include "worker_echo.h"
+#include "worker_stream.h"
 
 static void put_first(struct worker *worker, struct client *client)
 {
@@ -42,11 +43,9 @@ void client_note_said(struct worker *worker, struct client *client)
     put_first(worker, client);
 }
 
-struct client *client_new(struct worker *worker, struct token_claims *claims, const struct address *from)
+static void init(struct client *client, struct worker *worker, struct token_claims *claims,
+                 const struct address *from)
 {
-    struct client *client = malloc(sizeof *client);
-    if (!client)
-        return NULL;
     char id[SESSION_ID_LEN + 1];
     random_text(id, SESSION_ID_LEN);
     session_init(&client->session, id, claims, &worker->shared->rules, clock_wall_ms(), worker->now_ms);
@@ -62,7 +61,27 @@ struct client *client_new(struct worker *worker, struct token_claims *claims, co
     client->from = *from;
     client->message = client->wrong_message = 0;
     put_first(worker, client);
+}
+
+struct client *client_new(struct worker *worker, struct token_claims *claims, const struct address *from)
+{
+    struct client *client = malloc(sizeof *client);
+    if (client)
+        init(client, worker, claims, from);
     return client;
+}
+
+struct client *client_new_stream(struct worker *worker, struct token_claims *claims,
+                                 const struct address *from, struct stream_cursor *cursor)
+{
+    struct stream_client *stream = malloc(sizeof *stream);
+    if (!stream)
+        return NULL;
+    init(&stream->client, worker, claims, from);
+    stream->client.session.is_stream = true;
+    stream->cursor = cursor;
+    stream->retry_ms = 0;
+    return &stream->client;
 }
 
 void client_arm(struct worker *worker, struct client *client)
@@ -95,6 +114,8 @@ void client_begin(struct worker *worker, struct client *client, struct ws_connec
     atomic_fetch_add_explicit(&worker->staying, 1, memory_order_relaxed);
     metrics_inc(METRIC_HANDSHAKES_ACCEPTED);
     metrics_change(METRIC_CONNECTIONS, 1);
+    if (session->is_stream)
+        metrics_change(METRIC_CONNECTIONS_STREAMING, 1);
     note_deflating(worker, session, ws_connection_takes_deflated(connection));
     char peer[ADDRESS_TEXT_SIZE];
     address_format(&client->from, peer);
@@ -131,6 +152,7 @@ static uint64_t retry_after_ms(const struct worker *worker, enum close_reason re
     case CLOSE_OVERLOADED:
     case CLOSE_RATE_LIMITED:
     case CLOSE_SLOW_CONSUMER:
+    case CLOSE_OPERATOR:
         return 1000 + random_below(4000);
     default:
         return 0;
@@ -152,9 +174,11 @@ void client_close(struct worker *worker, struct client *client, enum close_reaso
      * cursor. And who has no rights any more reads nothing more. */
     if (reason == CLOSE_SLOW_CONSUMER || reason == CLOSE_REVOKED)
         client_drop_queue(worker, session);
+    uint64_t retry_ms = retry_after_ms(worker, reason);
+    if (session->is_stream && retry_ms > 0)
+        stream_set_retry(client, retry_ms);
     buffer_clear(&worker->text);
-    server_disconnect(&worker->text, row->code, row->text, close_reason_may_reconnect(reason),
-                      retry_after_ms(worker, reason));
+    server_disconnect(&worker->text, row->code, row->text, close_reason_may_reconnect(reason), retry_ms);
     client_send_last(worker, client);
     client_arm(worker, client);
 }
@@ -201,7 +225,10 @@ void client_end(struct worker *worker, struct client *client, enum ws_end end, u
         if (session->state != SESSION_CLOSING)
             atomic_fetch_sub_explicit(&worker->staying, 1, memory_order_relaxed);
         metrics_inc(end_metric(session, end, code));
+        worker_note_close(worker, session, end, code);
         metrics_change(METRIC_CONNECTIONS, -1);
+        if (session->is_stream)
+            metrics_change(METRIC_CONNECTIONS_STREAMING, -1);
         note_deflating(worker, session, false);
         log_info("session_closed", LOG_TEXT("session", session->id), LOG_SLICE("user", room_key_name(&user)),
                  LOG_U64("code", code));
@@ -232,6 +259,8 @@ void client_free_ended(struct worker *worker)
         }
         *link = client->next;
         session_fini(&client->session);
+        if (client->session.is_stream)
+            stream_fini(client);
         free(client);
     }
 }

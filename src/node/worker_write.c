@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "worker_stream.h"
+
 /* Then the loop looks for what has come meanwhile. Few, a third of a millisecond, while events of small
  * rooms come between those of large ones; otherwise more, since io_uring pays with the number. */
 #define WRITES_PER_TURN  256
@@ -12,10 +14,15 @@
 #define REPLAY_BYTES                                                                                         \
     (256u * 1024) /* of missed events to one client in one turn: others want to be served too */
 
+/* What a batch has for streams of server-sent events, whose bytes each stream has for itself: then it leaves.
+ */
+#define STREAMS_BYTES (256u * 1024)
+
 struct write_batch {
     struct client *clients[WRITES_PER_TURN];
     struct ws_send sends[WRITES_PER_TURN];
-    struct frame *frames[WRITES_PER_TURN]; /* what is sent, a reference each */
+    struct frame *frames[WRITES_PER_TURN]; /* what is sent, a reference each; NULL: bytes of `streams` */
+    size_t streams_at[WRITES_PER_TURN];    /* then: the first of them */
     uint32_t counts[WRITES_PER_TURN];      /* of queued frames in it */
     uint32_t len;
 };
@@ -31,14 +38,17 @@ struct send_state {
     struct write_schedule schedule;
     struct write_batch batch;
     struct joined_run run;
+    struct buffer streams;    /* what the batch has for streams; kept for the next one */
     uint64_t shared_until_ms; /* turns are short until then */
 };
 
 struct send_state *send_state_new(void)
 {
     struct send_state *state = calloc(1, sizeof *state);
-    if (state)
-        write_schedule_init(&state->schedule);
+    if (!state)
+        return NULL;
+    write_schedule_init(&state->schedule);
+    buffer_init(&state->streams, SIZE_MAX / 2); /* bounded by STREAMS_BYTES and one write more */
     return state;
 }
 
@@ -55,6 +65,7 @@ void send_state_free(struct send_state **state)
     if (!*state)
         return;
     forget_run(&(*state)->run);
+    buffer_fini(&(*state)->streams);
     free(*state);
     *state = NULL;
 }
@@ -113,12 +124,41 @@ static struct frame *gather(struct joined_run *run, const struct outqueue *queue
     return joined ? joined : frame_ref(frames[0]);
 }
 
+/* The same for a stream: in its own form, each event with the client's own id, so behind each other in a
+ * buffer that all of the batch share. */
+static void add_stream(struct send_state *send, struct client *client)
+{
+    struct write_batch *batch = &send->batch;
+    struct frame *frames[WRITE_BATCH_FRAMES];
+    uint32_t queued = outqueue_peek(&client->session.queue, frames, WRITE_BATCH_FRAMES), count = 0;
+    size_t at = send->streams.len;
+    while (count < queued && send->streams.len - at < WRITE_BATCH_BYTES)
+        stream_write(client, frames[count++], &send->streams);
+    if (buffer_failed(&send->streams)) {
+        /* Its cursor may be ahead of what it has: it comes back with its own. */
+        buffer_cut(&send->streams, at);
+        ws_connection_drop(client->session.connection);
+        return;
+    }
+    batch->clients[batch->len] = client;
+    batch->frames[batch->len] = NULL;
+    batch->streams_at[batch->len] = at;
+    batch->counts[batch->len] = count;
+    batch->sends[batch->len] =
+        (struct ws_send){.connection = client->session.connection, .len = send->streams.len - at};
+    batch->len++;
+}
+
 static void add_to_batch(struct send_state *send, struct client *client)
 {
     struct write_batch *batch = &send->batch;
     struct session *session = &client->session;
     if (!session->connection || session->is_blocked || session->queue.count == 0)
         return;
+    if (session->is_stream) {
+        add_stream(send, client);
+        return;
+    }
     struct frame *frame = gather(&send->run, &session->queue, &batch->counts[batch->len]);
     batch->clients[batch->len] = client;
     batch->frames[batch->len] = frame;
@@ -135,33 +175,40 @@ void client_set_blocked(struct client *client, bool is_blocked)
     metrics_change(METRIC_BLOCKED, is_blocked ? 1 : -1);
 }
 
-static void settle(struct worker *worker, struct client *client, enum ws_write result, uint32_t count)
+static void settle(struct worker *worker, struct client *client, const struct ws_send *send, uint32_t count)
 {
     struct session *session = &client->session;
-    if (result == WS_GONE) {
+    if (send->result == WS_GONE) {
         client_drop_queue(worker, session); /* on_closed follows */
         return;
     }
     size_t before = session->queue.bytes;
     while (count-- > 0)
         outqueue_pop(&session->queue);
-    size_t written = before - session->queue.bytes;
     worker->writes++;
-    worker->written_bytes += written;
-    worker->queued_bytes -= (int64_t)written;
-    client_set_blocked(client, result == WS_BLOCKED);
+    worker->written_bytes += send->len;
+    worker->queued_bytes -= (int64_t)(before - session->queue.bytes);
+    client_set_blocked(client, send->result == WS_BLOCKED);
 }
 
 /* One write for each, as far as the kernel takes it. Calls nothing back. */
 static void write_batch(struct worker *worker)
 {
-    struct write_batch *batch = &worker->send->batch;
+    struct send_state *send = worker->send;
+    struct write_batch *batch = &send->batch;
+    for (uint32_t i = 0; send->streams.len > 0 && i < batch->len; i++) {
+        if (!batch->frames[i]) /* only now: the buffer may have moved */
+            batch->sends[i].bytes = send->streams.data + batch->streams_at[i];
+    }
     ws_server_send(worker->server, batch->sends, batch->len);
     for (uint32_t i = 0; i < batch->len; i++) {
-        settle(worker, batch->clients[i], batch->sends[i].result, batch->counts[i]);
+        settle(worker, batch->clients[i], &batch->sends[i], batch->counts[i]);
         frame_unref(&batch->frames[i]);
     }
     batch->len = 0;
+    if (send->streams.cap > STREAMS_BYTES) /* a large message was among them */
+        buffer_fini(&send->streams);
+    buffer_clear(&send->streams);
 }
 
 bool client_write_now(struct worker *worker, struct client *client)
@@ -220,8 +267,11 @@ static void write_turn(struct worker *worker)
     uint32_t count = write_schedule_take(&send->schedule, places, writes_of_turn(worker));
     for (uint32_t i = 0; i < count; i++)
         __builtin_prefetch(client_of(places[i])->session.connection, 1);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        if (send->streams.len >= STREAMS_BYTES)
+            write_batch(worker);
         add_to_batch(send, client_of(places[i]));
+    }
     write_batch(worker);
     for (uint32_t i = 0; i < count; i++)
         go_on(worker, client_of(places[i]));

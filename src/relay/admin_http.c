@@ -48,10 +48,11 @@ static bool is(struct slice a, const char *b)
 static bool require(struct http_exchange *exchange, const char *method)
 {
     struct slice given = http_method(exchange);
+    bool is_get = strcmp(method, "GET") == 0;
 
-    if (is(given, method) || (is(given, "HEAD") && strcmp(method, "GET") == 0))
+    if (is(given, method) || (is(given, "HEAD") && is_get))
         return true;
-    http_refuse(exchange, 405, ERROR_CODE_METHOD_NOT_ALLOWED, NULL, "Allow", method);
+    http_refuse(exchange, 405, ERROR_CODE_METHOD_NOT_ALLOWED, NULL, "Allow", is_get ? "GET, HEAD" : method);
     return false;
 }
 
@@ -62,10 +63,10 @@ void admin_http_handle(void *context, struct http_exchange *exchange)
 
     if (is(path, "/v1/events")) {
         if (require(exchange, "POST"))
-            source_http_post(admin->events, exchange, HTTP_EVENTS);
+            source_http_post(admin->events, exchange, PARCEL_EVENTS);
     } else if (is(path, "/v1/revocations")) {
         if (require(exchange, "POST"))
-            source_http_post(admin->events, exchange, HTTP_REVOCATIONS);
+            source_http_post(admin->events, exchange, PARCEL_REVOCATIONS);
     } else if (is(path, "/livez")) {
         if (require(exchange, "GET"))
             answer_text(exchange, 200, SLICE_LITERAL("ok\n"));

@@ -10,8 +10,8 @@
 #include "source_http.h"
 
 struct admin_http {
-    struct relay *relay;        /* borrowed, for relay_ready() */
-    struct source_http *events; /* borrowed */
+    struct relay *relay;              /* borrowed, for relay_ready() */
+    const struct source_http *events; /* borrowed */
 };
 
 /* For http_server_new(), with a struct admin_http as context. */

@@ -79,6 +79,9 @@ static void send(struct beat *beat, enum heartbeat_state state)
         .active = state == HEARTBEAT_SERVING && tenure_is_valid(beat->tenure),
         .in_flight = count_of(METRIC_RELAY_IN_FLIGHT),
         .stored_total = count_of(METRIC_RELAY_STORED),
+        .lag_entries = count_of(METRIC_RELAY_LAG_ENTRIES),
+        .lag_s = count_of(METRIC_RELAY_LAG_SECONDS),
+        .dead_total = count_of(METRIC_RELAY_DEAD),
     };
     strcpy(message.instance, beat->instance);
     strcpy(message.name, beat->name);

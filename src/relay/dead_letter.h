@@ -1,5 +1,5 @@
-/* Events that cannot be used, kept for people to look at (PROTOCOL 2): counted, logged without their body,
- * written to the dead-letter stream with the reason. */
+/* Events that cannot be used, kept for people to look at (proto/README.md: Publishing): counted, logged
+ * without their body, written to the dead-letter stream with the reason. */
 #ifndef ROOMCAST_RELAY_DEAD_LETTER_H
 #define ROOMCAST_RELAY_DEAD_LETTER_H
 

@@ -1,4 +1,4 @@
-/* Answers in the one form of all refusals (PROTOCOL 1.1). */
+/* Answers in the one form of all refusals (proto/README.md). */
 #ifndef ROOMCAST_RELAY_HTTP_ANSWER_H
 #define ROOMCAST_RELAY_HTTP_ANSWER_H
 

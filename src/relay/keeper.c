@@ -34,10 +34,12 @@ static void report(struct keeper *keeper, enum err err, bool changed, const char
     uint64_t suppressed;
 
     if (err == ERR_OK && changed)
-        log_info("stream_ready", LOG_TEXT("stream", stream));
+        log_info("stream_ready", LOG_TEXT("stream", stream),
+                 LOG_U64("shards", bus_shards_count(keeper->options.bus)));
     else if (err == ERR_CONFLICT && log_limit_pass(&keeper->conflicts, clock_monotonic_ms(), &suppressed))
         log_error("stream_conflict", LOG_TEXT("stream", stream), LOG_TEXT("problem", problem),
-                  LOG_TEXT("action", "change the configuration or choose a new stream.name"));
+                  LOG_TEXT("action", "make the configuration what it was when the stream was made, or remove "
+                                     "what is in its way (cluster/OPERATING.md: Several streams)"));
     else if (err != ERR_OK && err != ERR_CONFLICT && changed)
         log_warn("stream_unavailable", LOG_TEXT("stream", stream), LOG_TEXT("problem", problem));
 }

@@ -1,5 +1,5 @@
-/* Sees to it that a stream exists: makes it when it is absent, never changes one that does, and tries again
- * for ever.
+/* Sees to it that a stream, or each shard of it, exists: makes it when it is absent, never changes one that
+ * does, and tries again for ever.
  *
  * Thread: has one of its own, because bus_ensure_stream() blocks; all functions from any thread. */
 #ifndef ROOMCAST_RELAY_KEEPER_H

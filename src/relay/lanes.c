@@ -57,6 +57,14 @@ static struct lanes_call *lend_call(struct lanes *lanes, struct room_lane *room)
     return call;
 }
 
+static const char *stream_of(const struct lanes *lanes, const struct room_key *room)
+{
+    char subject[SUBJECT_SIZE];
+
+    subject_format(lanes->options.prefix, SUBJECT_EVENT, room, subject);
+    return bus_stream_name(lanes->options.bus, bus_shard(lanes->options.bus, subject));
+}
+
 static void ask_last(struct lanes *lanes, struct room_lane *room)
 {
     char subject[SUBJECT_SIZE];
@@ -136,23 +144,24 @@ static void report_epoch(const struct relay_event *event, enum lane_epoch why)
                  LOG_TEXT("reason", rows[why].reason), LOG_U64("suppressed", suppressed));
 }
 
-static void note_stored(const struct relay_event *event)
+static void note_stored(const struct lanes *lanes, const struct relay_event *event)
 {
     metrics_count_by(FAMILY_RELAY_STORED_BY_TYPE, slice_of(event->rule->type));
+    metrics_count_by(FAMILY_RELAY_STORED_BY_STREAM, slice_of(stream_of(lanes, &event->room)));
     /* For who follows one event through the system by its W3C Trace Context. */
     if (event->traceparent.len > 0)
         log_debug("event_stored", LOG_SLICE("id", event->id), LOG_SLICE("room", room_key_name(&event->room)),
                   LOG_SLICE("traceparent", event->traceparent));
 }
 
-static void finish_action(const struct lane_action *action)
+static void finish_action(const struct lanes *lanes, const struct lane_action *action)
 {
     if (action->epoch != LANE_EPOCH_GOES_ON)
         report_epoch(relay_event_of_lane(action->event), action->epoch);
     switch (action->outcome) {
     case LANE_OUTCOME_STORED:
         metrics_inc(METRIC_RELAY_STORED);
-        note_stored(relay_event_of_lane(action->event));
+        note_stored(lanes, relay_event_of_lane(action->event));
         relay_event_finish(relay_event_of_lane(action->event), EVENT_STORED);
         break;
     case LANE_OUTCOME_DUPLICATE:
@@ -180,7 +189,7 @@ static void drive(struct lanes *lanes, struct room_lane *room)
             store(lanes, room, &action);
             break;
         case LANE_FINISHED:
-            finish_action(&action);
+            finish_action(lanes, &action);
             break;
         case LANE_WAIT:
             wait_until(lanes, room, action.until_ms);
@@ -236,6 +245,7 @@ static void report_failure(struct lanes *lanes, const struct room_lane *room, co
     metrics_inc(METRIC_RELAY_RETRIES);
     if (log_limit_pass(&limit, loop_now_ms(lanes->options.loop), &suppressed))
         log_warn("store_failed", LOG_SLICE("room", room_key_name(&room->room)),
+                 LOG_TEXT("stream", stream_of(lanes, &room->room)),
                  LOG_BOOL("maybe_stored", call->status == LANE_STORE_UNKNOWN),
                  LOG_TEXT("problem", call->problem), LOG_U64("suppressed", suppressed));
     if (lanes->options.on_unavailable)

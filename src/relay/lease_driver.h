@@ -1,6 +1,8 @@
 /* Competes with other relays for the lease (core/lease.h) over the bus, and says by the tenure whether this
- * one may work. The record stands on <prefix>.ev.relay.lease, in the stream of the events: what decides who
- * works is as available as what the work goes to.
+ * one may work. The record stands on <prefix>.ev.relay.lease, in a stream of the events: what decides who
+ * works is as available as what the work goes to. One lease is for all shards. It keeps two relays from
+ * working at once; that no event is lost or numbered twice when they do is seen to by the fence of each room,
+ * in the stream of the room.
  *
  * Thread: the loop's; new and free while the loop does not run, status from any thread, release from another
  * one than the loop's. */

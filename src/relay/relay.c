@@ -12,9 +12,12 @@
 #include <roomcast/io/http_server.h>
 #include <roomcast/io/loop.h>
 #include <roomcast/wire/event_map.h>
+#include <roomcast/wire/seal.h>
+#include <roomcast/wire/server_message.h>
 
 #include "admin_http.h"
 #include "beat.h"
+#include "console.h"
 #include "intake.h"
 #include "lanes.h"
 #include "lease_driver.h"
@@ -22,6 +25,7 @@
 #include "redis_watch.h"
 #include "revoker.h"
 #include "source_http.h"
+#include "source_nats.h"
 #include "source_pubsub.h"
 #include "source_stream.h"
 #include "streams.h"
@@ -50,18 +54,21 @@ struct relay {
     struct lease_driver *lease;
     struct beat *beat;
     struct presence_feed *presence; /* NULL: not configured */
-    struct source_http *http_source;
-    struct source_stream *stream; /* NULL: not configured */
-    struct source_pubsub *pubsub; /* NULL: not configured */
+    struct source_context sources;  /* what they all need */
+    struct batches *batches;
+    struct source_http http_source;
+    struct source_nats *nats_source; /* NULL: not configured */
+    struct source_stream *stream;    /* NULL: not configured */
+    struct source_pubsub *pubsub;    /* NULL: not configured */
+    struct relay_console *console;
     struct admin_http admin;
     struct http_server *server;
 };
 
 /* --- start --- */
 
-static enum err make_map(struct relay *relay)
+enum err relay_event_map(const struct config *config, struct event_map **ret_map)
 {
-    const struct config *config = relay->config;
     struct event_rule *rules = calloc(config->events_count + 1, sizeof *rules);
 
     if (!rules)
@@ -72,9 +79,16 @@ static enum err make_map(struct relay *relay)
             .type = config->events[i].type,
             .route = config->events[i].to_user ? ROUTE_TO_USER : ROUTE_TO_CHAT,
         };
-    enum err err = event_map_new(rules, config->events_count, &relay->map);
+    enum err err = event_map_new(rules, config->events_count, ret_map);
     free(rules);
-    relay->intake = (struct intake){.map = relay->map, .max_event_bytes = config->relay_max_event_bytes};
+    return err;
+}
+
+static enum err make_map(struct relay *relay)
+{
+    enum err err = relay_event_map(relay->config, &relay->map);
+    relay->intake =
+        (struct intake){.map = relay->map, .max_event_bytes = relay->config->relay_max_event_bytes};
     return err;
 }
 
@@ -205,19 +219,25 @@ static bool reads_patterns(const struct config *config)
 
 static enum err start_sources(struct relay *relay, char *problem)
 {
-    const struct source_context context = {
+    relay->sources = (struct source_context){
         .config = relay->config,
         .intake = &relay->intake,
         .revoker = relay->revoker,
         .watch = &relay->watch,
         .tenure = &relay->tenure,
     };
-    enum err err = source_http_new(&context, relay->loop, relay->lease, &relay->http_source);
+    enum err err = batches_new(&relay->sources, relay->loop, &relay->batches);
 
+    relay->http_source = (struct source_http){&relay->sources, relay->lease, relay->batches};
+    if (err == ERR_OK && relay->config->relay_nats_requests)
+        err = source_nats_new(&relay->sources, relay->bus, relay->batches, &relay->nats_source);
     if (err == ERR_OK && relay->config->redis_stream && relay->config->redis_stream[0])
-        err = source_stream_new(&context, &relay->stream, problem);
+        err = source_stream_new(&relay->sources, &relay->stream, problem);
     if (err == ERR_OK && reads_patterns(relay->config))
-        err = source_pubsub_new(&context, &relay->pubsub, problem);
+        err = source_pubsub_new(&relay->sources, &relay->pubsub, problem);
+    if (err == ERR_OK)
+        err = relay_console_new(&relay->sources, relay->bus, beat_instance(relay->beat), &relay->console,
+                                problem);
     return err;
 }
 
@@ -236,7 +256,7 @@ static enum err start_server(struct relay *relay, char *problem)
         snprintf(problem, 256, "relay.listen: %s", err_text(err));
         return err;
     }
-    relay->admin = (struct admin_http){.relay = relay, .events = relay->http_source};
+    relay->admin = (struct admin_http){.relay = relay, .events = &relay->http_source};
     return http_server_new(&options, admin_http_handle, &relay->admin, &relay->server, problem);
 }
 
@@ -277,9 +297,11 @@ static void log_started(const struct relay *relay)
 
     log_info("relay_started", LOG_TEXT("name", relay->name),
              LOG_U64("http_port", http_server_port(relay->server)), LOG_TEXT("stream", config->stream_name),
+             LOG_U64("shards", config->stream_shards),
              LOG_TEXT("redis_stream", relay->stream ? config->redis_stream : ""),
              LOG_TEXT("redis_group", relay->stream ? config->redis_group : ""),
-             LOG_U64("redis_patterns", relay->pubsub ? config->redis_patterns.count : 0));
+             LOG_U64("redis_patterns", relay->pubsub ? config->redis_patterns.count : 0),
+             LOG_TEXT("nats_requests", relay->nats_source ? "taken" : "not taken"));
 }
 
 const char *relay_check(const struct config *config)
@@ -290,6 +312,18 @@ const char *relay_check(const struct config *config)
         return "redis.dead_stream is the same as redis.stream: dead letters need a stream of their own";
     if (config->relay_lease_ms > 0 && config->relay_lease_ms < LEASE_LEAST_MS)
         return "relay.lease_ms must be 0 (this is the only relay) or at least 500";
+    if (config->relay_nats_requests && config->nats_seal != SEAL_OFF)
+        return "relay.nats_requests takes what is not sealed, and nats.seal says that not everybody on "
+               "NATS is trusted: set the first to false and publish by Redis or HTTP, or the second to off";
+    if (config->stream_max_bytes > 0 &&
+        config->stream_max_bytes / config->stream_shards < config->relay_max_event_bytes)
+        return "stream.max_bytes, divided by stream.shards, must hold an event of relay.max_event_bytes at "
+               "least: raise the first";
+    for (size_t i = 0; i < config->events_count; i++)
+        if (server_says(slice_of(config->events[i].type)))
+            return "events: a row has a type that nodes say of themselves (connected, ack, error, pong, "
+                   "chat.typing, presence.changed, presence.state, unsubscribed or disconnect), so clients "
+                   "would take the event for that: choose another type";
     return NULL;
 }
 
@@ -324,20 +358,30 @@ enum err relay_start(const struct relay_options *options, struct relay **ret_rel
 
 void relay_on_bus_event(struct relay *relay, enum bus_event event)
 {
-    if (event == BUS_EVENT_UP)
-        keeper_suspect(relay->keeper);                       /* other servers may have come than went */
-    if (event == BUS_EVENT_UP || event == BUS_EVENT_ELECTED) /* there is somebody again who stores */
-        lanes_hurry(relay->lanes);
+    if (event == BUS_EVENT_UP) {
+        keeper_suspect(relay->keeper); /* other servers may have come than went */
+        lanes_hurry(relay->lanes);     /* there is somebody again who stores */
+    }
     if (relay->presence && (event == BUS_EVENT_UP || event == BUS_EVENT_DROPPED))
         presence_feed_suspect(relay->presence);
 }
 
 void relay_on_revocations_bus_event(struct relay *relay, enum bus_event event)
 {
-    if (event == BUS_EVENT_UP)
+    if (event == BUS_EVENT_UP) {
         keeper_suspect(relay->revocations_keeper);
-    if (event == BUS_EVENT_UP || event == BUS_EVENT_ELECTED)
         revoker_hurry(relay->revoker);
+    }
+}
+
+void relay_on_elected(struct relay *relay)
+{
+    lanes_hurry(relay->lanes);
+}
+
+void relay_on_revocations_elected(struct relay *relay)
+{
+    revoker_hurry(relay->revoker);
 }
 
 static bool lease_ready(struct relay *relay, struct buffer *missing)
@@ -370,6 +414,9 @@ bool relay_ready(struct relay *relay, struct buffer *missing)
     } else if (!keeper_ready(relay->keeper, missing) || !keeper_ready(relay->revocations_keeper, missing) ||
                !lease_ready(relay, missing)) {
         ready = false;
+    } else if (relay->nats_source && !source_nats_is_ready(relay->nats_source)) {
+        buffer_append_text(missing, "nats: requests are not heard yet (relay.nats_requests)\n");
+        ready = false;
     }
     return redis_watch_ready(&relay->watch, missing) && ready;
 }
@@ -383,8 +430,10 @@ uint16_t relay_http_port(const struct relay *relay)
 
 static void stop_reading(struct relay *relay, uint64_t deadline_ms)
 {
-    if (relay->http_source)
-        source_http_stop(relay->http_source);
+    if (relay->batches)
+        batches_stop(relay->batches);
+    if (relay->nats_source)
+        source_nats_stop(relay->nats_source);
     if (relay->stream)
         source_stream_stop(relay->stream, deadline_ms);
     if (relay->pubsub)
@@ -397,8 +446,8 @@ static void wait_for_sources(struct relay *relay, uint64_t deadline_ms)
         source_stream_join(relay->stream);
     if (relay->pubsub)
         source_pubsub_join(relay->pubsub);
-    if (relay->http_source)
-        source_http_join(relay->http_source, deadline_ms);
+    if (relay->batches)
+        batches_join(relay->batches, deadline_ms);
 }
 
 static void stop_loop(struct relay *relay)
@@ -418,6 +467,7 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
         return;
     uint64_t deadline = clock_monotonic_ms() + timeout_ms;
     stop_reading(relay, deadline);
+    relay_console_stop(relay->console);
     if (relay->keeper)
         keeper_stop(relay->keeper);
     if (relay->revocations_keeper)
@@ -429,13 +479,15 @@ void relay_stop(struct relay **pointer, uint64_t timeout_ms)
     presence_feed_free(&relay->presence); /* while the tenure is valid: it tells what it has heard */
     tenure_end(&relay->tenure);
     beat_free(&relay->beat);
-    lanes_free(&relay->lanes);        /* gives what is left back to the sources ... */
-    revoker_free(&relay->revoker);    /* ... as this does */
+    lanes_free(&relay->lanes);     /* gives what is left back to the sources ... */
+    revoker_free(&relay->revoker); /* ... as this does */
+    relay_console_free(&relay->console);
     http_server_free(&relay->server); /* so that every open request is answered */
     lease_driver_free(&relay->lease); /* which its thread asks who is active */
     source_stream_free(&relay->stream);
     source_pubsub_free(&relay->pubsub);
-    source_http_free(&relay->http_source);
+    source_nats_free(&relay->nats_source);
+    batches_free(&relay->batches);
     if (relay->end)
         loop_wake_free(&relay->end);
     loop_free(&relay->loop);

@@ -1,6 +1,7 @@
-/* Reads Redis Pub/Sub (PROTOCOL 2). Redis keeps nothing for a subscriber, so this source cannot push back:
- * what does not fit into relay.max_in_flight waits in bounded memory, and what does not fit there is dropped
- * and counted. Only the active relay listens; what comes while one takes over from another is lost.
+/* Reads Redis Pub/Sub (proto/README.md: Publishing). Redis keeps nothing for a subscriber, so this source
+ * cannot push back: what does not fit into relay.max_in_flight waits in bounded memory, and what does not fit
+ * there is dropped and counted. Only the active relay listens; what comes while one takes over from another
+ * is lost.
  *
  * Thread: has one of its own, which owns the clients and the backlog. */
 #ifndef ROOMCAST_RELAY_SOURCE_PUBSUB_H

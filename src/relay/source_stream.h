@@ -1,4 +1,5 @@
-/* Reads the Redis stream as a member of its consumer group (PROTOCOL 2), while its relay's tenure is valid.
+/* Reads the Redis stream as a member of its consumer group (proto/README.md: Publishing), while its relay's
+ * tenure is valid.
  *
  * An entry is acknowledged only when it was stored, skipped, or written to the dead letters. All relays of a
  * group are one consumer, "relay": on every connection and at the beginning of a tenure its unacknowledged

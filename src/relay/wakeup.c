@@ -2,15 +2,12 @@
 
 #include <time.h>
 
+#include <roomcast/base/condition.h>
+
 void wakeup_init(struct wakeup *wakeup)
 {
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&wakeup->lock, NULL);
-    pthread_cond_init(&wakeup->cond, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init_monotonic(&wakeup->cond);
     wakeup->raised = false;
 }
 

@@ -35,7 +35,12 @@ static bool write_json(struct top *top, const struct top_view *view, const struc
 static bool look(struct top *top)
 {
     char source[TOP_SOURCE_SIZE];
-    struct top_view view = {.now_ms = clock_monotonic_ms(), .wall_ms = clock_wall_ms(), .source = source};
+    struct top_view view = {.now_ms = clock_monotonic_ms(),
+                            .wall_ms = clock_wall_ms(),
+                            .source = source,
+                            .advice = top->options->admins_count > 0
+                                          ? "Is the address of --admin right?"
+                                          : "Are nats.url, nats.user and nats.prefix right?"};
     struct top_heard heard = top_listener_lock(top->listener, view.now_ms);
     bool written;
     top_listener_describe(top->listener, view.now_ms, source);

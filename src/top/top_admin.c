@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <roomcast/base/condition.h>
+
 #include <roomcast/io/http_get.h>
 
 #define TIMEOUT_MS 1000
@@ -81,16 +83,12 @@ static void *run(void *context)
 
 enum err top_admin_new(const struct top_admin_options *options, struct top_admin **ret_admin)
 {
-    pthread_condattr_t monotonic;
     struct top_admin *admin = calloc(1, sizeof *admin);
     if (!admin)
         return ERR_NO_MEMORY;
     admin->options = *options;
     pthread_mutex_init(&admin->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&admin->end_wanted, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init_monotonic(&admin->end_wanted);
     for (size_t i = 0; i < options->count; i++) {
         admin->askers[i] = (struct asker){.admin = admin, .index = i};
         if (pthread_create(&admin->askers[i].thread, NULL, run, &admin->askers[i]) != 0) {

@@ -105,6 +105,7 @@ static enum err connect(struct top_listener *listener, const struct top_options 
         .name = "roomcast top",
         .prefix = options->prefix,
         .stream = options->stream,
+        .shards = options->shards,
     };
     char subject[SUBJECT_SIZE];
     char reason[256] = "";

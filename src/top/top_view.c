@@ -203,7 +203,8 @@ void top_view_lines(const struct top_view *view, const struct top_model *model, 
     write_title(&page);
     if (model->count == 0) {
         end_line(&page, TOP_PLAIN);
-        buffer_append_text(&page.text, "No process has been heard yet.");
+        buffer_append_text(&page.text, "No process has been heard yet. ");
+        buffer_append_text(&page.text, view->advice);
         end_line(&page, TOP_WARNING);
     } else {
         write_sums(&page);

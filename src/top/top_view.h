@@ -19,6 +19,7 @@ struct top_view {
     uint64_t now_ms;        /* monotonic */
     uint64_t wall_ms;
     const char *source; /* where the beats come from, and whether they do: "NATS: connected" */
+    const char *advice; /* what to look at when nobody has been heard */
 };
 
 /* One line, without its end: printable characters only, `view.width` columns at most. */

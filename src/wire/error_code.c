@@ -18,6 +18,17 @@ const char *error_code_text(enum error_code code)
     return rows[code].text;
 }
 
+bool error_code_find(struct slice text, enum error_code *ret_code)
+{
+    for (unsigned code = 0; code < ERROR_CODE_COUNT; code++) {
+        if (!slice_equal(text, slice_of(rows[code].text)))
+            continue;
+        *ret_code = (enum error_code)code;
+        return true;
+    }
+    return false;
+}
+
 const char *error_code_meaning(enum error_code code)
 {
     assert((unsigned)code < ERROR_CODE_COUNT);

@@ -33,6 +33,9 @@
         (to)->active = (from)->active;                                                                       \
         (to)->in_flight = (from)->in_flight;                                                                 \
         (to)->stored_total = (from)->stored_total;                                                           \
+        (to)->lag_entries = (from)->lag_entries;                                                             \
+        (to)->lag_s = (from)->lag_s;                                                                         \
+        (to)->dead_total = (from)->dead_total;                                                               \
     } while (0)
 
 static bool texts_are_valid(struct slice instance, struct slice name, struct slice admin,

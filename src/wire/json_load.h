@@ -1,9 +1,8 @@
 /* Parsing of JSON text (jansson), with want of memory told from text that is no JSON.   Thread: any.
  *
  * jansson 2.14 cannot be trusted with that: when an allocation fails within a string it leaves out a byte of
- * it, perhaps the closing quote, and then reads and writes beyond its ends; elsewhere it leaks. So it never
- * hears of a failing allocation: it is abandoned where it stands, and what it has allocated since it began is
- * freed. */
+ * it, perhaps the closing quote, and then reads and writes beyond its ends; elsewhere it leaks. So it is
+ * guarded (base/guarded_heap.h). */
 #ifndef ROOMCAST_SRC_WIRE_JSON_LOAD_H
 #define ROOMCAST_SRC_WIRE_JSON_LOAD_H
 
@@ -17,8 +16,7 @@
  * as `error` says; ERR_NO_MEMORY. */
 enum err json_load(struct slice text, size_t flags, json_t **ret_document, json_error_t *error) MUST_CHECK;
 
-/* Runs `use`, which uses jansson, or a library that does. False: an allocation of jansson has failed, and
- * `use` was left where it was: what else it has allocated is lost. Does not nest. */
+/* guarded_run() for who uses jansson, or a library that does. */
 bool json_guard(void (*use)(void *context), void *context) MUST_CHECK;
 
 #endif

@@ -65,6 +65,17 @@ static void end(struct buffer *out)
     buffer_append_char(out, '}');
 }
 
+bool server_says(struct slice type)
+{
+    static const char *const own[] = {"connected",      "ack",          "error",
+                                      "pong",           "chat.typing",  "presence.changed",
+                                      "presence.state", "unsubscribed", "disconnect"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (slice_equal(type, slice_of(own[i])))
+            return true;
+    return false;
+}
+
 void server_connected(struct buffer *out, const struct server_connected *message)
 {
     begin(out, SLICE_LITERAL("connected"));

@@ -119,6 +119,24 @@ void subject_format_used(const char *prefix, char *text)
     strcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "used");
 }
 
+void subject_format_in_events(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(text, prefix), ".in.events");
+}
+
+void subject_format_in_revocations(const char *prefix, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);
+    strcpy(stpcpy(text, prefix), ".in.revocations");
+}
+
+void subject_format_console(const char *prefix, struct slice instance, char *text)
+{
+    assert(strlen(prefix) <= SUBJECT_PREFIX_MAX && instance.len <= ROOM_NAME_MAX);
+    escape(instance, stpcpy(stpcpy(stpcpy(text, prefix), kind_tokens[SUBJECT_SIGNAL]), "console."));
+}
+
 void subject_format_revocations(const char *prefix, char *text)
 {
     assert(strlen(prefix) <= SUBJECT_PREFIX_MAX);

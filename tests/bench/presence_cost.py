@@ -7,7 +7,6 @@ Three nodes, and on each one user in each of the rooms. Counted are the digests 
 a heartbeat each second, less that with one each minute, which is that of a heartbeat and its digest. Starts its servers on
 free ports of loopback, in a temporary directory. ROOMCAST_BIN: the build, as for tests/integration."""
 import argparse
-import json
 import os
 import pathlib
 import tempfile

@@ -7,56 +7,14 @@ import pytest
 import yaml
 
 from conftest import CHART, render
+from scraping import Prometheus
 
-from harness.ports import free_port
-from harness.processes import Process, get
+from harness.processes import get
 from harness.stack import Stack
 from harness.waiting import eventually
 
 NAMESPACE = "chat-ns"
 CLIENTS = (3, 2)  # at the two nodes
-
-
-class Prometheus(Process):
-    def __init__(self, directory, targets, rules):
-        """`targets`: pod name -> host:port."""
-        super().__init__("prometheus", directory)
-        self.choose_ports()
-        (self.directory / "rules.yaml").write_text(rules)
-        jobs = [{"targets": [address], "labels": {"namespace": NAMESPACE, "pod": pod}} for pod, address in targets.items()]
-        (self.directory / "prometheus.yml").write_text(yaml.safe_dump({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": ["rules.yaml"],
-            "scrape_configs": [{"job_name": "roomcast", "static_configs": jobs}],
-        }))
-
-    def choose_ports(self):
-        self.port = free_port()
-
-    def command(self):
-        return ["prometheus", "--config.file=prometheus.yml", "--storage.tsdb.path=data",
-                f"--web.listen-address={self.host}:{self.port}", "--log.level=warn"]
-
-    def ask(self, path, **parameters):
-        answer = get(f"http://{self.host}:{self.port}{path}?{urllib.parse.urlencode(parameters)}")
-        return json.loads(answer.body)["data"]
-
-    def is_ready(self):
-        try:
-            return get(f"http://{self.host}:{self.port}/-/ready").status == 200
-        except OSError:
-            return False
-
-    def query(self, expr):
-        """pod (or "") -> value."""
-        return {item["metric"].get("pod", ""): float(item["value"][1]) for item in self.ask("/api/v1/query", query=expr)["result"]}
-
-    def alerts(self):
-        return {(alert["labels"]["alertname"], alert["labels"].get("pod", "")) for alert in self.ask("/api/v1/alerts")["alerts"]}
-
-    def rules_evaluated(self):
-        groups = self.ask("/api/v1/rules")["groups"]
-        return groups and all(rule["lastEvaluation"] > "0001" and rule["health"] == "ok" for group in groups for rule in group["rules"])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +25,7 @@ def scene(tmp_path_factory):
     targets = {f"r-roomcast-{number}": node.options["admin.listen"] for number, node in enumerate(stack.nodes)}
     targets["r-roomcast-relay-5c9d-aaaaa"] = stack.relay.options["relay.listen"]
     rules = render(values={"metrics": {"rulesConfigMap": {"enabled": True}}}).one("ConfigMap", "r-roomcast-rules")["data"]
-    prometheus = Prometheus(directory / "prometheus", targets, rules["roomcast.rules.yaml"])
+    prometheus = Prometheus(directory / "prometheus", NAMESPACE, targets, rules["roomcast.rules.yaml"])
     clients = [stack.client(number) for number, count in enumerate(CLIENTS) for _ in range(count)]
     try:
         yield prometheus.start(), stack
@@ -107,11 +65,35 @@ def test_the_scaled_objects_query_gives_the_sum(scene):
     eventually(lambda: prometheus.query(query) == {"": 5}, what="both are scraped")
 
 
-def test_the_scaled_object_finds_its_value_at_a_node(scene):
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_scaled_object_finds_the_sum_at_any_node(scene, number):
     _, stack = scene
     metadata = render("keda").one("ScaledObject", "r-roomcast")["spec"]["triggers"][0]["metadata"]
-    answer = get(stack.nodes[0].admin_url + urllib.parse.urlsplit(metadata["url"]).path)
-    assert re.findall(rf"^{metadata['valueLocation']} (\d+)$", answer.body.decode(), re.M) == ["3"]
+    url = stack.nodes[number].admin_url + urllib.parse.urlsplit(metadata["url"]).path
+    found = lambda: re.findall(rf"^{metadata['valueLocation']} (\d+)$", get(url).body.decode(), re.M)
+    eventually(lambda: found() == ["5"], what="the other one's beat has come")
+
+
+def panels():
+    for panel in json.loads((CHART / "files/dashboard.json").read_text())["panels"]:
+        for target in panel.get("targets", []):
+            yield pytest.param(target, id=f"{panel['title']}-{target['refId']}")
+
+
+@pytest.mark.parametrize("target", panels())
+def test_every_query_of_the_dashboard_finds_something_and_its_legend_names_it(scene, target):
+    prometheus, _ = scene
+    query = target["expr"].replace("$namespace", NAMESPACE).replace("$__rate_interval", "5s")
+    found = eventually(lambda: prometheus.ask("/api/v1/query", query=query)["result"], what="there are samples of 5 s")
+    for label in re.findall(r"{{(\w+)}}", target.get("legendFormat", "")):
+        assert all(label in series["metric"] for series in found), f"{label} in {found}"
+
+
+def test_the_dashboards_variable_finds_the_namespace(scene):
+    prometheus, _ = scene
+    variable = json.loads((CHART / "files/dashboard.json").read_text())["templating"]["list"][1]
+    series, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
+    assert prometheus.ask(f"/api/v1/label/{label}/values", **{"match[]": series}) == [NAMESPACE]
 
 
 def test_no_alert_in_health_and_the_right_ones_when_nats_is_away(scene):

@@ -59,6 +59,8 @@ ACROSS = [
     ({"httpRoute": {"enabled": True}}, ["httpRoute.parentRefs"]),
     ({"nats": {"enabled": True, "authSecret": "x"}}, ["leave it out", "nats.url"]),
     ({"nats": {"enabled": True}, "config": {"nats": None}}, ["nats.authSecret", "authorizer"]),
+    ({"relay": {"config": {"stream": {"shards": 4}}}}, ["stream.shards is 1 for nodes and 4 for relays"]),
+    ({"node": {"config": {"stream": {"name": "other"}}}}, ["stream.name is other for nodes and roomcast_events_1 for relays"]),
     ({"nats": {"enabled": True, "authSecret": "x"}, "config": {"nats": None, "stream": {"replicas": 3}}}, ["stream.replicas is 3", "nats.replicas 1"]),
     ({"redis": {"enabled": True}}, ["redis.enabled sets redis.url itself"]),
     ({"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, ["twice"]),

@@ -1,4 +1,5 @@
 """Each case of helm/roomcast/ci is linted, rendered, decoded strictly and compared with what it was."""
+import json
 import os
 import pathlib
 
@@ -52,6 +53,25 @@ def test_every_object_is_of_its_kubernetes_type(case):
 def test_strict_decoding_finds_what_is_wrong(document, part):
     answer = run(TOOLS / "strict", given=document)
     assert answer.returncode == 1 and part in answer.stderr, answer.stderr
+
+
+@needs_strict
+@pytest.mark.parametrize("change, part", [
+    (lambda board: board.update(panel=[]), "unexpected field"),
+    (lambda board: board["panels"][1]["options"].pop("textMode"), "textMode: required field is missing"),
+    (lambda board: board["panels"][8]["options"]["legend"].update(shown=True), "unexpected field"),
+    (lambda board: board["panels"][8]["targets"][0].update(expression="up"), "unexpected field"),
+    (lambda board: board["panels"][8].update(type="graph"), "graph: its options are not known"),
+    (lambda board: board["panels"][8]["gridPos"].update(w=25), "24"),
+])  # fmt: skip
+def test_strict_decoding_finds_what_grafana_does_not_know(change, part):
+    board = json.loads((CHART / "files/dashboard.json").read_text())
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"labels": {"grafana_dashboard": "1"}}}
+    right = run(TOOLS / "strict", given=json.dumps({**config, "data": {"a.json": json.dumps(board)}}))
+    assert right.returncode == 0, right.stderr
+    change(board)
+    wrong = run(TOOLS / "strict", given=json.dumps({**config, "data": {"a.json": json.dumps(board)}}))
+    assert wrong.returncode == 1 and part in wrong.stderr, wrong.stderr
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 
-from conftest import render, run
+from conftest import ROOT, render, run
 
 from harness.events import Event
 from harness.processes import NatsServer
@@ -12,7 +12,7 @@ from harness.stack import Stack
 PASSWORDS = {f"ROOMCAST_NATS_{name}_PASSWORD": "secret" for name in ("NODE", "RELAY", "TOP", "AUTHORIZER")}
 
 
-@pytest.mark.parametrize("values", [{}, {"nats": {"replicas": 1, "maxFile": "10Gi"}}, {"config": {"nats": {"prefix": "chat"}, "stream": {"name": "s_2"}}}])
+@pytest.mark.parametrize("values", [{}, {"nats": {"replicas": 1, "maxFile": "10Gi"}}, {"config": {"nats": {"prefix": "chat"}, "stream": {"name": "s_2", "shards": 64}}}])
 def test_nats_server_takes_its_configuration(tmp_path, values):
     data = render("trial", values=values).one("ConfigMap", "r-roomcast-nats")["data"]
     for name, text in data.items():
@@ -22,7 +22,7 @@ def test_nats_server_takes_its_configuration(tmp_path, values):
     assert "is valid" in answer.stderr + answer.stdout
 
 
-@pytest.mark.parametrize("config", [{}, {"nats": {"prefix": "chat"}, "stream": {"name": "s_2"}}])
+@pytest.mark.parametrize("config", [{}, {"nats": {"prefix": "chat"}, "stream": {"name": "s_2", "shards": 3}}])
 def test_an_event_passes_through_it_as_the_users_that_the_chart_gives(tmp_path, config):
     rendered = render("trial", values={"nats": {"replicas": 1}, "config": config})
     for name, text in rendered.one("ConfigMap", "r-roomcast-nats")["data"].items():
@@ -33,7 +33,7 @@ def test_an_event_passes_through_it_as_the_users_that_the_chart_gives(tmp_path, 
     given = {}
     for component in ("node", "relay"):
         own = rendered.config(component)
-        given[component] = {key: own[key] for key in ("nats.user", "nats.prefix", "stream.name") if key in own}
+        given[component] = {key: own[key] for key in ("nats.user", "nats.prefix", "stream.name", "stream.shards") if key in own}
         given[component]["nats.password"] = PASSWORDS[f"ROOMCAST_NATS_{component.upper()}_PASSWORD"]
     stack = Stack(tmp_path, nodes=2, nats=server, node_options=given["node"], relay_options=given["relay"])
     try:
@@ -45,6 +45,7 @@ def test_an_event_passes_through_it_as_the_users_that_the_chart_gives(tmp_path, 
         stack.xadd(event)
         assert client.expect("chat.message.posted")["id"] == event.id
         client.drop()
+        assert "Violation" not in server.log_text()
         stack.stop()
     finally:
         for process in stack.processes():
@@ -57,6 +58,14 @@ def test_permissions_follow_prefix_and_stream():
     rules = "\n".join(line for line in users.splitlines() if not line.lstrip().startswith("#"))
     assert '"chat.live.>"' in rules and '"$JS.API.STREAM.CREATE.s_2"' in rules
     assert '"roomcast.' not in rules and "roomcast_events_1" not in rules
+
+
+def test_permissions_name_each_shard_as_the_script_beside_roomcast_conf_does():
+    values = {"config": {"stream": {"shards": 3}}}
+    users = render("trial", values=values).one("ConfigMap", "r-roomcast-nats")["data"]["users.conf"]
+    conf = ROOT / "cluster/nats/roomcast.conf"
+    written = run(ROOT / "cluster/nats/shards", 3, given=conf.read_text())
+    assert users.strip() == written.stdout.strip() != conf.read_text().strip()
 
 
 def test_programs_are_users_of_it():

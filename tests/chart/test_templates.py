@@ -287,12 +287,12 @@ def test_an_autoscaler_alone_says_how_many(mode):
     assert len(rendered.all("HorizontalPodAutoscaler") + rendered.all("ScaledObject")) == 1
 
 
-def test_scaled_object_asks_prometheus_for_the_sum_or_one_node_for_the_mean():
+def test_scaled_object_asks_prometheus_or_any_node_for_the_sum():
     trigger = render("tls").one("ScaledObject", "r-roomcast")["spec"]["triggers"][0]
     assert trigger["metricType"] == "AverageValue"
     assert trigger["metadata"]["query"] == 'sum(roomcast_connections{namespace="chat-ns",pod=~"r-roomcast-[0-9]+"})'
     trigger = render("keda").one("ScaledObject", "r-roomcast")["spec"]["triggers"][0]
-    assert trigger["metricType"] == "Value"
+    assert trigger["metricType"] == "AverageValue"
     assert trigger["metadata"]["url"] == "http://r-roomcast-headless.chat-ns.svc:9090/metrics"
 
 

@@ -7,7 +7,7 @@ if(TARGET roomcast_io)
   add_executable(contract_bus contract/test_bus_contract.c contract/bus_contract_store.c contract/bus_contract_read.c
     contract/bus_contract_live.c contract/bus_contract_ask.c)
   target_link_libraries(contract_bus PRIVATE roomcast_test_bus)
-  foreach(adapter memory nats nats_at_once)
+  foreach(adapter memory memory_shards nats nats_at_once nats_shards)
     add_test(NAME contract.bus.${adapter} COMMAND contract_bus ${adapter})
     set_tests_properties(contract.bus.${adapter} PROPERTIES TIMEOUT 180)
   endforeach()

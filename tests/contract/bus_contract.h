@@ -27,6 +27,10 @@ void five_hundred_reads_of_four_threads_are_answered_once_each(void **state);
 void closing_answers_each_read_once(void **state);
 void the_extent_grows_with_what_is_stored_and_starts_where_the_stream_does(void **state);
 void the_extent_tells_what_was_trimmed_away(void **state);
+/* With several shards. */
+void each_shard_numbers_what_it_holds_by_itself(void **state);
+void the_same_id_in_two_shards_is_stored_twice(void **state);
+void a_fence_holds_in_each_shard(void **state);
 
 /* bus_contract_live.c */
 void signals_reach_all_subscribers(void **state);

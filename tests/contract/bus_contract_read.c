@@ -64,10 +64,11 @@ void a_sequence_of_another_subject_is_none(void **state)
 {
     struct world *world = *state;
     uint64_t ours = store_good(world, "chat.ours", "ours", 0, "ours");
-    uint64_t theirs = store_good(world, "chat.theirs", "theirs", 0, "theirs");
+    const char *other = name_beside(world, "chat.ours");
+    uint64_t theirs = store_good(world, other, "theirs", 0, "theirs");
 
     assert_not_there(world, "chat.ours", theirs);
-    assert_not_there(world, "chat.theirs", ours);
+    assert_not_there(world, other, ours);
     assert_not_there(world, "chat.our", ours);
     assert_not_there(world, "chat.ours.1", ours);
     assert_read(world, "chat.ours", ours, "ours", 4);
@@ -93,12 +94,13 @@ void a_sequence_that_was_trimmed_away_is_none(void **state)
     static char large[LARGE];
     struct world *world = *state;
     uint64_t first = store_good(world, "chat.trim", "trim", 0, "trimmed"), expect = 0;
+    const char *other = name_beside(world, "chat.trim");
     char id[24];
 
     assert_read(world, "chat.trim", first, "trimmed", 7);
     for (size_t i = 0; i <= WORLD_MAX_BYTES / LARGE; i++) {
         snprintf(id, sizeof id, "large-%zu", i);
-        struct bus_store_request request = {.subject = subject_of(world, "ev", "chat.large"),
+        struct bus_store_request request = {.subject = subject_of(world, "ev", other),
                                             .message_id = id,
                                             .expect_last = expect,
                                             .data = {large, LARGE},
@@ -228,7 +230,8 @@ void closing_answers_each_read_once(void **state)
 void the_extent_grows_with_what_is_stored_and_starts_where_the_stream_does(void **state)
 {
     struct world *world = *state;
-    struct last_copy before = extent_now(world);
+    unsigned shard = bus_shard(world->bus, subject_of(world, "ev", "chat.extent"));
+    struct last_copy before = extent_now(world, shard);
 
     assert_int_equal(before.status, BUS_LAST_FOUND);
     assert_int_equal(before.extent.last_seq, 0);
@@ -236,7 +239,7 @@ void the_extent_grows_with_what_is_stored_and_starts_where_the_stream_does(void 
     assert_true(before.extent.created_s > 1700000000);
     uint64_t first = store_good(world, "chat.extent", "extent-1", 0, "one");
     uint64_t second = store_good(world, "chat.extent", "extent-2", first, "two");
-    struct last_copy after = extent_now(world);
+    struct last_copy after = extent_now(world, shard);
     assert_int_equal(after.status, BUS_LAST_FOUND);
     assert_int_equal(after.extent.first_seq, first);
     assert_int_equal(after.extent.last_seq, second);
@@ -255,8 +258,63 @@ void the_extent_tells_what_was_trimmed_away(void **state)
         snprintf(id, sizeof id, "trim-%u", i);
         last = store_good(world, "chat.trim", id, last, large);
     }
-    struct last_copy extent = extent_now(world);
+    struct last_copy extent = extent_now(world, bus_shard(world->bus, subject_of(world, "ev", "chat.trim")));
     assert_int_equal(extent.status, BUS_LAST_FOUND);
     assert_true(extent.extent.first_seq > 1 && extent.extent.first_seq < last);
     assert_int_equal(extent.extent.last_seq, last);
+}
+
+/* --- several streams --- */
+
+void each_shard_numbers_what_it_holds_by_itself(void **state)
+{
+    struct world *world = *state;
+    unsigned count = bus_shards_count(world->bus);
+
+    for (unsigned shard = 0; shard < count; shard++) {
+        char id[24], text[24];
+        const char *name = name_in(world, "chat.number", shard);
+        snprintf(id, sizeof id, "number-%u", shard);
+        snprintf(text, sizeof text, "in %u", shard);
+        assert_int_equal(store_good(world, name, id, 0, text), 1);
+    }
+    for (unsigned shard = 0; shard < count; shard++) {
+        char text[24];
+        const char *name = name_in(world, "chat.number", shard);
+        snprintf(text, sizeof text, "in %u", shard);
+        assert_read(world, name, 1, text, strlen(text));
+        assert_int_equal(last_now(world, name).stream_seq, 1);
+        assert_int_equal(next_now(world, name, 0).stream_seq, 1);
+        assert_int_equal(extent_now(world, shard).extent.last_seq, 1);
+        assert_string_not_equal(bus_stream_name(world->bus, shard),
+                                bus_stream_name(world->bus, (shard + 1) % count));
+    }
+}
+
+void the_same_id_in_two_shards_is_stored_twice(void **state)
+{
+    struct world *world = *state;
+    const char *first = name_in(world, "chat.id", 0), *second = name_in(world, "chat.id", 1);
+
+    store_good(world, first, "one-id", 0, "x");
+    store_good(world, second, "one-id", 0, "x");
+    assert_int_equal(store_now(world, second, "one-id", 0, "x").status, BUS_DUPLICATE);
+}
+
+void a_fence_holds_in_each_shard(void **state)
+{
+    struct world *world = *state;
+
+    for (unsigned shard = 0; shard < bus_shards_count(world->bus); shard++) {
+        const char *name = name_in(world, "chat.fence", shard);
+        char id[24];
+        for (uint64_t i = 0; i < 3; i++) {
+            snprintf(id, sizeof id, "fence-%u-%u", shard, (unsigned)i);
+            assert_int_equal(store_good(world, name, id, i, "x"), i + 1);
+        }
+        snprintf(id, sizeof id, "late-%u", shard);
+        assert_int_equal(store_now(world, name, id, 2, "x").status, BUS_FENCED);
+        assert_int_equal(store_now(world, name, id, 4, "x").status, BUS_FENCED);
+        assert_int_equal(store_good(world, name, id, 3, "x"), 4);
+    }
 }

@@ -141,13 +141,21 @@ static void on_event(void *context, enum bus_event event)
         counter_add(&world->ups, 1);
     if (event == BUS_EVENT_DOWN)
         counter_add(&world->downs, 1);
-    if (event == BUS_EVENT_ELECTED)
-        counter_add(&world->elections, 1);
+}
+
+static void on_elected(void *context, const struct bus *bus, bus_shard_set shards)
+{
+    struct world *world = context;
+
+    assert_ptr_equal(bus, world->bus);
+    for (unsigned shard = 0; shard < BUS_SHARDS_MAX; shard++)
+        if (shards >> shard & 1)
+            counter_add(&world->elections[shard], 1);
 }
 
 struct bus_callbacks world_callbacks(struct world *world)
 {
-    return (struct bus_callbacks){on_event, world};
+    return (struct bus_callbacks){.on_event = on_event, .context = world, .on_elected = on_elected};
 }
 
 void world_connect(struct world *world, const char *url)
@@ -163,9 +171,11 @@ void world_connect(struct world *world, const char *url)
     }
     counter_init(&world->ups);
     counter_init(&world->downs);
-    counter_init(&world->elections);
+    for (unsigned shard = 0; shard < BUS_SHARDS_MAX; shard++)
+        counter_init(&world->elections[shard]);
     if (world->adapter == ADAPTER_MEMORY) {
-        struct bus_memory_options options = {.prefix = world->prefix, .max_bytes = WORLD_MAX_BYTES};
+        struct bus_memory_options options = {
+            .prefix = world->prefix, .max_bytes = WORLD_MAX_BYTES, .shards = world->shards};
         assert_int_equal(bus_memory_new(&options, &callbacks, &world->bus), ERR_OK);
         return;
     }
@@ -177,6 +187,7 @@ void world_connect(struct world *world, const char *url)
                                        .name = "test",
                                        .prefix = world->prefix,
                                        .stream = world->stream,
+                                       .shards = world->shards,
                                        .send_at_once = world->send_at_once};
     assert_int_equal(bus_nats_new(&options, &callbacks, &world->bus, problem), ERR_OK);
 }
@@ -199,6 +210,24 @@ const char *subject_of(struct world *world, const char *kind, const char *name)
 
     snprintf(text, sizeof texts[0], "%s.%s.%s", world->prefix, kind, name);
     return text;
+}
+
+const char *name_in(struct world *world, const char *name, unsigned shard)
+{
+    static _Thread_local char texts[4][48];
+    static _Thread_local unsigned next;
+    char *text = texts[next++ % 4];
+    unsigned n = 0;
+
+    do
+        snprintf(text, sizeof texts[0], "%s-%u", name, n++);
+    while (bus_shard(world->bus, subject_of(world, "ev", text)) != shard);
+    return text;
+}
+
+const char *name_beside(struct world *world, const char *name)
+{
+    return name_in(world, name, bus_shard(world->bus, subject_of(world, "ev", name)));
 }
 
 /* --- calls --- */
@@ -261,7 +290,8 @@ static void on_last(void *context, const struct bus_last_result *result)
     waiting->last = (struct last_copy){.status = result->status,
                                        .stream_seq = result->stream_seq,
                                        .len = result->data.len,
-                                       .extent = result->extent};
+                                       .extent = result->extent,
+                                       .is_no_stream = result->is_no_stream};
     if (result->data.len)
         memcpy(waiting->last.data, result->data.data, result->data.len);
     counter_add(&waiting->answers, 1);
@@ -294,11 +324,11 @@ struct last_copy read_now(struct world *world, const char *name, uint64_t stream
     return waiting.last;
 }
 
-struct last_copy extent_now(struct world *world)
+struct last_copy extent_now(struct world *world, unsigned shard)
 {
     struct waiting waiting = {.answers = COUNTER_INIT, .caller = pthread_self()};
 
-    bus_ask_extent(world->bus, 5000, on_last, &waiting);
+    bus_ask_extent(world->bus, shard, 5000, on_last, &waiting);
     assert_true(counter_reaches(&waiting.answers, 1));
     return waiting.last;
 }

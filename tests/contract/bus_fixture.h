@@ -64,11 +64,13 @@ void box_leave(struct box *box, struct bus *bus, struct bus_subscription **subsc
 
 struct world {
     enum adapter adapter;
+    unsigned shards;          /* 0: one */
     bool send_at_once;        /* ADAPTER_NATS: bus_nats_options */
     struct nats_process nats; /* ADAPTER_NATS */
     struct bus *bus;
     char prefix[24], stream[24];
-    struct counter ups, downs, elections;
+    struct counter ups, downs;
+    struct counter elections[BUS_SHARDS_MAX];
     /* For tests that may fail while the bus still means to call back: here what it calls back into outlives
      * it, on the test's stack it would not. */
     struct box box;
@@ -81,6 +83,10 @@ void world_connect(struct world *world, const char *url);
 void world_ready(struct world *world);
 /* "<prefix>.<kind>.<name>", in one of a few static buffers of this thread. */
 const char *subject_of(struct world *world, const char *kind, const char *name);
+/* "<name>-<n>", the first that lies in the same shard as `name`; as above. */
+const char *name_beside(struct world *world, const char *name);
+/* The same that lies in `shard`. */
+const char *name_in(struct world *world, const char *name, unsigned shard);
 extern const struct bus_stream_options stream_options;
 /* What the stream keeps at most, of either adapter. */
 #define WORLD_MAX_BYTES (4u << 20)
@@ -100,8 +106,9 @@ struct last_copy {
     char data[256];
     size_t len;
     struct bus_extent extent;
+    bool is_no_stream;
 };
-struct last_copy extent_now(struct world *world);
+struct last_copy extent_now(struct world *world, unsigned shard);
 struct last_copy last_now(struct world *world, const char *name);
 struct last_copy next_now(struct world *world, const char *name, uint64_t after);
 struct last_copy read_now(struct world *world, const char *name, uint64_t stream_seq, enum bus_copy copy);

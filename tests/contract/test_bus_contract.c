@@ -1,4 +1,4 @@
-/* Usage: test_bus_contract memory|nats */
+/* Usage: test_bus_contract memory|nats|nats_at_once|memory_shards|nats_shards */
 #include <string.h>
 
 #include <roomcast/base/log.h>
@@ -85,10 +85,20 @@ int main(int argc, char **argv)
         TEST(closing_answers_each_question_once),
     };
 
+    const struct CMUnitTest tests_of_shards[] = {
+        TEST(each_shard_numbers_what_it_holds_by_itself),
+        TEST(the_same_id_in_two_shards_is_stored_twice),
+        TEST(a_fence_holds_in_each_shard),
+    };
+
     world.adapter = argc > 1 && strncmp(argv[1], "nats", 4) == 0 ? ADAPTER_NATS : ADAPTER_MEMORY;
     world.send_at_once = argc > 1 && strcmp(argv[1], "nats_at_once") == 0;
+    world.shards = argc > 1 && strstr(argv[1], "_shards") ? 5 : 0;
     if (random_init() != ERR_OK)
         return 1;
     log_init(LOG_WARN, LOG_LOGFMT, NULL);
-    return cmocka_run_group_tests_name(argv[1], tests, start_server, stop_server);
+    int failed = cmocka_run_group_tests_name(argv[1], tests, start_server, stop_server);
+    if (world.shards)
+        failed += cmocka_run_group_tests_name("several streams", tests_of_shards, start_server, stop_server);
+    return failed;
 }

@@ -67,6 +67,91 @@ static int teardown(void **state)
     return 0;
 }
 
+static void bury(const struct redis_process *redis, const char *id, const char *field)
+{
+    free(redis_ask(redis, "XADD", "dead", id, "reason", "why", "source", "s 1-0", "ts", "then", field, "{}",
+                   (char *)NULL));
+}
+
+static void assert_text(struct slice text, const char *expected)
+{
+    assert_int_equal(text.len, strlen(expected));
+    assert_memory_equal(text.data, expected, text.len);
+}
+
+static void redis_shows_dead_letters_the_newest_first_and_page_by_page(void **state)
+{
+    const struct redis_process *redis = *state;
+    struct redis_client *client = connected(redis);
+    struct redis_letters letters;
+
+    assert_int_equal(redis_letters_before(client, "dead", "", 2, &letters), ERR_OK);
+    assert_int_equal(letters.count, 0);
+    assert_int_equal(letters.total, 0);
+    redis_letters_release(&letters);
+    bury(redis, "1-1", "event");
+    bury(redis, "1-2", "truncated");
+    bury(redis, "2-0", "event");
+    assert_int_equal(redis_letters_before(client, "dead", "", 2, &letters), ERR_OK);
+    assert_int_equal(letters.count, 2);
+    assert_int_equal(letters.total, 3);
+    assert_string_equal(letters.items[0].id, "2-0");
+    assert_text(letters.items[0].reason, "why");
+    assert_text(letters.items[0].source, "s 1-0");
+    assert_text(letters.items[0].ts, "then");
+    assert_text(letters.items[0].event, "{}");
+    assert_false(letters.items[0].is_truncated);
+    assert_string_equal(letters.items[1].id, "1-2");
+    assert_true(letters.items[1].is_truncated);
+    assert_int_equal(letters.items[1].event.len, 0);
+    redis_letters_release(&letters);
+    assert_int_equal(redis_letters_before(client, "dead", "1-2", 2, &letters), ERR_OK);
+    assert_int_equal(letters.count, 1);
+    assert_string_equal(letters.items[0].id, "1-1");
+    redis_letters_release(&letters);
+    assert_int_equal(redis_letter(client, "dead", "1-2", &letters), ERR_OK);
+    assert_int_equal(letters.count, 1);
+    redis_letters_release(&letters);
+    assert_int_equal(redis_letter(client, "dead", "1-3", &letters), ERR_OK);
+    assert_int_equal(letters.count, 0);
+    redis_letters_release(&letters);
+    free(redis_ask(redis, "SET", "dead2", "x", (char *)NULL));
+    assert_int_not_equal(redis_letters_before(client, "dead2", "", 2, &letters), ERR_OK);
+    assert_non_null(strstr(redis_client_problem(client), "WRONGTYPE"));
+    redis_client_free(&client);
+}
+
+static void redis_replays_a_dead_letter_once_and_none_that_is_not_whole(void **state)
+{
+    const struct redis_process *redis = *state;
+    struct redis_client *client = connected(redis);
+    enum redis_replayed replayed;
+    char id[REDIS_ID_SIZE];
+
+    bury(redis, "1-1", "event");
+    bury(redis, "1-2", "truncated");
+    assert_int_equal(redis_letter_replay(client, "dead", "s", "1-1", &replayed, id), ERR_OK);
+    assert_int_equal(replayed, REDIS_REPLAYED);
+    assert_non_null(strchr(id, '-'));
+    char *entry = redis_ask(redis, "XRANGE", "s", id, id, (char *)NULL);
+    assert_non_null(strstr(entry, "event\r\n$2\r\n{}"));
+    free(entry);
+    assert_int_equal(redis_ask_number(redis, "XLEN", "dead", (char *)NULL), 1);
+    assert_int_equal(redis_letter_replay(client, "dead", "s", "1-1", &replayed, id), ERR_OK);
+    assert_int_equal(replayed, REDIS_REPLAY_MISSING);
+    assert_int_equal(redis_letter_replay(client, "dead", "s", "1-2", &replayed, id), ERR_OK);
+    assert_int_equal(replayed, REDIS_REPLAY_TRUNCATED);
+    assert_int_equal(redis_ask_number(redis, "XLEN", "s", (char *)NULL), 1);
+    assert_int_equal(redis_ask_number(redis, "XLEN", "dead", (char *)NULL), 1);
+
+    /* What cannot be added stays where it is. */
+    bury(redis, "1-3", "event");
+    free(redis_ask(redis, "SET", "no-stream", "x", (char *)NULL));
+    assert_int_not_equal(redis_letter_replay(client, "dead", "no-stream", "1-3", &replayed, id), ERR_OK);
+    assert_int_equal(redis_ask_number(redis, "XLEN", "dead", (char *)NULL), 2);
+    redis_client_free(&client);
+}
+
 static void redis_client_refuses_wrong_urls(void **state)
 {
     (void)state;
@@ -502,6 +587,8 @@ int main(void)
         WITH_REDIS(redis_gives_up_on_a_frozen_server),
         WITH_REDIS(redis_delivers_published_messages),
         WITH_REDIS(redis_probes_a_silent_subscription),
+        WITH_REDIS(redis_shows_dead_letters_the_newest_first_and_page_by_page),
+        WITH_REDIS(redis_replays_a_dead_letter_once_and_none_that_is_not_whole),
     };
     if (random_init() != ERR_OK)
         return 1;

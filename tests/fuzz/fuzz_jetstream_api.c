@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct jetstream_store_answer store;
     struct jetstream_last_answer last;
     struct bus_extent extent;
+    bool is_no_stream;
 
     jetstream_decode_store(json, "events", &store);
     size_t len = 0;
@@ -25,6 +26,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_last(&last);
     jetstream_decode_at(json, "a.b", 7, &last);
     check_last(&last);
-    (void)!jetstream_decode_extent(json, &extent);
+    (void)!jetstream_decode_extent(json, &extent, &is_no_stream);
     return 0;
 }

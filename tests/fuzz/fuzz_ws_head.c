@@ -48,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct ws_request *request = &head.request;
         const struct slice parts[] = {request->method,       request->path,          request->host,
                                       request->origin,       request->authorization, request->user_agent,
-                                      request->subprotocols, request->query_token,   head.key};
+                                      request->subprotocols, request->query_token,   head.key,
+                                      request->query[0],     request->query[1],      request->last_event_id};
         for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
             must(is_within(parts[i], bytes, len, buffer_slice(&joined)));
         must(request->method.len > 0);

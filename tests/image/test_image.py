@@ -136,7 +136,7 @@ def test_a_cluster_of_containers_brings_events_to_browsers_and_drains(stack):
     probe = ["exec", "roomcast-0", "roomcast", "probe"]
     assert podman(*probe, stack.nodes[0].admin_url + "/readyz").returncode == 0
     absent = podman(*probe, "http://127.0.0.1:1/livez", check=False)
-    assert absent.returncode == 1 and "nobody answers" in absent.stderr
+    assert absent.returncode == 1 and "nobody listens" in absent.stderr
     # The signal that `podman stop` and a kubelet send: the client is told where to go, and the exit status is good.
     podman("stop", "--time", 60, "roomcast-0")
     clients[0].expect_disconnect(4200)

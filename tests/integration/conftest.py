@@ -1,13 +1,14 @@
 """Fixtures. A test that only talks to running servers shares one stack, with chats and users of its own; a test
 that breaks servers, or needs options of its own, makes a stack for itself.
 
-Whatever happens, every process of the test run ends with it, and a line in a log that says level=error, or a
-sanitizer's report, fails the test it belongs to."""
+Whatever happens, every process of the test run ends with it, and a line in a log that says level=error, a
+sanitizer's report, or a frame or HTTP answer that the contracts in proto/ do not allow, fails the test it belongs to."""
 import itertools
 import uuid
 
 import pytest
 
+from harness import contract
 from harness.client import Client
 from harness.processes import NatsCluster
 from harness.stack import Stack
@@ -72,6 +73,9 @@ def no_unexpected_errors(_running, _session_running):
     yield
     faults = _running.faults() + _session_running.faults()
     assert faults == [], "unexpected lines in the logs"
+    violations = contract.take_violations()
+    if violations:
+        pytest.fail("\n".join(violations), pytrace=False)
 
 
 @pytest.fixture

@@ -269,13 +269,15 @@ def test_pings_of_the_client_are_answered(stack):
             assert peer.read_frame() == (raw.PONG, payload)
 
 
-def test_a_connection_that_breaks_is_counted_and_cleaned_up(stack, connect, chat):
-    client = connect(0)
+def test_a_connection_that_breaks_is_counted_and_cleaned_up(extra_node, open_client, chat):
+    node = extra_node()  # to which nobody else comes and goes
+    client, other = open_client(node), open_client(node)
     client.subscribe(chat)
-    before, during = closes_with(stack, "1006"), stack.nodes[0].metrics()["roomcast_connections"]
     client.drop()
-    eventually(lambda: closes_with(stack, "1006") == before + 1)
-    assert stack.nodes[0].metrics()["roomcast_connections"] == during - 1
+    eventually(lambda: node.metrics()["roomcast_closes_total", "code", "1006"] == 1, what="it is counted")
+    assert node.metrics()["roomcast_connections"] == 1
+    other.send(type="ping")
+    other.expect("pong")
 
 
 # -- peers that do not read or answer

@@ -20,6 +20,7 @@ from harness.bench import NODE_OPTIONS, Bench, LimitServer
 from harness.certificates import Authority
 from harness.peer import Peer
 from harness.processes import ROOT, NatsServer, binary, run_program
+from harness.shards import stream_names
 from harness.stack import Stack
 from harness.waiting import eventually, seconds
 
@@ -354,6 +355,22 @@ def test_a_run_can_be_drawn_and_appended_to_a_file(bench, tmp_path):
     assert [json.loads(line)["scenario"] for line in lines.read_text().splitlines()] == ["fanout", "fanout"]
     root = xml.etree.ElementTree.parse(plot).getroot()
     assert root.tag.endswith("svg")
+
+
+@pytest.mark.parametrize("mode", ["off", "sign"])
+def test_events_are_published_to_the_shards_of_their_rooms(make_stack, tmp_path, mode):
+    options = {"stream.shards": 3, "nats.seal": mode, **({"nats.seal_key": "ab" * 32} if mode == "sign" else {})}
+    stack = make_stack(nodes=1, node_options={**NODE_OPTIONS, **options}, relay_options=options).start()
+    bench = Bench(stack.nodes[0], nats=stack.nats)
+    (tmp_path / "key").write_text("ab" * 32)
+    how = {"via": "nats", "rooms": 30, "members": 2, "rate": 300, "nats_seal": mode, **({"nats_seal_key_file": tmp_path / "key"} if mode == "sign" else {})}
+    found = bench.run("fanout", stream_shards=3, **how, **QUICK)
+    assert_exact(found)
+    with stack.nats_client() as nats:
+        held = [nats.jetstream(f"STREAM.INFO.{name}")["state"]["messages"] for name in stream_names(3)]
+    assert min(held) > 0 and sum(held) >= found["events"]
+    done = bench.start("fanout", **how, **QUICK)
+    assert done.returncode == 2 and "stream.shards" in done.stderr
 
 
 @pytest.mark.parametrize("mode", ["sign", "encrypt"])

@@ -1,4 +1,4 @@
-"""PROTOCOL 1.2: every message type, its aliases and replies."""
+"""proto/README.md: every message type, its aliases and replies."""
 import uuid
 
 import pytest

@@ -58,6 +58,17 @@ def test_relays_are_seen_and_are_not_counted_as_nodes(two):
     assert first.metrics()["roomcast_cluster_nodes"] == 2
 
 
+def test_each_node_knows_the_connections_of_all(two, open_client):
+    first, second = two.nodes
+    of_first, of_second = [open_client(first) for _ in range(2)], [open_client(second) for _ in range(3)]
+    total = lambda: [node.metrics()["roomcast_cluster_connections"] for node in two.nodes]
+    eventually(lambda: total() == [5, 5], what="each node's own and those of the other are counted")
+    of_first.pop().drop(), of_second.pop().drop()
+    eventually(lambda: total() == [3, 3], what="those who went count no more")
+    second.kill()
+    eventually(lambda: first.metrics()["roomcast_cluster_connections"] == 1, BEAT_S * 4 + 2, "who was at a dead node does not count")
+
+
 def test_a_killed_node_is_gone_after_three_beats_and_not_before(two):
     first, second = two.nodes
     second.kill()
@@ -77,6 +88,7 @@ def test_a_node_that_drains_says_so_at_once_and_leaves_with_a_word(make_stack, o
     client = open_client(second)
     get(second.admin_url + "/drain", data=b"", method="POST")
     eventually(lambda: others(first)["roomcast-1"]["state"] == "draining", what="it says that it drains")
+    assert first.metrics()["roomcast_cluster_connections"] == 1, "its client will want a place"
     assert cluster(second)["self"]["state"] == "draining"
     client.drop()
     assert second.wait_exit() == 0

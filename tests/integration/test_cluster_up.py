@@ -43,6 +43,13 @@ class Up:
         return (self.directory / name / "log").read_text()
 
 
+@pytest.mark.parametrize("script", ["up", "drills/kill-node", "drills/run-all"])
+def test_packages_that_are_missing_are_named_with_what_installs_them(script):
+    done = subprocess.run(["/usr/bin/python3", "-S", ROOT / "cluster" / script, "--help"], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "python3-jsonschema" in done.stderr and done.stderr.endswith("cluster/install-packages installs them\n")
+
+
 def processes_of(directory):
     """Pids of all that runs with this directory in its command line, or in it."""
     found = []

@@ -81,6 +81,15 @@ def test_a_wrong_file_exits_2_and_says_where(config_file, text):
     assert answer.returncode == 2 and file in answer.stderr
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_event_may_not_look_like_the_nodes_own_word(program, config_file):
+    row = "events: [{event: invoice.paid, type: %s, to: chat}]\n"
+    for own in ("disconnect", "ack", "chat.typing"):
+        answer = check(program, file=config_file(row % own))
+        assert answer.returncode == 2 and "choose another type" in answer.stderr
+    assert check(program, file=config_file(row % "invoice.paid")).returncode == 0
+
+
 def test_without_a_key_to_verify_tokens_nothing_starts():
     answer = run_program("roomcast")
     assert answer.returncode == 2

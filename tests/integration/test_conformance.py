@@ -43,8 +43,6 @@ class Echo(raw.Connection):
         self.response = self.read_response()
         assert self.response.status == 101, self.response.body
 
-    read_frame = raw.WebSocket.read_frame
-
     def expect(self, opcode, payload):
         frame = self.read_frame()
         assert frame is not None, "the connection ended"

@@ -1,7 +1,7 @@
-"""PROTOCOL 1.1: ways to connect, and refusals before the upgrade."""
+"""proto/README.md: ways to connect, and refusals before the upgrade."""
 import pytest
 
-from harness import raw, shapes, tokens
+from harness import raw, tokens
 from harness.client import SUBPROTOCOL
 from harness.waiting import eventually
 
@@ -237,4 +237,3 @@ def test_the_upgrade_is_counted_and_the_connection_gauge_follows(stack, connect)
     assert during[accepted] == before[accepted] + 1
     client.close()
     eventually(lambda: node.metrics()["roomcast_connections"] < during["roomcast_connections"])
-    assert shapes.is_text(client.connected["connection_id"])

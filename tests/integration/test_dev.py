@@ -81,13 +81,12 @@ def test_redis_is_used_when_it_answers_and_when_it_comes_later(dev, open_client,
     server.stop()
 
 
-def test_the_welcome_shows_commands_that_work(dev, chat):
+def test_the_welcome_shows_commands_that_work(dev):
     program = dev()
     eventually(lambda: "publish" in program.log_text())
-    url = re.search(r"ws://\S+", program.log_text())[0]
+    url, token = re.search(r"(ws://\S+)\n +token +(\S+)\n", program.log_text()).groups()
     shown = re.search(r"-d '(.*)'", program.log_text())[1]
-    target, _, token = url.partition("?token=")
-    client = Client(target, token=token, via="query")
+    client = Client(url, token=token)
     client.send(re.search(r"then send +(\{.*\})", program.log_text())[1])
     client.expect("ack")
 

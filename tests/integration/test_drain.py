@@ -8,7 +8,7 @@ import time
 import pytest
 import websockets
 
-from harness import raw, tokens
+from harness import contract_frames, raw, tokens
 from harness.client import SUBPROTOCOL, loop
 from harness.events import message
 from harness.processes import get
@@ -27,7 +27,7 @@ class Leaving:
 
     async def _connect(self, node, count):
         async def connect(number):
-            socket = await websockets.connect(
+            socket = await contract_frames.connect(
                 node.url,
                 subprotocols=[SUBPROTOCOL, f"bearer.{tokens.mint(f'leaving-{number}')}"],
                 ping_interval=None,
@@ -186,7 +186,8 @@ def test_a_spread_that_the_deadline_leaves_no_room_for_is_shortened(extra_node):
     node = extra_node({"drain.spread_s": 60, "drain.timeout_s": 4})
     assert "drain_shortened" in node.log_text()
     clients = Leaving(node, 8)
-    assert json.loads(drain(node).body)["spread_ms"] == 2000
+    told = json.loads(drain(node).body)
+    assert (told["spread_ms"], told["connections"]) == (2000, 8)
     began = time.monotonic()
     ends = clients.wait()
     assert max(when for when, _, _ in ends) - began < seconds(3)

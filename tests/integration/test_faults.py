@@ -290,7 +290,7 @@ def test_a_stream_of_another_shape_is_a_clear_error_and_stays_as_it_is(make_stac
     assert "roomcast_events_1" in stack.relay.log_text()
 
 
-def test_a_port_that_is_taken_is_a_clear_error(stack, extra_node):
+def test_a_port_that_is_taken_is_a_clear_error(extra_node):
     for key in ("listen", "admin.listen"):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             node = extra_node(start=False)

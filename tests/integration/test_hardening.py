@@ -155,12 +155,15 @@ def test_a_secret_stands_in_locked_memory_and_nowhere_else(extra_node, open_clie
 def test_secrets_are_compared_in_constant_time():
     """Read in the source: time tells nothing reliable on a busy machine."""
     assert re.search(r"int secret_equal\([^)]*\)\s*\{[^}]*sodium_memcmp\(", (ROOT / "src/base/random.c").read_text())
-    users = [file for file in (ROOT / "src").rglob("*.c") if re.search(r"->(relay_api_key|auth_hmac_secret)\b", file.read_text())]
+    assert re.search(r"bool http_bears\([^)]*\)\s*\{[^}]*secret_equal\(", (ROOT / "src/io/http_server.c").read_text())
+    secrets = "(relay_api_key|admin_key|auth_hmac_secret)"
+    users = [file for file in (ROOT / "src").rglob("*.c") if re.search(rf"->{secrets}\b", file.read_text())]
     assert users
     for file in users:
-        comparison = r"\b(strn?cmp|memcmp|slice_equal|strn?casecmp)\([^;]*->(relay_api_key|auth_hmac_secret)\b(?!\[)"
+        comparison = rf"\b(strn?cmp|memcmp|slice_equal|strn?casecmp)\([^;]*->{secrets}\b(?!\[)"
         assert not re.search(comparison, file.read_text()), file
-    assert "secret_equal(" in (ROOT / "src/relay/source_http.c").read_text()
+    for file in ("src/relay/source_http.c", "src/node/admin_console.c"):
+        assert "http_bears(" in (ROOT / file).read_text()
 
 
 @needs_root

@@ -11,6 +11,7 @@ from harness import raw, tokens
 from harness.certificates import Authority
 from harness.issuer import Issuer, Key, document
 from harness.processes import run_program
+from harness.raw import ask_at_once, status_of
 from harness.waiting import eventually, seconds
 
 NO_SECRET = {"ROOMCAST_AUTH_HMAC_SECRET": ""}
@@ -43,19 +44,6 @@ def make_node(extra_node):
 
 def ask(node, token):
     return raw.ask_upgrade(node.port, headers={"Authorization": f"Bearer {token}"})
-
-
-def status_of(node, token):
-    response = ask(node, token)
-    assert token not in response.body.decode()
-    return response.status
-
-
-def ask_at_once(node, made):
-    connections = [raw.Connection(node.port) for _ in made]
-    for connection, token in zip(connections, made):
-        connection.send(raw.upgrade_request(headers={"Authorization": f"Bearer {token}"}))
-    return connections
 
 
 def fetches(node, result):

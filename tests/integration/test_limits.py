@@ -1,4 +1,4 @@
-"""Who may come how often, and from where: the limits before a connection is one (PROTOCOL 1.7)."""
+"""Who may come how often, and from where: the limits before a connection is one (cluster/OPERATING.md: Every limit)."""
 import collections
 import contextlib
 import ipaddress
@@ -11,7 +11,7 @@ import pytest
 
 from harness import raw, tokens
 from harness.authorization_service import AuthorizationService, deny
-from harness.waiting import eventually
+from harness.waiting import eventually, seconds
 
 
 def ask(node, user="u", forwarded=(), headers=None):
@@ -52,7 +52,7 @@ def test_behind_a_trusted_proxy_the_client_it_names_is_limited(extra_node):
     node = extra_node({"limits.connections_per_address": 1, "proxy.trusted": "127.0.0.0/8,10.0.0.0/8"})
     held = Held(node, "one", "203.0.113.7")
     assert held.status == 101
-    node.expect_log(r"session_opened.*peer=203\.0\.113\.7")
+    node.wait_log(r"session_opened.*peer=203\.0\.113\.7")
     assert ask(node, "two", "203.0.113.7").status == 429
     assert ask(node, "two", "203.0.113.7:4711").status == 429
     # The rightmost that is no proxy of ours; what stands left of it anybody may have written.
@@ -221,7 +221,7 @@ def proxy_node(extra_node):
 ])
 def test_the_proxy_header_names_the_client(proxy_node, header, client, pieces):
     assert proxied(proxy_node, header, pieces) == 101
-    proxy_node.expect_log(rf"session_opened.*peer=\"?{client}\"?(\s|$)")
+    proxy_node.wait_log(rf"session_opened.*peer=\"?{client}\"?(\s|$)")
 
 
 def test_a_proxy_without_a_proper_header_is_hung_up_on(proxy_node):
@@ -238,10 +238,10 @@ def test_a_proxy_without_a_proper_header_is_hung_up_on(proxy_node):
 def test_a_client_that_the_proxy_names_is_not_believed_further(proxy_node):
     # The client is 203.0.113.7, no proxy of ours: what it forwards itself counts for nothing.
     assert proxied(proxy_node, version_2(), forwarded="198.51.100.1") == 101
-    proxy_node.expect_log(r"session_opened.*peer=203\.0\.113\.7")
+    proxy_node.wait_log(r"session_opened.*peer=203\.0\.113\.7")
     # An HTTP proxy of ours behind it is.
     assert proxied(proxy_node, version_2("127.0.0.9"), forwarded="198.51.100.1") == 101
-    proxy_node.expect_log(r"session_opened.*peer=198\.51\.100\.1")
+    proxy_node.wait_log(r"session_opened.*peer=198\.51\.100\.1")
 
 
 def test_the_header_is_refused_from_whoever_is_no_trusted_proxy(extra_node):
@@ -268,7 +268,7 @@ def test_a_message_nested_too_deeply_is_refused_and_counted(extra_node, open_cli
 
 
 def test_chats_that_the_service_denies_count_as_errors_and_silence_does_not(stack, extra_node, open_client):
-    node = extra_node({"limits.errors": 3, "authorization.mode": "request", "authorization.timeout_ms": 100})
+    node = extra_node({"limits.errors": 3, "authorization.mode": "request", "authorization.timeout_ms": int(seconds(5) * 1000)})
     client = open_client(node, token=tokens.mint("u", chats=None))
 
     def try_chats(code, count=1):

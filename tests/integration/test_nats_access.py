@@ -1,6 +1,7 @@
 """Getting into NATS: users with permissions, tokens, nkeys, TLS in both directions. And being kept out."""
 import base64
 import json
+import subprocess
 import time
 import uuid
 
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from harness.certificates import Authority
+from harness.command import run_roomcast
 from harness.events import Event
 from harness.nats_wire import NatsClient
 from harness.processes import ROOT, NatsServer, run_program
@@ -16,7 +18,7 @@ from harness.stack import Stack
 from harness.tokens import SECRET
 from harness.waiting import eventually
 
-PASSWORDS = {f"ROOMCAST_NATS_{who}_PASSWORD": f"password-of-{who.lower()}" for who in ["NODE", "RELAY", "TOP", "AUTHORIZER"]}
+PASSWORDS = {f"ROOMCAST_NATS_{who}_PASSWORD": f"password-of-{who.lower()}" for who in ["NODE", "RELAY", "TOP", "AUTHORIZER", "PUBLISHER"]}
 
 
 @pytest.fixture
@@ -115,14 +117,20 @@ def test_a_credentials_file_opens_nats(secured, clients, tmp_path):
     works(secured(["--config", config], {"nats.credentials_file": credentials}), clients)
 
 
-def test_with_its_permissions_the_whole_flow_works_and_nothing_else_is_allowed(secured, clients):
+def test_with_its_permissions_the_whole_flow_works_and_nothing_else_is_allowed(secured, clients, tmp_path):
+    conf = (ROOT / "cluster" / "nats" / "roomcast.conf").read_text()
+    assert "#publisher " in conf  # for who wants it
+    (tmp_path / "nats.conf").write_text(conf.replace("#publisher ", ""))
     stack = secured(
-        ["--config", ROOT / "cluster" / "nats" / "roomcast.conf"],
-        relay={"nats.user": "relay", "nats.password": PASSWORDS["ROOMCAST_NATS_RELAY_PASSWORD"], "presence.publish": "true"},
+        ["--config", tmp_path / "nats.conf"],
+        relay={"nats.user": "relay", "nats.password": PASSWORDS["ROOMCAST_NATS_RELAY_PASSWORD"], "presence.publish": "true", "relay.nats_requests": "true"},
         node={"nats.user": "node", "nats.password": PASSWORDS["ROOMCAST_NATS_NODE_PASSWORD"]},
         environment=PASSWORDS,
     )
     works(stack, clients)
+    password = {"ROOMCAST_NATS_PASSWORD": PASSWORDS["ROOMCAST_NATS_PUBLISHER_PASSWORD"]}
+    done = run_roomcast("publish", "--nats", "--nats-url", stack.nats.url, "--nats-user", "publisher", "--chat", str(uuid.uuid4()), environment=password)
+    assert done.returncode == 0 and done.stdout.endswith(" stored\n"), done.stderr
     log = stack.nats.log_text()
     assert "Permissions Violation" not in log and "Violation" not in log, log
 
@@ -137,9 +145,11 @@ def test_with_its_permissions_the_whole_flow_works_and_nothing_else_is_allowed(s
         },
         "relay": {
             "publish": ["roomcast.live." + room, "roomcast.sig.presence", "roomcast.authz.subscribe",
-                        "$JS.API.STREAM.DELETE.roomcast_events_1", "$JS.API.STREAM.CREATE.another"],
+                        "roomcast.in.events", "_INBOX.x", "$JS.API.STREAM.DELETE.roomcast_events_1", "$JS.API.STREAM.CREATE.another"],
             "subscribe": [">", "roomcast.ev.>", "roomcast.authz.subscribe"],
         },
+        "publisher": {"publish": ["roomcast.ev." + room, "roomcast.in.other", "roomcast.sig.nodes", "_INBOX.x"],
+                      "subscribe": ["roomcast.in.events", "roomcast.live.>", "roomcast.sig.>", "_INBOX.>"]},
         "top": {"publish": ["roomcast.sig.nodes", "roomcast.ev." + room], "subscribe": ["roomcast.live.>", "roomcast.sig.>"]},
         "authorizer": {"publish": ["roomcast.sig.nodes", "_INBOX.x"], "subscribe": ["roomcast.live.>", "_INBOX.>"]},
     }  # fmt: skip
@@ -154,6 +164,31 @@ def test_with_its_permissions_the_whole_flow_works_and_nothing_else_is_allowed(s
     with pytest.raises(AssertionError, match="Authorization Violation"):
         NatsClient(stack.nats.port)
     works(stack, clients)
+
+
+def test_the_permissions_of_several_streams_are_enough_and_are_of_these_alone(secured, clients, tmp_path):
+    conf = ROOT / "cluster" / "nats"
+    written = subprocess.run([conf / "shards", "3"], input=(conf / "roomcast.conf").read_text(), capture_output=True, text=True, check=True)
+    (tmp_path / "nats.conf").write_text(written.stdout)
+    stack = secured(
+        ["--config", tmp_path / "nats.conf"],
+        {"stream.shards": 3},
+        relay={"nats.user": "relay", "nats.password": PASSWORDS["ROOMCAST_NATS_RELAY_PASSWORD"]},
+        node={"nats.user": "node", "nats.password": PASSWORDS["ROOMCAST_NATS_NODE_PASSWORD"]},
+        environment=PASSWORDS,
+    )
+    for _ in range(6):
+        works(stack, clients)
+    log = stack.nats.log_text()
+    assert "Violation" not in log, log
+    forbidden = {"node": ["roomcast.ev.0.chat.x", "$JS.API.STREAM.INFO.roomcast_events_1_3of4"],
+                 "relay": ["roomcast.live.chat.x", "$JS.API.STREAM.CREATE.roomcast_events_1_0of4",
+                           "$JS.API.STREAM.DELETE.roomcast_events_1_0of3"]}  # fmt: skip
+    for user, subjects in forbidden.items():
+        for subject in subjects:
+            password = PASSWORDS[f"ROOMCAST_NATS_{user.upper()}_PASSWORD"]
+            with NatsClient(stack.nats.port, user, password) as nats, pytest.raises(AssertionError, match="Permissions Violation"):
+                nats.publish(subject, b"x")
 
 
 def test_a_token_opens_nats_and_is_not_logged(secured, clients):
@@ -245,6 +280,17 @@ def test_files_that_can_be_used_are_a_good_configuration(certificates, tmp_path)
     listener = [f"--tls-cert-file={certificates / 'server.pem'}", f"--tls-key-file={certificates / 'client.key'}"]
     answer = run_program("roomcast", "--check-config", *listener, environment={"ROOMCAST_AUTH_HMAC_SECRET": SECRET})
     assert answer.returncode == 2 and "client.key" in answer.stderr, answer.stderr
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["OpenSSL used first", "nats.c used first"])
+def test_openssl_and_the_nats_library_end_beside_each_other(certificates, first):
+    """nats.c would free what OpenSSL frees at exit: AddressSanitizer tells it each time, without it every second program crashes."""
+    options = ["--nats-url=tls://127.0.0.1:1", f"--nats-ca-file={certificates / 'ca.pem'}"]
+    if first:
+        options += [f"--tls-cert-file={certificates / 'server.pem'}", f"--tls-key-file={certificates / 'server.key'}"]
+    for _ in range(10):
+        answer = run_program("roomcast", "--check-config", *options, environment={"ROOMCAST_AUTH_HMAC_SECRET": SECRET})
+        assert answer.returncode == 0, answer.stderr
 
 
 def test_plaintext_beyond_this_machine_is_warned_of(new_directory, _running):

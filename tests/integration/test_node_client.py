@@ -4,14 +4,15 @@ import signal
 
 import pytest
 
-from harness import tokens
+from harness import npm, tokens
 from harness.events import Event
-from harness.node_client import NodeClient, Refused, install
+from harness.node_client import NodeClient, Refused
+from harness.waiting import eventually
 
 
 @pytest.fixture(scope="module", autouse=True)
 def installed():
-    install()
+    npm.install("node_client")
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_ws_closes_in_order(stack, node_connect):
     before = stack.nodes[0].metrics()["roomcast_closes_total", "code", "client"]
     client.close()
     assert client.expect_close().code == 1000
-    assert stack.nodes[0].metrics()["roomcast_closes_total", "code", "client"] == before + 1
+    eventually(lambda: stack.nodes[0].metrics()["roomcast_closes_total", "code", "client"] == before + 1, what="it is counted")
 
 
 def test_ws_is_closed_with_4009_for_a_message_too_big(node_connect):

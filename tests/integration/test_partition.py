@@ -164,7 +164,7 @@ def test_nats_that_comes_back_in_the_middle_ends_the_sending_away(cut_stack, ope
     assert sent_away(first) == 20 - stayed
 
 
-def test_a_drain_of_an_isolated_node_ends_it(cut_stack, open_client, chat):
+def test_a_drain_of_an_isolated_node_ends_it(cut_stack, open_client):
     stack, proxy = cut_stack({"nats.grace_s": 1, "drain.spread_s": 600, "drain.timeout_s": 3})
     first = stack.nodes[0]
     client = open_client(first)

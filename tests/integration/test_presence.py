@@ -6,7 +6,7 @@ import time
 import pytest
 import websockets
 
-from harness import tokens
+from harness import contract_frames, tokens
 from harness.client import SUBPROTOCOL, loop
 from harness.presence_truth import online, told, wait_for_truth, wait_told
 from harness.proxy import Proxy
@@ -181,7 +181,7 @@ class Moving:
 
     async def _enter(self, node, user):
         protocols = [SUBPROTOCOL, f"bearer.{tokens.mint(user)}"]
-        socket = await websockets.connect(node.url, subprotocols=protocols, ping_interval=None, compression=None)
+        socket = await contract_frames.connect(node.url, subprotocols=protocols, ping_interval=None, compression=None)
         await socket.send('{"type":"subscribe","chat_id":"%s"}' % self.chat)
         return socket
 

@@ -6,7 +6,7 @@ import json
 import pytest
 import websockets
 
-from harness import tokens
+from harness import contract_frames, tokens
 from harness.client import SUBPROTOCOL, loop
 from harness.events import message
 from harness.processes import get
@@ -40,7 +40,7 @@ class Wanderer:
 
     async def _stay(self, url):
         protocols = [SUBPROTOCOL, f"bearer.{tokens.mint(self.user)}"]
-        async with websockets.connect(url, subprotocols=protocols, ping_interval=None, compression=None) as socket:
+        async with contract_frames.connect(url, subprotocols=protocols, ping_interval=None, compression=None) as socket:
             subscribe = {"type": "subscribe.chat", "chat_id": self.crowd.chat}
             await socket.send(json.dumps(subscribe | ({"since": self.position} if self.position else {})))
             async for text in socket:

@@ -1,4 +1,4 @@
-"""Redis over TLS, as README says: Debian's hiredis cannot, so stunnel stands in front, with the configuration printed there."""
+"""Redis over TLS, as cluster/OPERATING.md says: Debian's hiredis cannot, so stunnel stands in front, with the configuration printed there."""
 import pathlib
 import re
 
@@ -35,7 +35,7 @@ class Stunnel(Process):
         self.port = free_port()
 
     def command(self):
-        recipe = re.search(r"^ +\[redis\]\n(?: +\w+ = .*\n)+", (ROOT / "README.md").read_text(), re.MULTILINE)[0]
+        recipe = re.search(r"^ +\[redis\]\n(?: +\w+ = .*\n)+", (ROOT / "cluster/OPERATING.md").read_text(), re.MULTILINE)[0]
         recipe = recipe.replace("127.0.0.1:6379", f"127.0.0.1:{self.port}")
         recipe = recipe.replace("redis.example.com:6380", f"127.0.0.1:{self.redis_server.tls_port}")
         recipe = recipe.replace("redis.example.com", "localhost")

@@ -7,8 +7,8 @@ import uuid
 import pytest
 
 from harness import raw, tokens
-from harness.client import Client
 from harness.events import Event, message
+from harness.raw import status_of
 from harness.waiting import eventually, seconds
 
 AT_ONCE = 1  # second: what the README promises
@@ -18,10 +18,6 @@ def timed(what, start):
     took = time.monotonic() - start
     print(f"{what}: {took * 1000:.0f} ms")
     assert took < seconds(AT_ONCE)
-
-
-def status_of(node, token):
-    return raw.ask_upgrade(node.port, headers={"Authorization": f"Bearer {token}"}).status
 
 
 def later_token(user, **more):

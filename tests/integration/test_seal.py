@@ -2,6 +2,7 @@
 import base64
 import collections
 import hashlib
+import json
 import os
 import random
 import secrets
@@ -11,7 +12,7 @@ import pytest
 
 from harness import envelope, hostile, tokens
 from harness.events import Event
-from harness.processes import run_program
+from harness.processes import get, run_program
 from harness.waiting import eventually
 
 KEY, OTHER = secrets.token_hex(32), secrets.token_hex(32)
@@ -94,6 +95,64 @@ def seal_by_hand(key, subject, body, at_ms):
     header = b"\0\1" + derive("key id")[:4] + at_ms.to_bytes(8, "big")
     covered = header + len(subject).to_bytes(2, "big") + subject.encode() + body
     return header + hashlib.blake2b(covered, key=derive("sign"), digest_size=16).digest() + body
+
+
+@pytest.mark.parametrize("mode", ["sign", "encrypt"])
+def test_nobody_acts_for_an_operator_without_the_key_nor_by_sending_again_what_was_heard(make_stack, open_client, user, mode):
+    options = {"admin.key": "the-admin-key-of-these-tests", "cluster.heartbeat_ms": 200}
+    stack = make_stack(nodes=2, node_options=sealed(mode) | options, relay_options=sealed(mode) | options).start()
+    asked, acting = stack.nodes
+    members = lambda: {one["name"]: one["instance"] for one in json.loads(get(asked.admin_url + "/cluster").body)["members"]}
+    eventually(lambda: "roomcast-1" in members(), what="the other node is known")
+    subject = "roomcast.sig.console." + members()["roomcast-1"].replace(".", "=2E")
+    client = open_client(acting, user)
+    with stack.nats_client() as nats:
+        nats.subscribe("roomcast.sig.console.>")
+        answer = get(f"{asked.admin_url}/console/api/disconnect/{user}", data=b"", headers={"Authorization": f"Bearer {options['admin.key']}"}, method="POST")
+        assert sorted(one["body"]["count"] for one in json.loads(answer.body)["answers"]) == [0, 1]
+        client.expect_disconnect(4110)
+        heard, _, action = nats.next_message()
+        assert heard == subject and action[0] == 0
+        assert (user.encode() in action) == (mode == "sign")
+        client = open_client(acting, user)
+        field = envelope.unknown_field
+        before = {reason: rejected(acting, reason) for reason in ("unsealed", "forged")}
+        bad = acting.metrics()["roomcast_console_requests_total", "result", "bad"]
+        nats.publish(subject, b"\x08\x01\x10\x07" + field(3, b"x") + b"\x20\x05" + field(5, user.encode()))  # a disconnect
+        nats.publish(subject, b"\x08\x01\x10\x08" + field(3, b"x") + b"\x20\x06")  # a drain
+        nats.publish(subject, action[:-1] + bytes([action[-1] ^ 1]))
+        nats.publish(subject, action)
+        eventually(lambda: acting.metrics()["roomcast_console_requests_total", "result", "bad"] == bad + 1, what="the repetition is refused")
+    assert {reason: rejected(acting, reason) for reason in before} == {"unsealed": before["unsealed"] + 2, "forged": before["forged"] + 1}
+    client.send(type="ping", id=1)
+    client.expect("pong", id=1)  # still here
+    assert acting.is_running() and b"draining" not in get(acting.admin_url + "/cluster").body
+
+
+@pytest.mark.parametrize("mode", ["sign", "encrypt"])
+def test_nor_does_a_relay_do_again_what_an_operator_had_it_do(make_stack, user, mode):
+    options = {"admin.key": "the-admin-key-of-these-tests", "cluster.heartbeat_ms": 200}
+    stack = make_stack(nodes=1, node_options=sealed(mode) | options, relay_options=sealed(mode) | options).start()
+    node, relay = stack.nodes[0], stack.relay
+    ask = lambda path, **how: get(f"{node.admin_url}/console/api/{path}", headers={"Authorization": f"Bearer {options['admin.key']}"}, **how)
+    members = lambda: [one["instance"] for one in json.loads(get(node.admin_url + "/cluster").body)["members"] if one["kind"] == "relay" and one["active"]]
+    eventually(members, what="the active relay is known")
+    stored = lambda: relay.metrics()["roomcast_relay_revocations_total", "result", "stored"]
+    with stack.nats_client() as nats:
+        nats.subscribe("roomcast.sig.console.>")
+        answer = ask("revoke", data=json.dumps({"user_id": user}).encode(), method="POST")
+        assert [one["status"] for one in json.loads(answer.body)["answers"]] == [202]
+        to_relay, _, action = nats.next_message()
+        to_node, _, _ = nats.next_message()
+        assert to_relay == "roomcast.sig.console." + members()[0].replace(".", "=2E") and to_node != to_relay
+        assert stored() == 1
+        for _ in range(3):
+            nats.publish(to_relay, action)
+        assert ask("letters").status == 200  # asked and answered behind them, in order
+        heard = [nats.next_message()[0] for _ in range(5)]
+        assert heard == [to_relay] * 4 + [to_node]
+    assert stored() == 1
+    assert any("console_message_rejected" in line and "reason=forbidden" in line for line in relay.log_text().splitlines())
 
 
 def test_an_old_signal_is_stale_and_a_fresh_one_made_by_another_program_is_good(make_stack, open_client, chat):

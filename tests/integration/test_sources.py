@@ -165,7 +165,7 @@ def test_http_other_methods_and_paths(stack):
     assert get(base + "/readyz").status == 200
 
 
-def test_the_stream_is_made_as_the_options_say(make_stack, chat):
+def test_the_stream_is_made_as_the_options_say(make_stack):
     options = {
         "stream.storage": "memory",
         "stream.max_age_s": 120,

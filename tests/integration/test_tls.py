@@ -92,10 +92,10 @@ def test_a_client_that_reads_slowly_gets_long_events_whole(stack, secured_node, 
     ws.send_frame(raw.TEXT, '{"type":"subscribe.chat","chat_id":"%s"}' % chat)
     ws.expect_text("ack")
     letters = "".join(random.choices("abcdefgh", k=50000))
-    for number in range(40):
+    for number in range(6):
         stack.xadd(Event(chat=chat, payload={"chat_id": chat, "number": number, "letters": letters}))
     eventually(lambda: node.metrics()["roomcast_blocked_connections"] == 1, what="records wait for the client")
-    for number in range(40):
+    for number in range(6):
         data = ws.expect_text("chat.message.posted")["data"]
         assert data["number"] == number and data["letters"] == letters
     ws.socket.close()
@@ -107,8 +107,7 @@ def test_the_request_and_the_first_messages_may_come_in_one_record(secured_node,
         ping = raw.frame(raw.TEXT, b'{"type":"ping"}')
         connection.send(raw.upgrade_request(headers={"Authorization": f"Bearer {raw.tokens.mint('u')}"}) + ping * 2)
         assert connection.read_response().status == 101
-        read_frame = raw.WebSocket.read_frame.__get__(connection)
-        kinds = [read_frame()[1][:20].split(b'"')[3] for _ in range(3)]
+        kinds = [connection.read_frame()[1][:20].split(b'"')[3] for _ in range(3)]
         assert kinds == [b"connected", b"pong", b"pong"]
 
 
@@ -208,7 +207,7 @@ def test_who_does_not_go_on_with_the_handshake_is_cut_off_in_time(secured_node, 
             connection.socket.close()
         honest.send_frame(raw.TEXT, '{"type":"ping"}')
         honest.expect_text("pong")
-    assert handshakes(node, "abandoned") == 20
+    eventually(lambda: handshakes(node, "abandoned") == 20, what="all are counted")
 
 
 def test_the_pace_of_an_address_holds_before_its_tls_handshakes_cost_anything(secured_node, trusting):
@@ -269,7 +268,7 @@ def test_many_small_records_cost_no_more_writes_than_the_same_without_tls(secure
         assert pongs == b"".join(b"\x8a\x03%03d" % number for number in range(100)), len(pongs)
 
 
-def test_a_peer_that_changes_keys_without_end_is_cut_off(secured_node, trusting):
+def test_a_peer_that_changes_keys_without_end_is_cut_off(secured_node):
     node = secured_node({"limits.handshake_s": 60})
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{node.port}", "-tls1_3", "-quiet", "-no_ign_eof"]
     client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

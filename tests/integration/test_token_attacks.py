@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from harness import raw, tokens
+from harness import tokens
+from harness.raw import status_of
 
 
 def encode_part(data):
@@ -18,10 +19,6 @@ def encode_part(data):
 def signed(header, key=tokens.SECRET):
     text = encode_part({"alg": "HS256", "typ": "JWT", **header}) + "." + encode_part(tokens.claims("u"))
     return text + "." + encode_part(hmac.new(key.encode(), text.encode(), hashlib.sha256).digest())
-
-
-def status_of(node, token):
-    return raw.ask_upgrade(node.port, headers={"Authorization": f"Bearer {token}"}).status
 
 
 OFFERED_KEYS = [

@@ -7,20 +7,24 @@ import pytest
 
 from harness import raw, tokens
 from harness.processes import run_program
+from harness.raw import ask_at_once, status_of
 from harness.waiting import eventually
-
-
-def status_of(node, token):
-    response = raw.ask_upgrade(node.port, headers={"Authorization": f"Bearer {token}"})
-    if response.status == 401:
-        assert response.error == "UNAUTHORIZED"
-        assert token not in response.body.decode()
-    return response.status
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 def test_every_hmac_algorithm_is_accepted(stack, algorithm):
     assert status_of(stack.nodes[0], tokens.mint("u", algorithm=algorithm)) == 101
+
+
+def test_check_config_tells_whether_the_public_key_can_be_used(tmp_path):
+    good, wrong, missing = (tmp_path / name for name in ("good.pem", "wrong.pem", "missing.pem"))
+    good.write_text(tokens.KeyPair("P-256").public_pem)
+    wrong.write_text("no key\n")
+    for file, part in ((missing, str(missing)), (wrong, "auth.public_key_file")):
+        answer = run_program("roomcast", "--check-config", f"--auth-public-key-file={file}")
+        assert answer.returncode == 2 and part in answer.stderr
+    answer = run_program("roomcast", "--check-config", f"--auth-public-key-file={good}")
+    assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -157,14 +161,6 @@ def slow_node(extra_node, tmp_path, slow_key):
     key_file = tmp_path / "public.pem"
     key_file.write_text(slow_key.public_pem)
     return extra_node({"auth.public_key_file": key_file, "workers": 1})
-
-
-def ask_at_once(node, made):
-    """Connections that have sent their upgrade with these tokens, and not read any answer."""
-    connections = [raw.Connection(node.port) for _ in made]
-    for connection, token in zip(connections, made):
-        connection.send(raw.upgrade_request(headers={"Authorization": f"Bearer {token}"}))
-    return connections
 
 
 def test_in_a_storm_of_slow_tokens_each_gets_its_own_verdict(slow_node, slow_key):

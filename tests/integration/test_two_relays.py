@@ -115,7 +115,7 @@ def test_a_killed_relay_is_replaced_within_twice_the_lease(pair):
 def test_relays_killed_again_and_again_store_all_once_and_in_order(pair):
     rooms = chats(50)
     for _ in range(10):
-        active, standby = pair.active()
+        active, _ = pair.active()
         before = active.metrics()[STORED]
         pair.publish(rooms, 250)
         eventually(lambda: active.metrics()[STORED] > before, what="it has begun")

@@ -48,7 +48,7 @@ def test_typing_needs_a_subscription(connect, chat):
     client.expect_error("NOT_SUBSCRIBED", chat_id=chat, id=5)
 
 
-def test_typing_is_limited_per_user_and_room(stack, trio, connect, chat, other_chat):
+def test_typing_is_limited_per_user_and_room(stack, trio, chat, other_chat):
     writer, near, far = trio
     limited = ("roomcast_typing_total", "result", "limited")
     before = stack.nodes[0].metrics()[limited]

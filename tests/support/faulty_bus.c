@@ -13,7 +13,7 @@
 struct faulty_bus {
     struct bus base;
     struct bus *inner;
-    atomic_bool down, refuse;
+    atomic_bool down, refuse, alternate;
     atomic_uint percent, stores;
     _Atomic(enum err) stream;
     pthread_mutex_t lock;
@@ -145,15 +145,16 @@ static void store(struct bus *base, const struct bus_store_request *request, bus
                   void *context)
 {
     struct faulty_bus *bus = of(base);
+    bool is_second = atomic_fetch_add(&bus->stores, 1) % 2 != 0;
+    bool fails = atomic_load(&bus->alternate) ? is_second : random_below(100) < atomic_load(&bus->percent);
 
-    atomic_fetch_add(&bus->stores, 1);
     if (atomic_load(&bus->down)) {
         answer(done, context, BUS_UNAVAILABLE);
     } else if (atomic_load(&bus->refuse)) {
         answer(done, context, BUS_REFUSED);
     } else if (!strstr(request->subject, ".relay.lease") && is_holding(bus)) {
         store_and_hold_answer(bus, request, done, context);
-    } else if (random_below(100) >= atomic_load(&bus->percent)) {
+    } else if (!fails) {
         bus_store(bus->inner, request, done, context);
     } else if (random_below(3) == 0) {
         store_and_lose_answer(bus, request, done, context);
@@ -204,7 +205,7 @@ struct bus *faulty_bus_new(struct bus *inner)
 
     if (!bus)
         abort();
-    bus->base.ops = &ops;
+    bus->base = (struct bus){.ops = &ops, .shards = inner->shards};
     bus->inner = inner;
     pthread_mutex_init(&bus->lock, NULL);
     return &bus->base;
@@ -213,6 +214,11 @@ struct bus *faulty_bus_new(struct bus *inner)
 void faulty_bus_set_up(struct bus *bus, bool up)
 {
     atomic_store(&of(bus)->down, !up);
+}
+
+void faulty_bus_alternate(struct bus *bus, bool alternate)
+{
+    atomic_store(&of(bus)->alternate, alternate);
 }
 
 void faulty_bus_set_faults(struct bus *bus, unsigned percent)

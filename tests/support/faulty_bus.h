@@ -13,6 +13,8 @@ struct bus *faulty_bus_new(struct bus *inner);
 void faulty_bus_set_up(struct bus *bus, bool up);
 /* So many of a hundred stores are answered with "unknown" (stored or not) or "unavailable". */
 void faulty_bus_set_faults(struct bus *bus, unsigned percent);
+/* Every second store fails like that, so that what is tried again gets through. */
+void faulty_bus_alternate(struct bus *bus, bool alternate);
 /* From now on every store is refused for ever. */
 void faulty_bus_refuse(struct bus *bus, bool refuse);
 /* What bus_ensure_stream answers. */

@@ -206,12 +206,29 @@ void raw_expect_message(struct raw_client *client, const char *text)
     assert_string_equal((const char *)frame.payload, text);
 }
 
+void raw_expect_bytes(struct raw_client *client, const char *text)
+{
+    size_t len = strlen(text);
+    need(client, len);
+    assert_memory_equal(client->bytes, text, len);
+    take(client, len);
+}
+
 void raw_expect_close(struct raw_client *client, unsigned code)
 {
     struct raw_frame frame;
     raw_read_frame(client, &frame);
     assert_int_equal(frame.first, 0x88);
     assert_int_equal(frame.len >= 2 ? (unsigned)frame.payload[0] << 8 | frame.payload[1] : 1005, code);
+}
+
+void raw_read_to_end(struct raw_client *client)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + RAW_DEADLINE_MS;
+    ssize_t got;
+    while ((got = receive(client, deadline_ms)) > 0)
+        ;
+    assert_int_equal(got, 0);
 }
 
 void raw_expect_end(struct raw_client *client, bool allow_reset)

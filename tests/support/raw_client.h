@@ -44,13 +44,17 @@ void raw_send_message(struct raw_client *client, const char *text);
 /* Appends a masked frame to `out`; returns its length. */
 size_t raw_make_frame(unsigned char *out, unsigned first, const void *payload, size_t len);
 
-/* Reads an HTTP answer with its body into `text`, returns the status. */
+/* Reads an HTTP answer with its body, as far as Content-Length tells it, into `text`, returns the status. */
 unsigned raw_read_answer(struct raw_client *client, char *text, size_t size);
 void raw_read_frame(struct raw_client *client, struct raw_frame *ret_frame);
 /* The next frame is a text frame of exactly this. */
 void raw_expect_message(struct raw_client *client, const char *text);
+/* The next bytes are exactly these. */
+void raw_expect_bytes(struct raw_client *client, const char *text);
 /* The next frame is a close frame with this code (1005: none). */
 void raw_expect_close(struct raw_client *client, unsigned code);
+/* Reads until the server has closed, which it must do in an orderly way; what came is in `bytes`, `len`. */
+void raw_read_to_end(struct raw_client *client);
 /* The server has closed, and nothing came before. A reset counts when `allow_reset`. */
 void raw_expect_end(struct raw_client *client, bool allow_reset);
 

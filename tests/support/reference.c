@@ -1,5 +1,7 @@
-/* Prints the README's tables from the rows they document: reference options|metrics|errors|closes|events, and
- * options-json and metrics-json, the rows themselves, for the Helm chart and its tests. */
+/* Prints the README's tables from the rows they document: reference options|metrics|errors|closes|events;
+ * schema-errors|schema-closes|schema-chat-events|schema-user-events, the lists of proto/asyncapi.yaml and
+ * proto/openapi.yaml; options-json and metrics-json, the rows themselves, for the Helm chart and its tests.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +10,7 @@
 #include <roomcast/config/config.h>
 #include <roomcast/core/close_reason.h>
 #include <roomcast/wire/error_code.h>
+#include <roomcast/wire/event_map.h>
 
 static void print_options(void)
 {
@@ -41,7 +44,10 @@ static void print_families(void)
 {
 #define FAMILY_ROW(id, program, name, label, help)                                                           \
     printf("| `%s{%s}` | counter | %s | %s |\n", name, label,                                                \
-           strcmp(#program, "NODE") == 0 ? "node" : "relay", help);
+           strcmp(#program, "NODE") == 0    ? "node"                                                         \
+           : strcmp(#program, "RELAY") == 0 ? "relay"                                                        \
+                                            : "both",                                                        \
+           help);
 #include <roomcast/base/families_table.h>
 #undef FAMILY_ROW
 }
@@ -101,6 +107,72 @@ static void print_events(void)
     printf("| `%s` | `%s` | %s |\n", event, type, strcmp(#route, "CHAT") == 0 ? "the chat" : "the user");
 #include <roomcast/wire/event_table.h>
 #undef EVENT
+}
+
+/* --- lists in proto/asyncapi.yaml and proto/openapi.yaml, indented for where they stand there --- */
+
+/* Double quotes: in plain YAML text a colon or a hash could mean something. */
+static void print_schema_errors(void)
+{
+    puts("    ErrorCode:\n      description: All that roomcast says; `x-meanings` tells what they mean.\n"
+         "      type: string\n      enum:");
+#define ROW(code, temporary, meaning) puts("        - " #code);
+    ERROR_CODE_LIST(ROW)
+#undef ROW
+    puts("      x-meanings:");
+#define ROW(code, temporary, meaning) puts("        " #code ": \"" meaning "\"");
+    ERROR_CODE_LIST(ROW)
+#undef ROW
+    puts("    TemporaryErrorCode:\n      description: Those after which the same can succeed later.\n"
+         "      type: string\n      enum:");
+#define ROW(code, temporary, meaning)                                                                        \
+    if (temporary)                                                                                           \
+        puts("        - " #code);
+    ERROR_CODE_LIST(ROW)
+#undef ROW
+}
+
+static void print_schema_closes(void)
+{
+    for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
+        const struct close_reason_row *row = close_reason_row((enum close_reason)reason);
+        printf(
+            "          - properties: {code: {const: %u}, reason: {const: \"%s\"}, reconnect: {const: %s}}\n",
+            row->code, row->text, close_reason_may_reconnect((enum close_reason)reason) ? "true" : "false");
+    }
+}
+
+/* Each type once, and the domain events that become it. */
+static void print_schema_events(enum route route)
+{
+    static const struct event_rule rows[] = {
+#define EVENT(event, type, route) {event, type, ROUTE_TO_##route},
+#include <roomcast/wire/event_table.h>
+#undef EVENT
+    };
+    size_t count = sizeof rows / sizeof rows[0];
+    puts("      enum:");
+    for (size_t i = 0; i < count; i++) {
+        bool is_first = rows[i].route == route;
+        for (size_t before = 0; before < i; before++)
+            is_first = is_first && strcmp(rows[before].type, rows[i].type) != 0;
+        if (is_first)
+            printf("        - %s\n", rows[i].type);
+    }
+    puts("      x-events:");
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].route == route)
+            printf("        %s: %s\n", rows[i].event, rows[i].type);
+}
+
+static void print_schema_chat_events(void)
+{
+    print_schema_events(ROUTE_TO_CHAT);
+}
+
+static void print_schema_user_events(void)
+{
+    print_schema_events(ROUTE_TO_USER);
 }
 
 /* The bytes of a JSON string; the tables hold printable ASCII. */
@@ -183,6 +255,10 @@ int main(int argc, char **argv)
         {"errors", print_errors},
         {"closes", print_closes},
         {"events", print_events},
+        {"schema-errors", print_schema_errors},
+        {"schema-closes", print_schema_closes},
+        {"schema-chat-events", print_schema_chat_events},
+        {"schema-user-events", print_schema_user_events},
         {"options-json", print_options_json},
         {"metrics-json", print_metrics_json},
     };
@@ -192,6 +268,9 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    fprintf(stderr, "usage: reference options|metrics|errors|closes|events|options-json|metrics-json\n");
+    fprintf(stderr, "usage: reference SECTION\nsections:");
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        fprintf(stderr, " %s", sections[i].name);
+    fputc('\n', stderr);
     return 2;
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <roomcast/base/clock.h>
+#include <roomcast/base/condition.h>
 #include <roomcast/base/frame.h>
 
 #define NOTES_MAX  4096
@@ -33,7 +34,8 @@ struct harness {
 
     /* The loop's thread only. */
     struct ws_connection *paused, *undecided;
-    int sessions; /* accepted and not yet ended */
+    char to_do[64]; /* when the stream opens that was asked for last */
+    int sessions;   /* accepted and not yet ended */
 };
 
 static void add_note(struct harness *harness, const struct note *note)
@@ -56,6 +58,15 @@ static bool offers_roomcast(struct slice list)
     return memmem(list.data ? list.data : "", list.len, "roomcast.v1", 11) != NULL;
 }
 
+static bool starts(struct slice text, const char *prefix, struct slice *ret_rest)
+{
+    size_t len = strlen(prefix);
+    if (text.len < len || memcmp(text.data, prefix, len) != 0)
+        return false;
+    *ret_rest = (struct slice){text.data + len, text.len - len};
+    return true;
+}
+
 static void on_request(void *context, struct ws_connection *connection, const struct ws_request *request,
                        struct ws_decision *decision)
 {
@@ -75,6 +86,19 @@ static void on_request(void *context, struct ws_connection *connection, const st
         assert_null(harness->undecided);
         harness->undecided = connection;
         add_plain(harness, NOTED_PENDING);
+        return;
+    }
+    struct slice to_do;
+    if (starts(request->path, "/stream", &to_do)) {
+        *decision = (struct ws_decision){.accept = true,
+                                         .is_stream = true,
+                                         .session = harness,
+                                         .content_type = "text/plain",
+                                         .headers = SLICE_LITERAL("X-More: yes\r\n"),
+                                         .body = SLICE_LITERAL(HARNESS_STREAM),
+                                         .unacknowledged_ms = HARNESS_UNACKNOWLEDGED_MS};
+        snprintf(harness->to_do, sizeof harness->to_do, "%.*s", SLICE_FMT(to_do));
+        harness->sessions++;
         return;
     }
     if (!request->is_upgrade) {
@@ -110,6 +134,8 @@ static void decide(struct harness *harness, bool accept)
     ws_connection_decide(connection, &decision);
 }
 
+static void obey(struct harness *harness, struct ws_connection *connection, struct slice text);
+
 static void on_open(void *context, struct ws_connection *connection, void *session)
 {
     struct harness *harness = context;
@@ -118,6 +144,8 @@ static void on_open(void *context, struct ws_connection *connection, void *sessi
     struct note note = {.kind = NOTED_OPEN};
     snprintf(note.text, sizeof note.text, "%s", ws_connection_peer(connection));
     add_note(harness, &note);
+    if (ws_connection_is_stream(connection) && harness->to_do[0] == '/')
+        obey(harness, connection, slice_of(harness->to_do + 1));
 }
 
 static enum ws_write put(struct ws_connection *connection, const void *bytes, size_t len)
@@ -159,15 +187,6 @@ static void fill(struct harness *harness, struct ws_connection *connection)
     while (write_text(connection, (struct slice){text, sizeof text}, 1) == WS_WRITTEN)
         ;
     add_plain(harness, NOTED_BLOCKED);
-}
-
-static bool starts(struct slice text, const char *prefix, struct slice *ret_rest)
-{
-    size_t len = strlen(prefix);
-    if (text.len < len || memcmp(text.data, prefix, len) != 0)
-        return false;
-    *ret_rest = (struct slice){text.data + len, text.len - len};
-    return true;
 }
 
 static void obey(struct harness *harness, struct ws_connection *connection, struct slice text)
@@ -291,11 +310,7 @@ static struct harness *start(uint16_t port, const struct harness_guard *guard, u
     struct harness *harness = calloc(1, sizeof *harness);
     assert_non_null(harness);
     pthread_mutex_init(&harness->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&harness->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    condition_init_monotonic(&harness->changed);
     assert_int_equal(loop_new(&harness->loop), ERR_OK);
     assert_int_equal(loop_wake_new(harness->loop, on_wake, harness, &harness->wake), ERR_OK);
     const struct ws_server_options options = {.loop = harness->loop,

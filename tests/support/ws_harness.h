@@ -11,14 +11,18 @@
  *   big                    answers a frame of HARNESS_BIG bytes, once
  *
  * Requests: /ws is accepted when well-formed; /refuse is refused by 401 with Retry-After 7; /later, one at a
- * time, is decided on by harness_decide(), by 401 when refused; others by 426, or by 400 when they have a
- * fault. */
+ * time, is decided on by harness_decide(), by 401 when refused; /stream is a stream that begins with
+ * HARNESS_STREAM and is unacknowledged for HARNESS_UNACKNOWLEDGED_MS at most; what stands behind "/stream/"
+ * is done as if it were a message; others by 426, or by 400 when they have a fault. */
 #ifndef ROOMCAST_TEST_WS_HARNESS_H
 #define ROOMCAST_TEST_WS_HARNESS_H
 
 #include <roomcast/io/ws_server.h>
 
 #include "raw_client.h"
+
+#define HARNESS_STREAM            "begin\n"
+#define HARNESS_UNACKNOWLEDGED_MS 500
 
 #define HARNESS_BIG         (3 * 1024 * 1024)
 #define HARNESS_MESSAGE_MAX 65536

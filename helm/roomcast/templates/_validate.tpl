@@ -23,6 +23,13 @@
 {{- if and $reads (not (or (hasKey $relay.config "redis.url") (has "redis.url" $variables))) -}}
 {{- fail "where Redis is, is not said: set config.redis.url, or secrets.redis.url, or redis.enabled for a small server in the release" -}}
 {{- end -}}
+{{- range list "nats.prefix" "stream.name" "stream.shards" -}}
+{{- $ofNode := include "roomcast.option" (dict "root" $ "component" "node" "key" .) -}}
+{{- $ofRelay := include "roomcast.option" (dict "root" $ "component" "relay" "key" .) -}}
+{{- if ne $ofNode $ofRelay -}}
+{{- fail (printf "%s is %s for nodes and %s for relays: they would not find each other's events" . $ofNode $ofRelay) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.nats.enabled (not .Values.nats.authSecret) -}}
 {{- fail "nats.enabled needs nats.authSecret: a Secret with the keys node, relay, top and authorizer (README, Trying it out)" -}}
 {{- end -}}

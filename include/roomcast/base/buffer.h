@@ -24,6 +24,9 @@ void buffer_init(struct buffer *buffer, size_t max);
 void buffer_fini(struct buffer *buffer);
 /* Length 0 and no error again; storage is kept. */
 void buffer_clear(struct buffer *buffer);
+/* Back to `len` bytes, which it has had when it had not failed, and no error again: what was begun there is
+ * whole or not at all. */
+void buffer_cut(struct buffer *buffer, size_t len);
 
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *buffer, struct slice slice);

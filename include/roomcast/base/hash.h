@@ -8,6 +8,9 @@
 
 unsigned hash_bytes(const void *bytes, size_t len);
 uint64_t hash_bytes_64(const void *bytes, size_t len);
+/* The same number on all machines and for all time, so anybody can aim: SipHash-2-4 with a key of 16 zero
+ * bytes, its result read little-endian (https://www.aumasson.jp/siphash/siphash.pdf). */
+uint64_t hash_stable_64(const void *bytes, size_t len);
 
 #define HASH_FUNCTION(key, len, value) ((value) = hash_bytes((key), (len)))
 #define HASH_NONFATAL_OOM              1

@@ -1,8 +1,8 @@
 /* Counters, gauges and histograms of one process, as Prometheus text.
  *
- * The tables below are the only places where a metric is named; the README's list is made from it. Rows that
- * share a name differ in their label. Thread: any; an update is one relaxed atomic operation, so hot paths
- * add up per loop turn and call once. */
+ * The tables below are the only places where a metric is named; the list in cluster/REFERENCE.md is made from
+ * it. Rows that share a name differ in their label. Thread: any; an update is one relaxed atomic operation,
+ * so hot paths add up per loop turn and call once. */
 #ifndef ROOMCAST_BASE_METRICS_H
 #define ROOMCAST_BASE_METRICS_H
 

@@ -18,7 +18,7 @@ static inline struct slice slice_of(const char *text)
     return (struct slice){text, text ? strlen(text) : 0};
 }
 
-/* A decimal number of nothing but digits, at most `max`, which is below 10^9. */
+/* A decimal number of nothing but digits, at most `max`, which is below 10^9; else nothing is written. */
 static inline bool slice_parse_number(struct slice text, unsigned max, unsigned *ret_number)
 {
     unsigned number = 0;
@@ -29,9 +29,24 @@ static inline bool slice_parse_number(struct slice text, unsigned max, unsigned 
             return false;
         number = number * 10 + (unsigned)(text.data[at] - '0');
     }
+    if (number > max)
+        return false;
     *ret_number = number;
-    return number <= max;
+    return true;
 }
+
+/* Without the white space of HTTP around it (OWS, RFC 9110 section 5.6.3). */
+static inline struct slice slice_trim(struct slice text)
+{
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
 static inline bool slice_equal(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);

@@ -14,6 +14,8 @@
 #include <roomcast/base/buffer.h>
 #include <roomcast/base/err.h>
 
+struct command_flag; /* base/command.h */
+
 enum config_program { CONFIG_NODE = 1, CONFIG_RELAY = 2, CONFIG_BOTH = 3 };
 
 struct config_list {
@@ -21,7 +23,7 @@ struct config_list {
     size_t count;
 };
 
-/* A row of the event table (PROTOCOL 1.3): which client `type` and route a domain event gets. */
+/* A row of the event table (proto/README.md): which client `type` and route a domain event gets. */
 struct config_event {
     char *event;  /* as services spell it: "message.created" */
     char *type;   /* as clients read it: "chat.message.posted" */
@@ -74,7 +76,8 @@ struct config_request {
     enum config_program program;
     const char *name; /* program name for messages */
     const char *version;
-    const char *summary; /* first lines of --help */
+    const char *summary; /* first lines of --help, each with its '\n' */
+    const char *listed;  /* options that --help lists, as `options` of struct command; NULL: the program's */
     int argc;            /* the arguments after program and subcommand names */
     char **argv;
     char **environment; /* as environ */
@@ -109,8 +112,14 @@ void config_free(struct config **config);
 /* Splits "host:port" or "[v6]:port" as the ADDRESS type accepts it. `host` has 256 bytes. */
 enum err config_split_address(const char *address, char *host, uint16_t *ret_port) MUST_CHECK;
 
-/* The Markdown reference of all options, as the README holds it between its markers. */
+/* The Markdown reference of all options, as cluster/REFERENCE.md holds it between its markers. */
 void config_reference(struct buffer *out);
+/* The options as a manual page holds them (man(7)): a .SS for each group, a .TP for each option. */
+void config_manual(struct buffer *out);
+/* Every flag that config_load() takes for `program`, in the order of the table; `flag` is borrowed for the
+ * call. */
+void config_each_flag(enum config_program program,
+                      void (*take)(void *context, const struct command_flag *flag), void *context);
 /* A commented sample configuration file with every option at its default. */
 void config_sample(struct buffer *out);
 

@@ -1,5 +1,5 @@
 /* Every option of both programs, one row each. From this table come the YAML key, the environment variable,
- * the flag, --help, --print-config and the README's reference. No include guard; define OPTION first.
+ * the flag, --help, --print-config and cluster/REFERENCE.md. No include guard; define OPTION first.
  *
  *   OPTION(field, TYPE, "key", "default", min, max, "unit or choices", programs, "help")
  *
@@ -17,11 +17,12 @@
  *          min and max bound the bytes of TEXT, SECRET, PATH and of each element of LIST; min 0 allows empty
  * programs: NODE, RELAY, BOTH. One file serves both programs, so each accepts the other's keys. */
 /* clang-format off */
-OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the WebSocket endpoint (/ws, /api/v1/ws); [::]:8080 listens on IPv6 and IPv4")
+OPTION(listen, ADDRESS, "listen", "0.0.0.0:8080", 0, 0, "", NODE, "address of the endpoints for clients: WebSocket (/ws, /api/v1/ws) and server-sent events (/events, /api/v1/events); [::]:8080 listens on IPv6 and IPv4")
 OPTION(tls_cert_file, PATH, "tls.cert_file", "", 0, 4096, "", NODE, "PEM certificate chain of the WebSocket endpoint: it speaks TLS (wss://) and nothing else; read again on SIGHUP and when it has changed; with tls.key_file")
 OPTION(tls_key_file, PATH, "tls.key_file", "", 0, 4096, "", NODE, "PEM private key of it, without a password; process.user must be able to read both; an EC key (P-256) costs less than an RSA key")
 OPTION(tls_min_version, CHOICE, "tls.min_version", "1.2", 0, 0, "1.2|1.3", NODE, "oldest TLS that is spoken")
-OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz, /metrics, /cluster and POST /drain; keep it private")
+OPTION(admin_listen, ADDRESS, "admin.listen", "127.0.0.1:9090", 0, 0, "", NODE, "address of /livez, /readyz, /metrics, /cluster, /console and POST /drain; keep it private")
+OPTION(admin_key, SECRET, "admin.key", "", 0, 1024, "", BOTH, "bearer key by which /console shows rooms, users and dead letters, and acts; at least 16 bytes; without one a node shows the cluster and nothing else, and no process answers what others' consoles ask or does what they say")
 OPTION(workers, INT, "workers", "0", 0, 64, "threads", NODE, "worker threads; 0 starts one per core")
 OPTION(node_name, TEXT, "node.name", "", 0, 64, "", BOTH, "name of this process in messages and logs; empty takes the host name")
 OPTION(process_user, TEXT, "process.user", "", 0, 64, "", BOTH, "user that the process becomes after it has read its configuration, when root starts it: a name, or uid:gid; empty stays who it is")
@@ -45,11 +46,12 @@ OPTION(nats_seal_key_previous, SECRET, "nats.seal_key_previous", "", 0, 128, "",
 OPTION(nats_seal_accept_plain, BOOL, "nats.seal_accept_plain", "false", 0, 0, "", BOTH, "take messages that are not sealed too: only while sealing is introduced, until the last unsealed event and revocation has expired")
 OPTION(nats_seal_window_s, INT, "nats.seal_window_s", "60", 5, 3600, "s", BOTH, "how far the time of a sealed signal may be from this host's clock")
 OPTION(nats_grace_s, INT, "nats.grace_s", "30", 0, 86400, "s", NODE, "how long the clients stay with a node that is cut off from NATS, before it sends them to others; 0: for ever")
-OPTION(stream_name, TEXT, "stream.name", "roomcast_events_1", 1, 64, "", BOTH, "JetStream stream; choose a new name, never a used one, to start over")
-OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "copies of the stream; 3 survives the loss of a server")
+OPTION(stream_name, TEXT, "stream.name", "roomcast_events_1", 1, 64, "", BOTH, "JetStream stream, or what the names of several begin with; choose a new name, never a used one, to start over")
+OPTION(stream_shards, INT, "stream.shards", "1", 1, 64, "streams", BOTH, "JetStream streams that the rooms are spread over, each with a leader of its own; the same everywhere, and not changed while they are there")
+OPTION(stream_replicas, INT, "stream.replicas", "1", 1, 5, "servers", RELAY, "copies of each stream; 3 survives the loss of a server")
 OPTION(stream_storage, CHOICE, "stream.storage", "file", 0, 0, "file|memory", RELAY, "where NATS keeps the stream; memory dies with the servers, and is slow beyond some 10000 events")
 OPTION(stream_max_age_s, INT, "stream.max_age_s", "3600", 60, 31536000, "s", RELAY, "how long an event can be resumed")
-OPTION(stream_max_bytes, INT, "stream.max_bytes", "1073741824", 1048576, 1099511627776, "bytes", RELAY, "size of the stream; the oldest events go first")
+OPTION(stream_max_bytes, INT, "stream.max_bytes", "1073741824", 1048576, 1099511627776, "bytes", RELAY, "size of all streams together; the oldest events go first")
 OPTION(stream_max_per_room, INT, "stream.max_per_room", "1000", 1, 1000000, "events", RELAY, "events kept per room")
 OPTION(stream_dedup_s, INT, "stream.dedup_s", "300", 1, 3600, "s", RELAY, "how long a repeated event id is recognised; never longer than stream.max_age_s")
 
@@ -62,8 +64,9 @@ OPTION(redis_dead_max, INT, "redis.dead_max", "10000", 1, 10000000, "entries", R
 
 OPTION(relay_listen, ADDRESS, "relay.listen", "127.0.0.1:9091", 0, 0, "", RELAY, "address of POST /v1/events, POST /v1/revocations, /livez, /readyz and /metrics")
 OPTION(relay_api_key, SECRET, "relay.api_key", "", 0, 1024, "", RELAY, "bearer key of POST /v1/events and POST /v1/revocations; without one they refuse everybody")
+OPTION(relay_nats_requests, BOOL, "relay.nats_requests", "false", 0, 0, "", RELAY, "take events and revocations by request on NATS too, <nats.prefix>.in.events and .in.revocations, from whoever may publish there; not with nats.seal")
 OPTION(relay_max_event_bytes, INT, "relay.max_event_bytes", "524288", 1024, 8388608, "bytes", RELAY, "largest domain event")
-OPTION(relay_max_in_flight, INT, "relay.max_in_flight", "1024", 1, 65536, "events", RELAY, "events taken in and not yet stored; then reading stops")
+OPTION(relay_max_in_flight, INT, "relay.max_in_flight", "1024", 1, 65536, "events", RELAY, "events of one source (the Redis stream, Pub/Sub, or requests by HTTP and NATS together) taken in and not yet stored; then it is not read, or requests are refused")
 OPTION(relay_lease_ms, INT, "relay.lease_ms", "3000", 0, 30000, "ms", RELAY, "how long a relay that fell silent keeps others from taking over, at least 500; 0: this is the only relay, and there must be no other")
 OPTION(relay_store_timeout_ms, INT, "relay.store_timeout_ms", "5000", 100, 60000, "ms", RELAY, "wait for NATS to confirm a stored event before asking again")
 

@@ -1,4 +1,4 @@
-/* Why a node ends a connection: PROTOCOL 1.5. One row each: name, close code, what the client is told,
+/* Why a node ends a connection (proto/README.md). One row each: name, close code, what the client is told,
  * whether it may come back, the metric. The range of the code carries the verdict: 4000-4099 do not
  * reconnect, 4100-4199 with backoff, 4200-4299 at once. A new close code is a new row here, and a row in
  * base/metrics_table.h. */
@@ -15,6 +15,7 @@
     ROW(MESSAGE_TOO_BIG, 4009, "message too big", METRIC_CLOSED_TOO_BIG)                                     \
     ROW(OVERLOADED, 4100, "server overloaded", METRIC_CLOSED_OVERLOADED)                                     \
     ROW(SLOW_CONSUMER, 4108, "reading too slowly", METRIC_CLOSED_SLOW)                                       \
+    ROW(OPERATOR, 4110, "disconnected by an operator", METRIC_CLOSED_OPERATOR)                               \
     ROW(RATE_LIMITED, 4129, "too many messages", METRIC_CLOSED_RATE_LIMITED)                                 \
     ROW(DRAINING, 4200, "draining", METRIC_CLOSED_DRAINING)                                                  \
     ROW(TOKEN_EXPIRED, 4201, "token expired", METRIC_CLOSED_TOKEN_EXPIRED)                                   \

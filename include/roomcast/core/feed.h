@@ -15,7 +15,7 @@
  *
  * Who may be wrong, and what is done about it:
  *   - live delivery is at most once: jumps are repaired; the tail is compared with the leader's head after every
- *     trouble (feed_suspect) and from time to time (PROTOCOL 3)
+ *     trouble (feed_suspect) and from time to time (proto/roomcast/v1)
  *   - a replica may lag: only the leader's "no" counts, and only when it names what follows instead, or has said
  *     several times that nothing does
  *   - the stream may hold other events under known numbers (restored disk, diverged replica): ids are compared,
@@ -36,7 +36,7 @@
 #include <roomcast/core/history.h>
 #include <roomcast/core/replay.h>
 
-/* What the stream holds, of all rooms; the owner's, and the same for all feeds. */
+/* What a stream holds, of all its rooms; the owner's, and the same for all feeds of that stream. */
 struct feed_extent {
     bool is_known;     /* else nothing can be proven by it */
     bool has_quorum;   /* who said so leads for sure */

@@ -26,7 +26,7 @@
 /* An event as a node holds it. */
 struct feed_event {
     struct position position;
-    uint64_t stream_seq; /* where the stream holds it; a locator, not truth (PROTOCOL 3) */
+    uint64_t stream_seq; /* where the stream holds it; a locator, not truth */
     uint64_t id_hash;    /* of the event's id, never 0: tells two events under one number apart */
     struct trail trail;  /* where the events before it are */
     struct frame *frame; /* what clients are sent */

@@ -1,8 +1,8 @@
 /* clang-format off */
 /* The order of one room's events on their way into the store.
  *
- * A lane numbers the events of one room without holes, keeps at most one store in flight (ARCHITECTURE 5:
- * with more, retries reorder), and decides what a lost answer, a fence or a duplicate means. It is a step
+ * A lane numbers the events of one room without holes, keeps at most one store in flight (with
+ * more, retries reorder), and decides what a lost answer, a fence or a duplicate means. It is a step
  * machine: the caller reports what happened and then takes actions one at a time until there is none left to
  * do now.
  *

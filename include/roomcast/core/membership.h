@@ -72,6 +72,10 @@ void membership_each(const struct membership *membership, membership_visit *visi
 /* How many nodes there are, without this process; relays are not counted. */
 size_t membership_nodes(const struct membership *membership);
 
+/* Connections of these nodes, by their last beats: of those that drain too, for their clients will want a
+ * place at the others, and of one that died until it is found out. */
+uint64_t membership_connections(const struct membership *membership);
+
 /* For how long the set of nodes has been calm: nobody joined, left or expired, everybody (this process too,
  * by its own beats) is SERVING, and this process heard itself all the time. */
 uint64_t membership_quiet_ms(const struct membership *membership, uint64_t now_ms);

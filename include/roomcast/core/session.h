@@ -5,7 +5,7 @@
  *       +------- session_begin_close() ---+---> [closing] --- session_ended() ---> [ended]
  *       +------------------- session_ended() (the connection broke) ---------------^
  *
- *   opening  upgraded; waiting until the user's own channel is followed, then `connected` is said
+ *   opening  upgraded, or a stream; waiting for the user's own channel, then `connected` is said
  *   open     messages flow
  *   closing  nothing is taken in or queued any more; what is queued leaves, then the close frame
  *   ended    the connection is gone; freed when no request for it is under way (`requests`)
@@ -49,9 +49,10 @@ struct session {
     /* what a delivery touches: kept together, it is one or two lines of the processor's cache */
     struct outqueue queue;
     struct write_place place; /* in the worker's schedule */
-    void *connection;         /* borrowed: the WebSocket connection; NULL before it opens and once ended */
+    void *connection;         /* borrowed: the client's connection; NULL before it opens and once ended */
     enum session_state state;
     bool is_blocked; /* the kernel takes no more for now: nothing is written until it does */
+    bool is_stream;  /* of server-sent events: pings are not answered */
 
     /* state */
     enum close_reason close_reason; /* closing and later, when we began it */
@@ -106,7 +107,7 @@ enum session_admit session_admit_message(struct session *session, const struct s
                                          uint64_t now_ms);
 /* A message was wrong: false when that was one too many. */
 bool session_tolerate_error(struct session *session, const struct session_rules *rules, uint64_t now_ms);
-/* May the user read this chat (PROTOCOL 1.6)? */
+/* May the user read this chat (proto/README.md: Who may read a chat)? */
 bool session_may_read(const struct session *session, const struct room_key *chat,
                       const struct session_rules *rules);
 
@@ -124,7 +125,7 @@ void session_progressed(struct session *session, const struct session_rules *rul
 /* What is due now; the caller acts, then sets the timer to session_next_due(). */
 enum session_due {
     SESSION_DUE_NOTHING,
-    SESSION_DUE_PING,    /* send one; the pong's deadline is set */
+    SESSION_DUE_PING,    /* send one; the pong's deadline is set, unless it is a stream */
     SESSION_DUE_NO_PONG, /* close with CLOSE_NO_PONG */
     SESSION_DUE_EXPIRED, /* close with CLOSE_TOKEN_EXPIRED */
     SESSION_DUE_SLOW,    /* close with CLOSE_SLOW_CONSUMER */

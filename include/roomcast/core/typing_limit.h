@@ -1,5 +1,5 @@
-/* How often the users of one chat may say that they are typing (PROTOCOL 1.7): per user, over all
- * connections.
+/* How often the users of one chat may say that they are typing (cluster/OPERATING.md: Every limit): per user,
+ * over all connections.
  *
  * A start is let through when the user's last one is old enough; the stop that ends a start that was let
  * through always is, so that nobody is left typing for ever; anything else is held back. Owns: one small

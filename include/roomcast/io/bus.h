@@ -5,8 +5,13 @@
  *
  *   store    the relay stores an event under a subject, once per message id, fenced by the subject's last
  *            sequence
- *   live     what was stored on <prefix>.ev.<rest> arrives on <prefix>.live.<rest>, at most once, in order
+ *   live     what was stored on <prefix>.ev.<rest> arrives on <prefix>.live.<rest>, at most once, in order of
+ *            its subject
  *   signals  published directly, at most once, never stored; a question is one whose answer comes back
+ *
+ * What is stored may be spread over several streams, called shards here: each subject has one, by its hash
+ * (src/io/bus_shards.h), and each shard numbers what it holds by itself, from 1. Who stores or reads need not
+ * know; only sequences of different subjects must not be compared.
  *
  * Subjects are plain: printable ASCII without spaces, wildcards and empty tokens. Others are a bug
  * (asserted).
@@ -36,7 +41,7 @@ struct bus_message {
     struct slice subject;   /* borrowed from the message */
     struct slice data;      /* borrowed from the message */
     const char *reply;   /* borrowed from the message: bus_publish() to it answers a bus_ask(); else NULL */
-    uint64_t stream_seq; /* where the stream holds it; 0 for a signal. A locator, not truth (PROTOCOL 3) */
+    uint64_t stream_seq; /* where the stream holds it; 0 for a signal. A locator, not truth */
     void (*free)(struct bus_message *message); /* the adapter's */
 };
 void bus_message_free(struct bus_message **message);
@@ -45,15 +50,19 @@ enum bus_event {
     BUS_EVENT_UP,      /* connected, or connected again: messages may have been missed in between */
     BUS_EVENT_DOWN,    /* the connection is lost; the adapter tries again by itself, for ever */
     BUS_EVENT_DROPPED, /* messages of a subscription that was not read fast enough were dropped */
-    BUS_EVENT_ELECTED, /* the stream has a new leader: what it had stored and not yet republished may never
-                          arrive live */
 };
-/* `on_event` is called on a thread of the bus, one event at a time; several DROPPED or ELECTED in a row may
- * be told as one. BUS_EVENT_UP comes after all subscriptions have been sent again; also once at the start.
- * BUS_EVENT_ELECTED is a message of the server's like any other: while the connection is down none comes. */
+#define BUS_SHARDS_MAX 64
+/* A set of shards: bit 0 is shard 0. */
+typedef uint64_t bus_shard_set;
+/* `on_event` is called on a thread of the bus, one event at a time; several DROPPED in a row may be told as
+ * one. BUS_EVENT_UP comes after all subscriptions have been sent again; also once at the start.
+ * `on_elected`, on the same thread: these streams have a new leader, and what they had stored and not yet
+ * republished may never arrive live. It is a message of the server's like any other: while the connection is
+ * down none comes. Either may be NULL. */
 struct bus_callbacks {
     void (*on_event)(void *context, enum bus_event event);
     void *context;
+    void (*on_elected)(void *context, const struct bus *bus, bus_shard_set shards);
 };
 
 /* --- subscriptions --- */
@@ -75,7 +84,8 @@ void bus_unsubscribe(struct bus *bus, struct bus_subscription **subscription,
                      void (*released)(void *context));
 
 /* A signal: at most once, dropped while the connection is down (ERR_UNAVAILABLE). ERR_TOO_BIG: beyond the
- * server's limit. */
+ * server's limit. On an event subject of NATS its stream takes the message, and nobody is told whether: for
+ * who makes load. */
 enum err bus_publish(struct bus *bus, const char *subject, struct slice data) MUST_CHECK;
 
 /* --- questions --- */
@@ -132,7 +142,7 @@ struct bus_store_request {
 void bus_store(struct bus *bus, const struct bus_store_request *request, bus_store_done done, void *context);
 
 enum bus_last_status { BUS_LAST_FOUND, BUS_LAST_NONE, BUS_LAST_UNAVAILABLE };
-/* What the stream holds, of all subjects: everything that was stored from `first_seq` on, but for what each
+/* What a stream holds, of all subjects: everything that was stored from `first_seq` on, but for what each
  * subject's own limit has taken away. */
 struct bus_extent {
     uint64_t first_seq, last_seq; /* last_seq 0: nothing was ever stored */
@@ -144,11 +154,12 @@ struct bus_last_result {
     enum bus_last_status status;
     uint64_t stream_seq;      /* FOUND */
     struct slice data;        /* FOUND; borrowed for the call */
-    struct bus_extent extent; /* bus_extent(): FOUND */
+    struct bus_extent extent; /* bus_ask_extent(): FOUND */
+    bool is_no_stream;        /* bus_ask_extent(), UNAVAILABLE: there is no stream of that name */
 };
 typedef void (*bus_last_done)(void *context, const struct bus_last_result *result);
-/* The last stored message of an event subject, from the stream's leader, never from a replica (ARCHITECTURE
- * 4). NONE only when the leader says so. `done` as in bus_store. */
+/* The last stored message of an event subject, from the stream's leader, never from a replica. NONE only when
+ * the leader says so. `done` as in bus_store. */
 void bus_last(struct bus *bus, const char *subject, uint64_t timeout_ms, bus_last_done done, void *context);
 /* The first stored message of an event subject behind stream sequence `after`, from the leader too. NONE:
  * nothing follows. One by one this reads back what live delivery, which is at most once, has missed. */
@@ -168,19 +179,28 @@ enum bus_copy { BUS_ANY_COPY, BUS_LEADER_COPY };
 void bus_read(struct bus *bus, const char *subject, uint64_t stream_seq, enum bus_copy copy,
               uint64_t timeout_ms, bus_last_done done, void *context);
 
-/* What the stream holds, as its leader says: FOUND with `extent`, or UNAVAILABLE. `done` as in bus_store. */
-void bus_ask_extent(struct bus *bus, uint64_t timeout_ms, bus_last_done done, void *context);
+/* What the stream of `shard` holds, as its leader says: FOUND with `extent`, or UNAVAILABLE. `done` as in
+ * bus_store. */
+void bus_ask_extent(struct bus *bus, unsigned shard, uint64_t timeout_ms, bus_last_done done, void *context);
+
+/* How many streams there are, which holds an event subject, and what it is called: for the log, and for who
+ * keeps something of each. Fixed for the life of the bus, which the text is borrowed from. */
+unsigned bus_shards_count(const struct bus *bus);
+unsigned bus_shard(const struct bus *bus, const char *subject);
+const char *bus_stream_name(const struct bus *bus, unsigned shard);
 
 struct bus_stream_options {
-    bool in_memory; /* else in files; republishing from memory takes quadratic time (ARCHITECTURE 2) */
+    bool in_memory; /* else in files; republishing from memory takes quadratic time */
     unsigned replicas;
     uint64_t max_age_s, max_bytes, max_per_subject, dedup_s;
 };
-/* Blocks for a few seconds at most: not on a loop's thread. Makes the stream when it is absent. ERR_CONFLICT:
- * it exists in another shape, `problem` (256 bytes) says which setting, what it is and what was wanted;
- * nothing is changed. Limits (the options) may be tuned by operators: another value is accepted, with a
- * warning in the log. ERR_CONFIG: the server will not make such a stream, `problem` says why. ERR_UNAVAILABLE
- * or ERR_TIMEOUT: try again later. */
+/* Blocks for a few seconds at most: not on a loop's thread. Makes the streams that are absent, shard 0 first
+ * and each only when those before it are right: of two that want different numbers of streams, one finds its
+ * first subjects taken and makes none. ERR_CONFLICT: one exists in another shape, or its subjects are those
+ * of another; `problem` (256 bytes) says which stream and setting, what it is and what was wanted; nothing is
+ * changed. `max_bytes` is for all streams together. Limits (the options) may be tuned by operators: another
+ * value is accepted, with a warning in the log. ERR_CONFIG: the server will not make such a stream, `problem`
+ * says why. ERR_UNAVAILABLE or ERR_TIMEOUT: try again later. */
 enum err bus_ensure_stream(struct bus *bus, const struct bus_stream_options *options,
                            char *problem) MUST_CHECK;
 
@@ -214,13 +234,16 @@ struct bus_nats_access {
     const struct bus_seal *seal;
 };
 
+#define BUS_INBOX_MAX 31
 struct bus_nats_options {
     const char *const *urls; /* nats:// or tls://[user:password@]host[:port]; one tls:// is TLS for all */
     size_t urls_count;
     const struct bus_nats_access *access; /* NULL: none; has to outlive the bus, with all its strings */
     const char *name;                     /* shown by the server's monitoring */
     const char *prefix;                   /* of all subjects */
-    const char *stream;
+    const char *stream;                   /* its name, or what the names of several begin with */
+    unsigned shards;                      /* streams, at most BUS_SHARDS_MAX; 0 is 1 */
+    const char *inbox; /* first token of where answers go, BUS_INBOX_MAX bytes at most; NULL: "_INBOX" */
     /* Each message leaves by a write of its own, instead of within a millisecond together with what follows
      * it. Worth its system call where somebody waits for single messages, not where thousands of
      * subscriptions come and go. */
@@ -232,10 +255,16 @@ enum err bus_nats_new(const struct bus_nats_options *options, const struct bus_c
                       struct bus **ret_bus, char *problem) MUST_CHECK;
 /* Whether bus_nats_new() would take them: reads the files, connects to nobody. Its errors. */
 enum err bus_nats_check(const struct bus_nats_options *options, char *problem) MUST_CHECK;
+/* Ends the threads that the NATS library keeps for the whole process, and waits for them, 5 s at most. Called
+ * once no bus and no message of one exists any more, before main() returns: such a thread may still be about
+ * to free a TLS connection when bus_free() returns, and exit() takes OpenSSL's locks away under it. Harmless
+ * when there never was a bus; bus_nats_new() works again after it. */
+void bus_nats_close_library(void);
 
 struct bus_memory_options {
     const char *prefix;
     size_t max_bytes; /* of stored events; the oldest go first */
+    unsigned shards;  /* as in bus_nats_options */
 };
 /* Up from the start. */
 enum err bus_memory_new(const struct bus_memory_options *options, const struct bus_callbacks *callbacks,

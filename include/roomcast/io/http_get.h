@@ -13,12 +13,13 @@
 struct http_get {
     const char *host; /* a name or an address, without brackets */
     uint16_t port;
-    const char *path;    /* begins with '/' */
-    uint64_t timeout_ms; /* of all of it, but for the search of a name */
+    const char *path;     /* begins with '/' */
+    uint64_t timeout_ms;  /* of all of it, but for the search of a name */
+    unsigned *ret_status; /* of the answer; 0: there was none. May be NULL */
 };
 
-/* The body of an answer with status 200 is appended to `body`, at most its `max` bytes. ERR_UNAVAILABLE:
- * nobody listens there, or the answer has another status; ERR_TIMEOUT; ERR_IO: the connection broke;
+/* The body of the answer is appended to `body`, at most its `max` bytes. ERR_UNAVAILABLE: nobody listens
+ * there, or the answer has another status than 200; ERR_TIMEOUT; ERR_IO: the connection broke;
  * ERR_SYNTAX: that was no HTTP, or less than was announced; ERR_TOO_BIG. */
 enum err http_get(const struct http_get *request, struct buffer *body) MUST_CHECK;
 

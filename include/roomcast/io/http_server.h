@@ -37,10 +37,23 @@ struct slice http_path(const struct http_exchange *exchange); /* without the que
 struct slice http_body(const struct http_exchange *exchange);
 /* Name in any case; empty when absent. */
 struct slice http_header(const struct http_exchange *exchange, const char *name);
+/* Does it carry `Authorization: Bearer <key>` (RFC 6750 section 2.1; the scheme's case does not matter, RFC
+ * 9110 section 11.1)? The key is compared in constant time. */
+bool http_bears(const struct http_exchange *exchange, const char *key);
 
 /* Answers and ends the exchange; exactly once, from any thread. `body` is copied. `extra_name`,
  * `extra_value`: one more header, or NULL. */
 void http_answer(struct http_exchange *exchange, unsigned status, const char *content_type, struct slice body,
                  const char *extra_name, const char *extra_value);
+
+/* The same with more headers. */
+struct http_field {
+    const char *name, *value;
+};
+void http_answer_with(struct http_exchange *exchange, unsigned status, const char *content_type,
+                      struct slice body, const struct http_field *fields, size_t count);
+/* The address at the other end of the connection, in `text` (HTTP_PEER_SIZE). Before the answer. */
+#define HTTP_PEER_SIZE 64
+void http_peer(const struct http_exchange *exchange, char *text);
 
 #endif

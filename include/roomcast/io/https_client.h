@@ -1,4 +1,4 @@
-/* GET of one address by HTTPS, again and again (libcurl).
+/* GET of one address by HTTPS, or POST to it, again and again (libcurl).
  *
  * TLS 1.2 at least; certificate and host name are checked, always. Redirects are not followed: an address
  * that moves is the operator's to change. Proxies and .netrc of the environment are not used. Limits: `max`
@@ -26,9 +26,10 @@ struct https_client_options {
 };
 
 struct https_answer {
-    unsigned status;    /* HTTP; 0: none came */
-    bool has_max_age;   /* Cache-Control says how long it is fresh (RFC 9111 section 5.2.2) ... */
-    uint64_t max_age_s; /* ... so long; 0: no-store and no-cache too */
+    unsigned status;        /* HTTP; 0: none came */
+    uint64_t retry_after_s; /* Retry-After (RFC 9110 section 10.2.3) in seconds; 0: it does not say */
+    bool has_max_age;       /* Cache-Control says how long it is fresh (RFC 9111 section 5.2.2) ... */
+    uint64_t max_age_s;     /* ... so long; 0: no-store and no-cache too */
     char problem[HTTPS_PROBLEM_SIZE]; /* on errors: what happened, for the operator */
 };
 
@@ -46,7 +47,12 @@ enum err https_client_new(const struct https_client_options *options,
  * ERR_BUSY: stopped; ERR_NO_MEMORY. */
 enum err https_client_get(struct https_client *client, struct buffer *body,
                           struct https_answer *ret_answer) MUST_CHECK;
-/* The get that is under way ends soon, and every later one at once. */
+/* Sends `content`, which is JSON, with the bearer key `key` (RFC 6750 section 2.1; "": with none). Appends
+ * the body of the answer, whatever its status is, to `body`. ERR_CONFIG: the key cannot stand in a header.
+ * Other errors as of https_client_get(), but for ERR_MISMATCH. One client either gets or posts. */
+enum err https_client_post(struct https_client *client, const char *key, struct slice content,
+                           struct buffer *body, struct https_answer *ret_answer) MUST_CHECK;
+/* The transfer that is under way ends soon, and every later one at once. */
 void https_client_stop(struct https_client *client);
 /* Accepts NULL, nulls. */
 void https_client_free(struct https_client **client);

@@ -1,6 +1,6 @@
 /* What the relay needs of Redis, in its own words: streams with a consumer group, dead letters, Pub/Sub.
  *
- * Blocking, because a thread of its own per connection is the simple choice (ARCHITECTURE 6). Every wait has
+ * Blocking, because a thread of its own per connection is the simple choice. Every wait has
  * an end: connecting, a command's reply, a blocking read. A client that failed with ERR_UNAVAILABLE or
  * ERR_TIMEOUT is disconnected; the caller connects again when it likes. Owns: its connection.   Thread: one
  * client belongs to one thread; redis_client_new and _free with it. Never logs; redis_client_problem() says
@@ -98,6 +98,37 @@ struct redis_field {
 /* XADD stream MAXLEN ~ max * ... */
 enum err redis_add(struct redis_client *client, const char *stream, uint64_t max,
                    const struct redis_field *fields, size_t count) MUST_CHECK;
+
+/* XADD stream * ...: nothing is trimmed, that is the reader's affair. `ret_id` (REDIS_ID_SIZE): the entry's.
+ */
+enum err redis_append(struct redis_client *client, const char *stream, const struct redis_field *fields,
+                      size_t count, char *ret_id) MUST_CHECK;
+/* Dead letters, as dead_letter_write() of the relay adds them. */
+struct redis_letter {
+    const char *id;
+    struct slice reason, source, ts, event; /* empty where it has none */
+    bool is_truncated;
+};
+struct redis_letters {
+    struct redis_letter *items; /* owned; their texts lie in `reply` */
+    size_t count;
+    uint64_t total; /* entries of the stream: redis_letters_before() */
+    void *reply;    /* owned */
+};
+/* Due after the next two have succeeded. */
+void redis_letters_release(struct redis_letters *letters);
+/* The newest with ids below `before` ("": all), the newest first. */
+enum err redis_letters_before(struct redis_client *client, const char *stream, const char *before,
+                              unsigned count, struct redis_letters *ret_letters) MUST_CHECK;
+/* That one, or none. */
+enum err redis_letter(struct redis_client *client, const char *stream, const char *id,
+                      struct redis_letters *ret_letters) MUST_CHECK;
+enum redis_replayed { REDIS_REPLAYED, REDIS_REPLAY_MISSING, REDIS_REPLAY_TRUNCATED };
+/* Adds the letter's event to `stream` and removes the letter, both or neither, in one script (EVAL).
+ * REDIS_REPLAYED: `ret_id` (REDIS_ID_SIZE) is the event's entry. The others: nothing was done; it is gone, or
+ * not kept whole. */
+enum err redis_letter_replay(struct redis_client *client, const char *dead_stream, const char *stream,
+                             const char *id, enum redis_replayed *ret_replayed, char *ret_id) MUST_CHECK;
 
 /* Tells those who are subscribed to `channel` now. */
 enum err redis_publish(struct redis_client *client, const char *channel, struct slice payload) MUST_CHECK;

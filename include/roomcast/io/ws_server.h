@@ -1,4 +1,5 @@
-/* WebSocket server on one loop: HTTP upgrade, frames, close handshake; nothing about rooms. libwebsockets
+/* WebSocket server on one loop: HTTP upgrade, frames, close handshake; nothing about rooms. A request may
+ * also be answered with a stream: 200, and then whatever is sent, until one of both ends it. libwebsockets
  * carries the bytes; why it does not read them is told in src/io/ws_head.h and ws_frame.h. TLS is done here
  * and not by libwebsockets, so that certificates can be replaced under open connections, and frames go the
  * same short way (src/io/ws_tls.c).
@@ -32,8 +33,11 @@ struct ws_connection;
 struct ws_request {
     struct slice method, path;
     struct slice host, origin, authorization, user_agent;
-    struct slice subprotocols;                    /* the raw Sec-WebSocket-Protocol list */
-    struct slice query_token;                     /* ?token= */
+    struct slice subprotocols;  /* the raw Sec-WebSocket-Protocol list */
+    struct slice query_token;   /* ?token= */
+    struct slice query[2];      /* the rest of the query, before and behind the token, as it came */
+    struct slice last_event_id; /* Last-Event-ID (WHATWG HTML section 9.2.4) */
+    struct slice accept_encoding, if_none_match;  /* RFC 9110 sections 12.5.3 and 13.1.2; the last line */
     struct slice peer;                            /* numeric address */
     struct slice forwarded_for[WS_FORWARDED_MAX]; /* the lines of X-Forwarded-For, in order */
     size_t forwarded_for_count;
@@ -41,16 +45,35 @@ struct ws_request {
     const char *fault; /* NULL, or what is malformed about it, for the 400 */
 };
 
+/* What an ordinary request is answered with instead of a refusal. Everything is static. */
+struct ws_file {
+    const char *content_type; /* NULL: there is none */
+    const char *etag;         /* with its quotes */
+    const char *coding;       /* of `bytes`; NULL: none */
+    struct slice bytes;
+    bool unchanged; /* the peer has them: 304 */
+};
+
 struct ws_decision {
     bool accept;
-    bool pending;            /* neither yet: ws_connection_decide() follows, unless on_withdrawn comes */
-    void *session;           /* accept: handed to on_open or on_abandoned, exactly one of them; pending: to
-                                on_withdrawn */
+    bool is_stream; /* accept: not an upgrade, but 200 with `content_type` and a body that begins with
+                       `body`, goes on with what is sent, and ends with the connection (RFC 9112
+                       section 6.3, 8): no chunks, which proxies may hold back until they are full, and
+                       which HTTP/1.0 does not have. What the peer says on it is thrown away. Messages
+                       and pongs never come, and ws_connection_close() ends it without a close frame */
+    bool pending;   /* neither yet: ws_connection_decide() follows, unless on_withdrawn comes */
+    void *session;  /* accept: handed to on_open or on_abandoned, exactly one of them; pending: to
+                       on_withdrawn */
     const char *subprotocol; /* accept: the one to answer, NULL for none */
     bool takes_binary;       /* accept: binary messages go to on_binary; otherwise they are answered 1003 */
-    unsigned status;         /* refuse: HTTP status */
-    struct slice body;       /* refuse: JSON, borrowed until the next call of on_request */
-    unsigned retry_after_s;  /* refuse: Retry-After, 0 for none */
+    unsigned unacknowledged_ms; /* stream: it breaks when the peer's TCP does not acknowledge what was sent
+                                   for so long; 0: when the kernel thinks so */
+    const char *content_type;   /* stream: static */
+    struct slice headers;   /* stream, refuse: more header lines, each with its CR LF; borrowed like `body` */
+    unsigned status;        /* refuse: HTTP status */
+    struct slice body;      /* refuse: JSON, borrowed until the next call of on_request */
+    unsigned retry_after_s; /* refuse: Retry-After, 0 for none */
+    struct ws_file file;    /* neither accept nor refuse: a file */
 };
 
 enum ws_end {
@@ -147,6 +170,8 @@ void ws_connection_decide(struct ws_connection *connection, const struct ws_deci
 void *ws_connection_session(const struct ws_connection *connection);
 /* Frames with RSV1, whose payload is compressed by itself (io/deflate.h), may be written beside others. */
 bool ws_connection_takes_deflated(const struct ws_connection *connection);
+/* Opened by a decision that says so: what is written goes out as it is. */
+bool ws_connection_is_stream(const struct ws_connection *connection);
 /* Numeric peer address; borrowed from the connection. */
 const char *ws_connection_peer(const struct ws_connection *connection);
 

@@ -21,6 +21,9 @@ struct node_options {
     enum metric_program metrics; /* what /metrics shows: METRIC_NODE, or METRIC_BOTH with a relay inside */
 };
 
+/* For --check-config (struct config_request): whether the keys of auth.* can be used. Fails as node_new does.
+ */
+enum err node_try_keys(const struct config *config, char *problem) MUST_CHECK;
 /* Reads the keys and sets the process's descriptor limit. ERR_CONFIG, ERR_IO, ERR_NO_MEMORY with `problem`
  * (256 bytes) saying what is wrong with which option. */
 enum err node_new(const struct node_options *options, struct node **ret_node, char *problem) MUST_CHECK;
@@ -33,6 +36,9 @@ enum err node_start(struct node *node, struct bus *bus, struct bus *revocations_
 /* Any thread. To be called from the bus's on_event, between node_new and node_free. */
 void node_on_bus_event(struct node *node, enum bus_event event);
 void node_on_revocations_bus_event(struct node *node, enum bus_event event);
+/* The same for their on_elected. */
+void node_on_elected(struct node *node, bus_shard_set shards);
+void node_on_revocations_elected(struct node *node);
 uint16_t node_port(const struct node *node);
 uint16_t node_admin_port(const struct node *node);
 /* Any thread. True when clients can be served; otherwise appends what is missing: "nats: not connected". */
@@ -54,6 +60,8 @@ bool node_is_draining(const struct node *node);
 bool node_drain_is_over(const struct node *node);
 /* Any thread. Connections that are open, or about to be. */
 unsigned node_clients(const struct node *node);
+/* Any thread. Connections there were when the drain began; 0 before. */
+unsigned node_drain_clients(const struct node *node);
 /* Any thread. The spread that drain.timeout_s leaves room for. */
 uint64_t node_drain_spread_ms(const struct node *node);
 

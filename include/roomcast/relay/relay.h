@@ -19,12 +19,16 @@
 #include <roomcast/base/err.h>
 #include <roomcast/config/config.h>
 #include <roomcast/io/bus.h>
+#include <roomcast/wire/event_map.h>
 
 struct relay;
 
 /* What spans several options: NULL, or what is wrong, naming the keys (static text). For
  * config_request.check. */
 const char *relay_check(const struct config *config);
+
+/* What events become: the built-in table, and the configuration's rows over it. For event_map_free(). */
+enum err relay_event_map(const struct config *config, struct event_map **ret_map) MUST_CHECK;
 
 struct relay_options {
     const struct config *config; /* borrowed; outlives the relay */
@@ -40,6 +44,9 @@ enum err relay_start(const struct relay_options *options, struct relay **ret_rel
 /* To be called from the bus's on_event, on any thread. */
 void relay_on_bus_event(struct relay *relay, enum bus_event event);
 void relay_on_revocations_bus_event(struct relay *relay, enum bus_event event);
+/* The same for their on_elected: who waits for a leader need not wait any more. */
+void relay_on_elected(struct relay *relay);
+void relay_on_revocations_elected(struct relay *relay);
 /* True when it can do its work now; otherwise appends what is missing: "redis: connection refused". Any
  * thread. */
 bool relay_ready(struct relay *relay, struct buffer *missing);

@@ -32,6 +32,7 @@ struct top_options {
     const struct bus_nats_access *nats_access; /* NULL: none */
     const char *prefix;                        /* of the subjects */
     const char *stream;
+    unsigned shards;     /* of it */
     unsigned interval_s; /* between two looks, 1..TOP_INTERVAL_MAX_S */
     enum top_order order;
     bool as_json; /* a line for each look; else a table: in place on a terminal, one below the other elsewhere

@@ -1,5 +1,5 @@
-/* The question whether a user may read a chat, put to a domain service over NATS, and its answer (PROTOCOL
- * 1.6). JSON, so that services in any language can answer:
+/* The question whether a user may read a chat, put to a domain service over NATS, and its answer
+ * (proto/README.md, Who may read a chat). JSON, so that services in any language can answer:
  *
  *   {"user_id":"...","chat_id":"...","claims":{...the token's...}}
  *   {"allowed":true,"cache_s":60}                 cache_s may be left out */

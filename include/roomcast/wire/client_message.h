@@ -1,4 +1,4 @@
-/* What a client may send (PROTOCOL 1.2): JSON text in, struct out. */
+/* What a client may send (proto/README.md): JSON text in, struct out. */
 #ifndef ROOMCAST_WIRE_CLIENT_MESSAGE_H
 #define ROOMCAST_WIRE_CLIENT_MESSAGE_H
 

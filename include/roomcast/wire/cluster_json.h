@@ -41,7 +41,10 @@ struct cluster_member {
     ROW(age_ms_total)                                                                                        \
     ROW(age_count)                                                                                           \
     ROW(in_flight)                                                                                           \
-    ROW(stored_total)
+    ROW(stored_total)                                                                                        \
+    ROW(lag_entries)                                                                                         \
+    ROW(lag_s)                                                                                               \
+    ROW(dead_total)
 
 /* "serving", "cut_off", ... */
 const char *cluster_json_state(enum heartbeat_state state);

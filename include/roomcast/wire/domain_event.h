@@ -1,4 +1,4 @@
-/* A domain event as services publish it (PROTOCOL 2): JSON text in, checked struct out.
+/* A domain event as services publish it (proto/README.md: Publishing): JSON text in, checked struct out.
  *
  * `payload` is the original bytes of the member, untouched: number precision, key order, unknown fields and
  * escapes all survive. */

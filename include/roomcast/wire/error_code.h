@@ -1,9 +1,12 @@
 /* The error codes that clients see, in `error` messages and in HTTP refusals. One row each: code, whether
- * trying again later can help, what it means. A new code is a new row; the README's list is made from it. */
+ * trying again later can help, what it means. A new code is a new row; the list in proto/README.md is made
+ * from it. */
 #ifndef ROOMCAST_WIRE_ERROR_CODE_H
 #define ROOMCAST_WIRE_ERROR_CODE_H
 
 #include <stdbool.h>
+
+#include <roomcast/base/slice.h>
 
 #define ERROR_CODE_LIST(ROW)                                                                                 \
     ROW(INVALID_JSON, false, "the message is not a JSON object, or nested too deeply")                       \
@@ -37,6 +40,8 @@ enum error_code {
 
 /* As it stands on the wire: "FORBIDDEN". */
 const char *error_code_text(enum error_code code);
+/* False: there is none of this text. */
+bool error_code_find(struct slice text, enum error_code *ret_code);
 const char *error_code_meaning(enum error_code code);
 bool error_code_temporary(enum error_code code);
 

@@ -1,4 +1,4 @@
-/* The built-in event table (PROTOCOL 1.3): which client `type` and which route a domain event gets. A new
+/* The built-in event table (proto/README.md): which client `type` and which route a domain event gets. A new
  * event type is a new row here, or a row under `events:` in the configuration file. No include guard; define
  * EVENT. */
 /* clang-format off */

@@ -56,6 +56,8 @@ struct heartbeat {
 
     bool active;                      /* relay: holds the lease */
     uint64_t in_flight, stored_total; /* relay */
+    uint64_t lag_entries, lag_s;      /* relay: of the Redis stream, not acknowledged, and the oldest's age */
+    uint64_t dead_total;              /* relay: dead letters written */
 };
 
 /* Whether the fields obey the rules above. */

@@ -1,4 +1,4 @@
-/* A place in a room's history: PROTOCOL 1.3 and 1.4. `seq` grows by one per event within an epoch. */
+/* A place in a room's history: proto/README.md. `seq` grows by one per event within an epoch. */
 #ifndef ROOMCAST_WIRE_POSITION_H
 #define ROOMCAST_WIRE_POSITION_H
 

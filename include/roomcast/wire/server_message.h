@@ -1,4 +1,4 @@
-/* What a node says to a client (PROTOCOL 1.3): struct in, JSON text out. Each appends one whole message. */
+/* What a node says to a client (proto/README.md): struct in, JSON out. Each appends one whole message. */
 #ifndef ROOMCAST_WIRE_SERVER_MESSAGE_H
 #define ROOMCAST_WIRE_SERVER_MESSAGE_H
 
@@ -12,6 +12,10 @@
 #include <roomcast/wire/position.h>
 #include <roomcast/wire/request_id.h>
 #include <roomcast/wire/room_key.h>
+
+/* Is this the type of a message that a node says of itself? An event must not have it: clients would take it
+ * for the node's word. */
+bool server_says(struct slice type);
 
 struct server_connected {
     struct slice connection_id;
@@ -54,7 +58,7 @@ void server_disconnect(struct buffer *out, unsigned code, const char *reason, bo
                        uint64_t retry_after_ms);
 /* A domain event: the envelope's payload is spliced in as it is. `with_trace`: its traceparent too. */
 void server_event(struct buffer *out, const struct envelope *envelope, bool with_trace);
-/* The JSON body of an HTTP refusal (PROTOCOL 1.1). */
+/* The JSON body of an HTTP refusal (proto/README.md). */
 void server_http_error(struct buffer *out, enum error_code code, const char *message);
 
 #endif

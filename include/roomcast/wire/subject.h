@@ -1,4 +1,4 @@
-/* NATS subjects (PROTOCOL 3):
+/* NATS subjects (proto/roomcast/v1):
  *   <prefix>.ev.chat.<id>    stored events     <prefix>.live.chat.<id>  the same, republished by JetStream
  *   <prefix>.ev.user.<id>                      <prefix>.live.user.<id>
  *   <prefix>.sig.chat.<id>   signals between nodes, never stored
@@ -6,10 +6,13 @@
  *   <prefix>.sig.nodes        what each process says of itself (wire/heartbeat.h), never stored
  *   <prefix>.sig.presence     what nodes have in all chats (wire/presence_digest.h), never stored
  *   <prefix>.sig.used         one-time tokens that were used (wire/token_use.h), never stored
+ *   <prefix>.sig.console.<instance>  questions for operators (wire/console_message.h), never stored
  *   <prefix>.ev.relay.lease   which relay works (wire/lease_record.h)
  *   <prefix>.authz.subscribe  may a user read a chat? (wire/authz_message.h)
  *   <prefix>.rev.ev.s.<nn>    stored revocations; <prefix>.rev.live.s.<nn>: the same, republished
  *   <prefix>.rev.sig          the same, told at once
+ *   <prefix>.in.events        domain events, as requests to the relay (relay.nats_requests), never stored
+ *   <prefix>.in.revocations   revocations, in the same way
  *
  * A user id may hold anything; bytes other than [A-Za-z0-9_-] travel as =XX (two upper-case hex digits), so
  * that no id can hold a '.', a wildcard or a space (NATS subject rules). */
@@ -22,7 +25,7 @@
 enum subject_kind { SUBJECT_EVENT, SUBJECT_LIVE, SUBJECT_SIGNAL };
 
 #define SUBJECT_PREFIX_MAX 64
-#define SUBJECT_SIZE       (SUBJECT_PREFIX_MAX + sizeof ".live.chat." + 3 * ROOM_NAME_MAX + 1)
+#define SUBJECT_SIZE       (SUBJECT_PREFIX_MAX + sizeof ".sig.console." + 3 * ROOM_NAME_MAX + 1)
 
 /* `text` has SUBJECT_SIZE bytes; `prefix` at most SUBJECT_PREFIX_MAX. Always succeeds. */
 void subject_format(const char *prefix, enum subject_kind kind, const struct room_key *room, char *text);
@@ -43,6 +46,12 @@ void subject_format_signals(const char *prefix, char *text);
 void subject_format_presence(const char *prefix, char *text);
 /* "<prefix>.sig.used". `text` has SUBJECT_SIZE bytes. */
 void subject_format_used(const char *prefix, char *text);
+/* "<prefix>.sig.console.<instance>", escaped as a user id. `instance`: at most ROOM_NAME_MAX bytes. `text`
+ * has SUBJECT_SIZE bytes. */
+void subject_format_console(const char *prefix, struct slice instance, char *text);
+/* "<prefix>.in.events" and "<prefix>.in.revocations". `text` has SUBJECT_SIZE bytes. */
+void subject_format_in_events(const char *prefix, char *text);
+void subject_format_in_revocations(const char *prefix, char *text);
 /* Revocations have a bus of their own, whose prefix is "<prefix>.rev": its subjects by the outer prefix.
  * `shard` below REVOCATION_SHARDS. `text` has SUBJECT_SIZE bytes. */
 void subject_format_revocations(const char *prefix, char *text);

@@ -5,7 +5,7 @@
  * `seqs[0]` is the stream sequence of the subject's previous message, `seqs[1]` of the one before it, and so
  * on, strictly falling. A trail may reach back into an earlier epoch. Empty: the subject held no message when
  * this event was stored, or the envelope's writer does not know. Locators, not truth: what is read there is
- * checked (PROTOCOL 3). */
+ * checked (proto/roomcast/v1). */
 #ifndef ROOMCAST_WIRE_TRAIL_H
 #define ROOMCAST_WIRE_TRAIL_H
 

@@ -1,13 +1,14 @@
 """The courses as one SVG: a column for each load, a row for each quantity."""
+import math
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 300, 130  # of one panel
 LEFT, TOP, GAP_X, GAP_Y = 62, 46, 62, 34
-ROWS = (
-    ("clients", (("wanted", "#999999", "wanted"), ("connections", "#1f6fb2", "connected"))),
-    ("pods", (("pods", "#2a8a4a", "with those that drain"),)),
-    ("fullest node", (("fullest", "#b25a1f", "connections"), ("limit", "#999999", "limits.connections"))),
-    ("clients/s", (("reconnects", "#7a3fb2", "sent elsewhere"), ("refused", "#c0392b", "refused, and again"))),
+ROWS = (  # title, whether all columns have one scale, and the series
+    ("clients", True, (("wanted", "#999999", "wanted"), ("connections", "#1f6fb2", "connected"))),
+    ("pods", True, (("pods", "#2a8a4a", "with those that drain"),)),
+    ("fullest node", True, (("fullest", "#b25a1f", "connections"), ("limit", "#999999", "limits.connections"))),
+    ("clients/s", False, (("reconnects", "#7a3fb2", "sent elsewhere"), ("refused", "#c0392b", "refused, and again"))),
 )
 
 
@@ -41,9 +42,13 @@ def panel(x, y, course, series, top):
         points = " ".join(f"{x + WIDTH * point['minute'] / last:.1f},{y + HEIGHT * (1 - min(point[name] / top, 1)):.1f}"
                           for point in course)
         out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-    for minute in range(0, int(last) + 1, 60):
+    for minute in range(0, int(last) + 1, nice(math.ceil(last / 5))):
         out.append(text(x + WIDTH * minute / last, y + HEIGHT + 12, f"{minute} min" if minute else "0", "middle"))
     return out
+
+
+def top_of(courses, series):
+    return nice(max(point[name] for course in courses for point in course for name, _, _ in series) or 1)
 
 
 def plot(courses, limit):
@@ -54,11 +59,11 @@ def plot(courses, limit):
     height = TOP + len(ROWS) * (HEIGHT + GAP_Y) + 6
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
            'font-family="sans-serif">', f'<rect width="{width}" height="{height}" fill="#ffffff"/>']
-    for row, (title, series) in enumerate(ROWS):
+    for row, (title, has_one_scale, series) in enumerate(ROWS):
         y = TOP + row * (HEIGHT + GAP_Y)
-        top = nice(max(point[name] for course in courses.values() for point in course for name, _, _ in series) or 1)
         for column, (load, course) in enumerate(courses.items()):
             x = LEFT + column * (WIDTH + GAP_X)
+            top = top_of(courses.values() if has_one_scale else [course], series)
             if row == 0:
                 out.append(text(x, 18, load, size=13, weight="bold"))
             at = x

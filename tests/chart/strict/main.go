@@ -1,16 +1,23 @@
 // Command strict decodes every document of standard input into the type that the Kubernetes API has for its
-// apiVersion and kind, and ends with 1 when a field is unknown, given twice or of another type. ScaledObject is
-// declared here: KEDA's own types bring half of KEDA along.
+// apiVersion and kind, and ends with 1 when a field is unknown, given twice or of another type. Dashboards in ConfigMaps
+// that Grafana's sidecar would load are decoded into Grafana's own types, which know what is required and of the panels
+// their options too. ScaledObject is declared here: KEDA's own types bring half of KEDA along.
 package main
 
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -96,10 +103,45 @@ func check(document []byte) error {
 	if !known {
 		return fmt.Errorf("%s: not a kind that this chart may render", name)
 	}
-	if err := yaml.UnmarshalStrict(document, object()); err != nil {
+	decoded := object()
+	if err := yaml.UnmarshalStrict(document, decoded); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	if config, is := decoded.(*corev1.ConfigMap); is && config.Labels["grafana_dashboard"] != "" {
+		return checkDashboards(config)
+	}
 	return nil
+}
+
+func checkDashboards(config *corev1.ConfigMap) error {
+	var faults []error
+	for name, text := range config.Data {
+		if err := checkDashboard([]byte(text)); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func checkDashboard(text []byte) error {
+	// Only for its faults: no fault is an empty list of them, which is not nil, and ends the decoding of a panel early.
+	var faults cog.BuildErrors
+	if err := new(dashboard.Dashboard).UnmarshalJSONStrict(text); err != nil && !(errors.As(err, &faults) && len(faults) == 0) {
+		return err
+	}
+	var made dashboard.Dashboard
+	if err := json.Unmarshal(text, &made); err != nil {
+		return err
+	}
+	for _, item := range made.Panels {
+		if item.Panel == nil {
+			continue
+		}
+		if _, known := cog.ConfigForPanelcfgVariant(item.Panel.Type); !known {
+			return fmt.Errorf("panel of type %s: its options are not known here", item.Panel.Type)
+		}
+	}
+	return made.Validate()
 }
 
 func run(input io.Reader) error {
@@ -140,6 +182,10 @@ func allComments(document []byte) bool {
 }
 
 func main() {
+	known := cog.NewRuntime()
+	known.RegisterPanelcfgVariant(stat.VariantConfig())
+	known.RegisterPanelcfgVariant(timeseries.VariantConfig())
+	known.RegisterDataqueryVariant(prometheus.VariantConfig())
 	if err := run(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -1,4 +1,4 @@
 """What the integration tests stand on: real servers as processes, clients, tokens, counters.
 
-Nothing here knows how Roomcast is made; it speaks PROTOCOL.md from the outside.
+Nothing here knows how Roomcast is made; it speaks proto/README.md from the outside.
 """

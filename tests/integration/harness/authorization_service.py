@@ -3,7 +3,6 @@ import json
 import socket
 import threading
 
-from .nats_wire import NatsClient
 from .waiting import eventually
 
 

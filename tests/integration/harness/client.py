@@ -1,7 +1,7 @@
 """A WebSocket client over Debian's `websockets`, for tests that read from top to bottom.
 
 The connections live on one asyncio loop in a thread of its own; the tests call plain functions. Frames are
-kept in the order of arrival and checked against PROTOCOL (shapes.py) as they are taken."""
+kept in the order of arrival, and held against proto/asyncapi.yaml as they arrive (contract_frames.py)."""
 import asyncio
 import json
 import logging
@@ -11,7 +11,7 @@ import uuid
 
 import websockets
 
-from . import shapes, tokens
+from . import contract_frames, tokens
 from .waiting import seconds
 
 logging.getLogger("websockets").setLevel(logging.ERROR)
@@ -97,9 +97,8 @@ def connection_arguments(token, via, origin=None, extensions=None):
 class Conversation:
     """What the tests do with a connection, whatever library carries it. Frames are put into `_arrived`."""
 
-    def __init__(self, user, event_types=()):
+    def __init__(self, user):
         self.user = user
-        self.event_types = event_types  # those that a test's own configuration adds
         self.frames = []  # all that were taken, in order
         self._arrived = queue.Queue()
         self.closed = None
@@ -137,7 +136,6 @@ class Conversation:
             self.closed = item
             return item
         frame = Frame(item)
-        shapes.check(frame.message, self.event_types)
         self.frames.append(frame)
         return frame
 
@@ -198,19 +196,20 @@ class Conversation:
 
 class Client(Conversation):
     def __init__(self, url, user=None, chats="*", token=None, via="subprotocol", origin=None, event_types=(), extensions=None, secured=None):
-        """Connects and takes the `connected` message. Refused upgrades raise websockets.InvalidStatusCode."""
-        super().__init__(user or str(uuid.uuid4()), event_types)
+        """Connects and takes the `connected` message. Refused upgrades raise websockets.InvalidStatusCode.
+        `event_types`: those that a test's own configuration adds."""
+        super().__init__(user or str(uuid.uuid4()))
         self.token = token or tokens.mint(self.user, chats)
         query, arguments = connection_arguments(self.token, via, origin, extensions)
         if secured:  # an ssl.SSLContext
             arguments["ssl"] = secured
-        self.socket = loop.run(self._connect(url + query, arguments))
+        self.socket = loop.run(self._connect(url + query, {"operators_types": event_types, **arguments}))
         self.subprotocol = self.socket.subprotocol
         self.extensions = self.socket.extensions  # that were agreed on
         self.connected = self.expect("connected")
 
     async def _connect(self, url, arguments):
-        socket = await websockets.connect(url, open_timeout=seconds(20), **arguments)
+        socket = await contract_frames.connect(url, open_timeout=seconds(20), **arguments)
         asyncio.ensure_future(self._read(socket))
         return socket
 

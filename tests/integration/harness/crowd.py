@@ -3,7 +3,7 @@ import asyncio
 
 import websockets
 
-from . import tokens
+from . import contract_frames, tokens
 from .client import SUBPROTOCOL, loop
 from .waiting import seconds
 
@@ -20,7 +20,7 @@ class Member:
 
     async def join(self, gate, chat, wanted):
         async with gate:
-            self.socket = await websockets.connect(
+            self.socket = await contract_frames.connect(
                 self.url,
                 subprotocols=[SUBPROTOCOL, f"bearer.{tokens.mint(self.user)}"],
                 open_timeout=seconds(60),

@@ -1,4 +1,4 @@
-"""Domain events as services write them (PROTOCOL 2), as text: the tests compare bytes."""
+"""Domain events as services write them (proto/README.md: Publishing), as text: the tests compare bytes."""
 import json
 import uuid
 

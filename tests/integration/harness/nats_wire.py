@@ -49,6 +49,10 @@ class NatsClient:
         data = data if isinstance(data, bytes) else data.encode()
         self._send(f"PUB {subject} {reply} {len(data)}\r\n".encode() + data + b"\r\n")
 
+    def send_headers(self, subject, headers):
+        """A message of nothing else."""
+        self._send(f"HPUB {subject} {len(headers)} {len(headers)}\r\n".encode() + headers + b"\r\n")
+
     def publish(self, subject, data, reply=""):
         """Returns when the server has it."""
         self.send_message(subject, data, reply)
@@ -101,8 +105,8 @@ class NatsClient:
 
     def request(self, subject, data=b""):
         inbox = f"_INBOX.tests.{self._next_sid}"
-        self._next_sid += 1
         self._send(f"SUB {inbox} {self._next_sid}\r\n".encode())
+        self._next_sid += 1
         self.publish(subject, data, reply=inbox)
         _, headers, answer = self.next_message()
         assert b" 503" not in headers.split(b"\r\n")[0], f"nobody answers on {subject}"

@@ -2,33 +2,16 @@
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import threading
 
-from . import tokens
+from . import contract_frames, tokens
 from .client import SUBPROTOCOL, Closed, Conversation
 from .processes import ROOT, TESTS
 from .waiting import seconds
 
 SOURCE = TESTS / "integration" / "node_client"
 HOME = ROOT / ".build" / "node_client"
-
-
-def install():
-    """npm ci into the build folder, when it is not there as the lock file says."""
-    lock = (SOURCE / "package-lock.json").read_bytes()
-    done = HOME / "installed-lock.json"
-    if done.exists() and done.read_bytes() == lock:
-        return
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir(parents=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(SOURCE / name, HOME)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    result = subprocess.run(command, cwd=HOME, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
-    assert result.returncode == 0, f"npm ci failed:\n{result.stdout}{result.stderr}"
-    done.write_bytes(lock)
 
 
 class Refused(Exception):
@@ -43,6 +26,7 @@ class NodeClient(Conversation):
 
     def __init__(self, url, user, token=None, via="subprotocol", per_message_deflate=False):
         super().__init__(user)
+        self.witness = contract_frames.Witness()
         token = token or tokens.mint(user)
         target = {"url": url, "protocols": [], "headers": {}, "perMessageDeflate": per_message_deflate}
         if via == "subprotocol":
@@ -73,6 +57,8 @@ class NodeClient(Conversation):
         for line in self.process.stdout:
             event = json.loads(line)
             if event["event"] == "message":
+                if not event["binary"]:
+                    self.witness.heard(event["text"])
                 self._arrived.put(event["text"] if not event["binary"] else b"")
             elif event["event"] == "close":
                 self._arrived.put(Closed(event["code"], event["reason"]))
@@ -82,6 +68,7 @@ class NodeClient(Conversation):
         self.process.stdin.flush()
 
     def send_text(self, text):
+        self.witness.said(text)
         self._write(text)
 
     def close(self):

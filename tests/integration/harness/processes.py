@@ -13,7 +13,7 @@ import urllib.request
 
 import redis
 
-from . import metrics
+from . import contract_http, metrics
 from .ports import free_port
 from .waiting import eventually, seconds
 
@@ -114,7 +114,7 @@ class Process:
                 return True
             return self.is_ready()
 
-        eventually(ready, timeout, f"{self.name} is ready; its log ends with:\n{self.log_tail()}")
+        eventually(ready, timeout, lambda: f"{self.name} is ready; its log ends with:\n{self.log_tail()}")
         assert self.is_running(), f"{self.name} ended with {self.process.returncode}:\n{self.log_tail()}"
         return self
 
@@ -167,8 +167,13 @@ class Process:
     def log_tail(self, lines=25):
         return "\n".join(self.log_text().splitlines()[-lines:])
 
+    def wait_log(self, pattern):
+        """The part of the log that matches, as soon as it is there."""
+        sought = re.compile(pattern, re.MULTILINE)
+        return eventually(lambda: sought.search(self.log_text()), what=f"{self.name} logs {pattern}")[0]
+
     def expect_log(self, pattern):
-        """Lines that match may be errors: the test provokes them."""
+        """Lines that match may be errors, when there are any: the test provokes them. To see that there are: wait_log()."""
         self._expected.append(re.compile(pattern))
 
     def take_new_log(self):
@@ -287,11 +292,13 @@ def get(url, data=None, headers=None, method=None, timeout=10):
     """An HTTP request; every status is an answer. OSError when there is none."""
     request = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
     try:
-        with _http.open(request, timeout=seconds(timeout)) as answer:
-            return Answer(answer.status, answer.headers, answer.read())
+        with _http.open(request, timeout=seconds(timeout)) as given:
+            answer = Answer(given.status, given.headers, given.read())
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, error.headers, error.read())
+            answer = Answer(error.code, error.headers, error.read())
+    contract_http.check(request.host, request.get_method(), request.selector, answer, data)
+    return answer
 
 
 class Program(Process):
@@ -305,6 +312,11 @@ class Program(Process):
         self.options = dict(options)
         self.extra_environment = dict(environment or {})
         self.choose_ports()
+
+    def spawn(self):
+        if self.executable in ("roomcast", "roomcast-relay"):  # a build for conformance has more endpoints
+            contract_http.note_listeners(self.options)
+        return super().spawn()
 
     def flags(self):
         return [f"--{key.replace('.', '-').replace('_', '-')}={text(value)}" for key, value in self.options.items()]

@@ -5,9 +5,10 @@ import os
 import socket
 import struct
 
-from . import tokens
+from . import contract_frames, contract_http, tokens
 from .waiting import seconds
 
+REQUEST_LINE_MAX = 65536  # a stream may name 128 chats
 TEXT, BINARY, CLOSE, PING, PONG, CONTINUATION = 0x1, 0x2, 0x8, 0x9, 0xA, 0x0
 
 
@@ -19,7 +20,7 @@ class Response:
 
     @property
     def error(self):
-        """The documented JSON of a refusal: PROTOCOL 1.1."""
+        """The documented JSON of a refusal: proto/README.md."""
         assert self.headers.get("content-type", "").startswith("application/json"), self.headers
         document = json.loads(self.body)
         assert set(document) == {"success", "error"} and document["success"] is False, document
@@ -33,7 +34,10 @@ class Connection:
     def __init__(self, port, host="127.0.0.1", secured=None, first=b""):
         """`secured`: an ssl.SSLContext, the connection is TLS. `first`: sent before TLS begins."""
         self.socket = socket.create_connection((host, port), timeout=seconds())
+        self.address = f"{host}:{port}"
         self.received = b""
+        self.first_sent = b""  # the beginning of the request
+        self.is_compressed = False  # the frame that was read last
         self.socket.sendall(first)
         if secured:
             self.socket = secured.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False)
@@ -50,6 +54,8 @@ class Connection:
         self.socket.close()
 
     def send(self, data):
+        if len(self.first_sent) < REQUEST_LINE_MAX:
+            self.first_sent += data[:REQUEST_LINE_MAX]
         self.socket.sendall(data)
 
     def read_more(self):
@@ -81,10 +87,24 @@ class Connection:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         status = int(status_line.split(" ")[1])
-        if status == 101:
-            return Response(status, headers, b"")
-        body = self.read_exactly(int(headers.get("content-length", 0)))
-        return Response(status, headers, body)
+        body = b"" if status == 101 else self.read_exactly(int(headers.get("content-length", 0)))
+        response = Response(status, headers, body)
+        contract_http.check_raw(self.address, self.first_sent, response)
+        return response
+
+    def read_frame(self):
+        """(opcode, payload), or None at the end of the connection. The server neither masks nor fragments."""
+        head = self.read_exactly(2)
+        if head is None:
+            return None
+        assert head[0] & 0x80 and not head[1] & 0x80, f"not a whole, unmasked frame: {head!r}"
+        self.is_compressed = bool(head[0] & 0x40)
+        length = head[1]
+        if length == 126:
+            length = struct.unpack("!H", self.read_exactly(2))[0]
+        elif length == 127:
+            length = struct.unpack("!Q", self.read_exactly(8))[0]
+        return head[0] & 0x0F, self.read_exactly(length)
 
     def is_ended_by_peer(self):
         """Waits for the end of the connection, dropping what comes before."""
@@ -118,6 +138,22 @@ def ask_upgrade(port, path="/ws", headers=None, method="GET", **how):
         return connection.read_response()
 
 
+def status_of(node, token):
+    """Of an upgrade with the token, which no refusal shows."""
+    response = ask_upgrade(node.port, headers={"Authorization": f"Bearer {token}"})
+    assert token not in response.body.decode()
+    assert response.status != 401 or response.error == "UNAUTHORIZED"
+    return response.status
+
+
+def ask_at_once(node, made):
+    """Connections that have sent their upgrade with these tokens, and not read any answer."""
+    connections = [Connection(node.port) for _ in made]
+    for connection, token in zip(connections, made):
+        connection.send(upgrade_request(headers={"Authorization": f"Bearer {token}"}))
+    return connections
+
+
 def ask_plain(port, path, method="GET", headers=None, **how):
     """One plain HTTP request and its answer."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
@@ -144,31 +180,35 @@ def frame(opcode, payload=b"", final=True, masked=True, reserved=0):
 
 
 class WebSocket(Connection):
-    """An upgraded connection that sends whatever it is told and answers nothing by itself."""
+    """An upgraded connection that sends whatever it is told and answers nothing by itself. What comes is held against
+    proto/asyncapi.yaml."""
 
     def __init__(self, port, user="raw", token=None, headers=None, **how):
         super().__init__(port, **how)
+        self.witness = contract_frames.Witness()
         headers = {"Authorization": f"Bearer {token or tokens.mint(user)}", **(headers or {})}
-        self.send(upgrade_request(headers=headers))
+        super().send(upgrade_request(headers=headers))
         self.response = response = self.read_response()
         assert response and response.status == 101, response and (response.status, response.body)
         self.expect_text("connected")
 
+    def send(self, data):
+        self.witness.is_blind = True  # who knows what that is
+        super().send(data)
+
     def send_frame(self, opcode, payload=b"", **how):
-        self.send(frame(opcode, payload if isinstance(payload, bytes) else payload.encode(), **how))
+        payload = payload if isinstance(payload, bytes) else payload.encode()
+        if opcode == TEXT and not how:
+            self.witness.said(payload.decode(errors="replace"))
+        elif opcode not in (PING, PONG, CLOSE):
+            self.witness.is_blind = True
+        super().send(frame(opcode, payload, **how))
 
     def read_frame(self):
-        """(opcode, payload), or None at the end of the connection. The server neither masks nor fragments."""
-        head = self.read_exactly(2)
-        if head is None:
-            return None
-        assert head[0] & 0x80 and not head[1] & 0x80, f"not a whole, unmasked frame: {head!r}"
-        length = head[1]
-        if length == 126:
-            length = struct.unpack("!H", self.read_exactly(2))[0]
-        elif length == 127:
-            length = struct.unpack("!Q", self.read_exactly(8))[0]
-        return head[0] & 0x0F, self.read_exactly(length)
+        item = super().read_frame()
+        if item and item[0] == TEXT and not self.is_compressed:
+            self.witness.heard(item[1].decode())
+        return item
 
     def expect_text(self, type_):
         """The next text frame, parsed, passing over pings; it must be of this type."""

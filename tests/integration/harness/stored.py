@@ -13,21 +13,21 @@ class Stored:
     def __init__(self, stream_seq, subject, data):
         members = envelope.decode(data)
         self.stream_seq = stream_seq
-        self.room = subject.removeprefix("roomcast.ev.")
+        self.room = ".".join(subject.split(".")[-2:])
         self.id = members["event_id"].decode()
         self.epoch = members["epoch"].decode()
         self.seq = members["seq"]
         self.trail = envelope.trail(members)
 
 
-def read_stream(nats):
+def read_stream(nats, stream=STREAM):
     """All events, in the order of the stream; the relays' lease is left out."""
-    state = nats.jetstream(f"STREAM.INFO.{STREAM}")["state"]
+    state = nats.jetstream(f"STREAM.INFO.{stream}")["state"]
     events = []
     for seq in range(state["first_seq"], state["last_seq"] + 1):
-        answer = nats.jetstream(f"STREAM.MSG.GET.{STREAM}", seq=seq)
+        answer = nats.jetstream(f"STREAM.MSG.GET.{stream}", seq=seq)
         message = answer.get("message")
-        if message and not message["subject"].endswith(".ev.relay.lease"):
+        if message and not message["subject"].endswith(".relay.lease"):
             events.append(Stored(seq, message["subject"], base64.b64decode(message["data"])))
     return events
 

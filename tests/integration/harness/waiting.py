@@ -13,7 +13,7 @@ def seconds(value=DEFAULT_SECONDS):
 
 def eventually(condition, timeout=DEFAULT_SECONDS, what="condition"):
     """Calls `condition` until it returns something true, and returns that. An exception of the last try is
-    shown as the cause when the deadline passes."""
+    shown as the cause when the deadline passes. `what`: text, or a function that makes it at the end."""
     deadline = time.monotonic() + seconds(timeout)
     while True:
         cause = None
@@ -24,5 +24,5 @@ def eventually(condition, timeout=DEFAULT_SECONDS, what="condition"):
         except (AssertionError, OSError, LookupError) as error:
             cause = error
         if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {seconds(timeout):g} s: {what}") from cause
+            raise AssertionError(f"not within {seconds(timeout):g} s: {what() if callable(what) else what}") from cause
         time.sleep(0.01)

@@ -75,6 +75,23 @@ static void buffer_failure_is_sticky_until_cleared(void **state)
     buffer_fini(&buffer);
 }
 
+static void buffer_that_is_cut_has_what_it_had_and_takes_more(void **state)
+{
+    (void)state;
+    struct buffer buffer;
+
+    buffer_init(&buffer, 6);
+    buffer_append_text(&buffer, "abc");
+    buffer_append_text(&buffer, "de");
+    buffer_append_text(&buffer, "fg");
+    assert_true(buffer_failed(&buffer));
+    buffer_cut(&buffer, 3);
+    assert_string_equal(buffer_text(&buffer), "abc");
+    buffer_append_text(&buffer, "xyz");
+    assert_string_equal(buffer_text(&buffer), "abcxyz");
+    buffer_fini(&buffer);
+}
+
 static void buffer_length_sums_do_not_overflow(void **state)
 {
     (void)state;
@@ -124,6 +141,7 @@ int main(void)
         cmocka_unit_test(buffer_grows_up_to_its_limit_exactly),
         cmocka_unit_test(buffer_refuses_to_grow_past_its_limit),
         cmocka_unit_test(buffer_failure_is_sticky_until_cleared),
+        cmocka_unit_test(buffer_that_is_cut_has_what_it_had_and_takes_more),
         cmocka_unit_test(buffer_length_sums_do_not_overflow),
         cmocka_unit_test(buffer_text_of_nothing_is_empty),
         cmocka_unit_test(buffer_take_hands_over_the_storage_and_leaves_an_empty_buffer),

@@ -52,6 +52,31 @@ static void frame_opcode_is_in_the_first_byte_and_nothing_is_masked(void **state
     frame_unref(&frame);
 }
 
+static void bytes_beside_a_frame_are_kept_and_are_no_part_of_it(void **state)
+{
+    (void)state;
+    struct frame *frame = frame_new_beside(FRAME_TEXT, SLICE_LITERAL("{}"), SLICE_LITERAL("mark"));
+
+    assert_int_equal(frame->len, 4);
+    assert_memory_equal(frame->bytes, "\x81\x02{}", 4);
+    assert_true(slice_equal(frame_payload(frame), SLICE_LITERAL("{}")));
+    assert_true(slice_equal(frame_aside(frame), SLICE_LITERAL("mark")));
+    assert_int_equal(frame_held_bytes(frame), 8);
+    frame_add_deflated(frame, SLICE_LITERAL("x"));
+    assert_int_equal(frame_aside(frame->deflated).len, 0);
+    struct frame *const twice[] = {frame, frame};
+    struct frame *joined = frame_join(twice, 2);
+    assert_int_equal(joined->len, 8);
+    assert_memory_equal(joined->bytes, "\x81\x02{}\x81\x02{}", 8);
+    assert_int_equal(frame_aside(joined).len, 0);
+    frame_unref(&joined);
+    frame_unref(&frame);
+    frame = frame_new(FRAME_TEXT, SLICE_LITERAL("{}"));
+    assert_int_equal(frame_aside(frame).len, 0);
+    assert_int_equal(frame_opcode_of(frame), FRAME_TEXT);
+    frame_unref(&frame);
+}
+
 static void frame_unref_nulls_the_pointer_and_accepts_null(void **state)
 {
     (void)state;
@@ -129,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frame_header_has_the_shortest_length_form_of_rfc_6455),
         cmocka_unit_test(frame_opcode_is_in_the_first_byte_and_nothing_is_masked),
+        cmocka_unit_test(bytes_beside_a_frame_are_kept_and_are_no_part_of_it),
         cmocka_unit_test(frame_unref_nulls_the_pointer_and_accepts_null),
         cmocka_unit_test(joined_frames_are_their_bytes_one_after_the_other),
         cmocka_unit_test(a_frame_may_carry_its_message_compressed),

@@ -18,6 +18,7 @@ struct load {
     char **args;                 /* NULL-terminated */
     char **environment;
     const char *yaml; /* contents of the file that --config names */
+    const char *listed;
     const char *const *overrides;
     const char *(*check)(const struct config *config);
     bool (*try_out)(const struct config *config, char *problem);
@@ -63,7 +64,8 @@ static inline void load_run(struct load *load)
         .program = load->program ? load->program : CONFIG_NODE,
         .name = "roomcast",
         .version = "1.2.3",
-        .summary = "Summary line.",
+        .summary = "Summary line.\n",
+        .listed = load->listed,
         .argc = gather(load, argv, sizeof argv / sizeof argv[0]),
         .argv = (char **)argv,
         .environment = load->environment,

@@ -158,6 +158,7 @@ static void wrong_flags_are_faults_with_a_hint(void **state)
     struct load slip = {.args = ARGS("--limit-rooms=3")};
     struct load command = {.args = ARGS("--print-conf")};
     struct load unknown = {.args = ARGS("--fruit=banana")};
+    struct load apart = {.args = ARGS("--fruit", "banana")};
     struct load missing = {.args = ARGS("--limits-rooms")};
     struct load swallowed = {.args = ARGS("--node-name", "--limits-rooms=3")};
     struct load valued = {.args = ARGS("--check-config=yes")};
@@ -166,6 +167,7 @@ static void wrong_flags_are_faults_with_a_hint(void **state)
     assert_fault(&slip, "roomcast: --limit-rooms: unknown flag; did you mean --limits-rooms?\n", 1);
     assert_fault(&command, "did you mean --print-config?\n", 1);
     assert_fault(&unknown, "roomcast: --fruit: unknown flag; --help lists all\n", 1);
+    assert_fault(&apart, "roomcast: --fruit: unknown flag; --help lists all\n", 1);
     assert_fault(&missing, "roomcast: --limits-rooms: needs a value, as --limits-rooms=VALUE\n", 1);
     assert_fault(&swallowed, "roomcast: --node-name: needs a value", 1);
     assert_fault(&valued, "roomcast: --check-config: takes no value\n", 1);

@@ -29,7 +29,7 @@ static void help_lists_the_options_of_the_program_in_groups(void **state)
 
     load_run(&node);
     assert_int_equal(node.verdict, CONFIG_DONE);
-    assert_int_equal(strncmp(node.output, "Summary line.\n\nUsage: roomcast ", 31), 0);
+    assert_int_equal(strncmp(node.output, "Summary line.\n\nOptions, as ", 27), 0);
     assert_contains(node.output, "\nlimits:\n");
     assert_contains(node.output, "  --workers\n      worker threads; 0 starts one per core\n"
                                  "      default 0; 0 to 64 threads; ROOMCAST_WORKERS\n");
@@ -42,6 +42,23 @@ static void help_lists_the_options_of_the_program_in_groups(void **state)
     assert_contains(relay.output, "--log-level");
     assert_lacks(relay.output, "--allowed-origins");
     load_end(&relay);
+}
+
+static void help_lists_only_the_options_that_matter_where_they_are_named(void **state)
+{
+    (void)state;
+    struct load load = {.args = ARGS("--help"), .listed = "auth.issuer tls."};
+
+    load_run(&load);
+    assert_int_equal(load.verdict, CONFIG_DONE);
+    assert_contains(load.output, "Only the options that matter here are listed.");
+    assert_contains(load.output, "\nauth:\n  --auth-issuer\n");
+    assert_contains(load.output, "\ntls:\n  --tls-cert-file\n");
+    assert_contains(load.output, "  --tls-key-file\n");
+    assert_contains(load.output, "--check-config");
+    assert_lacks(load.output, "--auth-audience");
+    assert_lacks(load.output, "--workers");
+    load_end(&load);
 }
 
 static void print_config_tells_each_values_source(void **state)
@@ -190,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_lists_the_options_of_the_program_in_groups),
+        cmocka_unit_test(help_lists_only_the_options_that_matter_where_they_are_named),
         cmocka_unit_test(print_config_tells_each_values_source),
         cmocka_unit_test(print_config_shows_an_incomplete_configuration_but_no_wrong_one),
         cmocka_unit_test(print_config_can_be_loaded_again_with_the_same_meaning),

@@ -272,6 +272,29 @@ static void relays_are_members_but_no_nodes(void **state)
     assert_int_equal(expired, 1);
 }
 
+static void connections_are_those_of_the_nodes_that_are_there_and_of_those_that_drain(void **state)
+{
+    (void)state;
+    struct heartbeat a = beat_of("a.1", HEARTBEAT_SERVING), b = beat_of("b.1", HEARTBEAT_DRAINING);
+    struct heartbeat relay = beat_of("r.1", HEARTBEAT_SERVING);
+
+    a.connections = 1000000000;
+    b.connections = 500000000;
+    b.interval_ms = 10000;
+    relay.connections = 7;
+    relay.kind = HEARTBEAT_OF_RELAY;
+    membership_hear(&membership, &a, now);
+    membership_hear(&membership, &b, now);
+    membership_hear(&membership, &relay, now);
+    assert_int_equal(membership_connections(&membership), 1500000000);
+    b.number++;
+    b.connections = 30;
+    membership_hear(&membership, &b, now);
+    assert_int_equal(membership_connections(&membership), 1000000030);
+    pass(4200);
+    assert_int_equal(membership_connections(&membership), 30); /* a was silent */
+}
+
 static void count_member(void *context, const struct member *member)
 {
     assert_int_equal(member->heard_ms, now);
@@ -307,6 +330,7 @@ int main(void)
         TEST(it_is_quiet_only_while_all_serve_and_nobody_comes_or_goes),
         TEST(a_state_of_its_own_or_a_cut_is_not_quiet),
         TEST(relays_are_members_but_no_nodes),
+        TEST(connections_are_those_of_the_nodes_that_are_there_and_of_those_that_drain),
         TEST(every_member_is_shown_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

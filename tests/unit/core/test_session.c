@@ -61,6 +61,20 @@ static void a_ping_without_pong_is_noticed_after_the_timeout(void **state)
     end(&session);
 }
 
+static void a_stream_is_pinged_and_no_pong_is_waited_for(void **state)
+{
+    (void)state;
+    struct session session;
+    begin(&session, 0);
+    session.is_stream = true;
+    session_opened(&session, NOW_MS, 7000);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 7000), SESSION_DUE_PING);
+    assert_int_equal(session_next_due(&session), NOW_MS + 32000);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 31999), SESSION_DUE_NOTHING);
+    assert_int_equal(session_tick(&session, &rules, NOW_MS + 32000), SESSION_DUE_PING);
+    end(&session);
+}
+
 static void a_pong_keeps_the_session(void **state)
 {
     (void)state;
@@ -234,6 +248,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ping_without_pong_is_noticed_after_the_timeout),
+        cmocka_unit_test(a_stream_is_pinged_and_no_pong_is_waited_for),
         cmocka_unit_test(a_pong_keeps_the_session),
         cmocka_unit_test(an_expired_token_ends_the_session_after_the_grace),
         cmocka_unit_test(a_fresh_token_of_the_same_user_moves_the_expiry),

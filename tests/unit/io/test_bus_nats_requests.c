@@ -8,6 +8,7 @@
 
 #include <semaphore.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <roomcast/base/clock.h>
@@ -58,8 +59,8 @@ static void await(size_t count)
 static struct request *make(enum request_kind kind, uint64_t timeout_ms, void *context)
 {
     const struct bus_get_request get = {.kind = BUS_GET_LAST, .subject = "subject", .timeout_ms = timeout_ms};
-    struct request *request = kind == REQUEST_STORE ? request_new_store(timeout_ms, on_store, context)
-                                                    : request_new_get(&get, on_get, context);
+    struct request *request = kind == REQUEST_STORE ? request_new_store(0, timeout_ms, on_store, context)
+                                                    : request_new_get(&get, strdup("place"), on_get, context);
 
     assert_non_null(request);
     return request;

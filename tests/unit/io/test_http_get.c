@@ -54,12 +54,20 @@ static void start(struct canned *canned, const char *answer)
     assert_int_equal(pthread_create(&canned->thread, NULL, serve, canned), 0);
 }
 
+static unsigned expected_status; /* of an answer that is ERR_UNAVAILABLE */
+
 static enum err ask(uint16_t port, uint64_t timeout_ms, struct buffer *body)
 {
-    const struct http_get request = {
-        .host = "127.0.0.1", .port = port, .path = "/cluster", .timeout_ms = timeout_ms};
+    unsigned status = 1;
+    const struct http_get request = {.host = "127.0.0.1",
+                                     .port = port,
+                                     .path = "/cluster",
+                                     .timeout_ms = timeout_ms,
+                                     .ret_status = &status};
     buffer_init(body, BODY_MAX);
-    return http_get(&request, body);
+    enum err err = http_get(&request, body);
+    assert_int_equal(status, err == ERR_OK ? 200 : err == ERR_UNAVAILABLE ? expected_status : 0);
+    return err;
 }
 
 /* What comes of such an answer; the body, when there is one, must be `body`. */
@@ -117,11 +125,15 @@ static void what_is_cut_short_or_no_http_is_refused(void **state)
     expect("", ERR_SYNTAX, "");
 }
 
-static void another_status_gives_no_body(void **state)
+static void another_status_is_told_with_its_body(void **state)
 {
     (void)state;
-    expect("HTTP/1.1 503 Service Unavailable\r\n\r\nabc", ERR_UNAVAILABLE, "");
+    expected_status = 503;
+    expect("HTTP/1.1 503 Service Unavailable\r\n\r\nabc", ERR_UNAVAILABLE, "abc");
+    expected_status = 301;
     expect("HTTP/1.1 301 Moved\r\nLocation: http://example.com/\r\n\r\n", ERR_UNAVAILABLE, "");
+    expected_status = 0;
+    expect("HTTP/1.1 2x0 OK\r\n\r\nabc", ERR_SYNTAX, "");
 }
 
 static void more_than_the_limit_is_not_read(void **state)
@@ -166,7 +178,7 @@ int main(void)
         cmocka_unit_test(our_own_server_is_understood),
         cmocka_unit_test(a_body_ends_with_its_length_or_with_the_connection),
         cmocka_unit_test(what_is_cut_short_or_no_http_is_refused),
-        cmocka_unit_test(another_status_gives_no_body),
+        cmocka_unit_test(another_status_is_told_with_its_body),
         cmocka_unit_test(more_than_the_limit_is_not_read),
         cmocka_unit_test(silence_ends_with_the_time_allowed),
         cmocka_unit_test(nobody_there_is_said_at_once),

@@ -33,6 +33,13 @@ static void on_exchange(void *context, struct http_exchange *exchange)
         pthread_mutex_unlock(&world.lock);
         return;
     }
+    if (slice_equal(http_path(exchange), SLICE_LITERAL("/peer"))) {
+        const struct http_field fields[] = {{"X-First", "1"}, {"X-Second", "2"}, {"X-Third", "3"}};
+        char peer[HTTP_PEER_SIZE];
+        http_peer(exchange, peer);
+        http_answer_with(exchange, 201, "text/plain", slice_of(peer), fields, 2);
+        return;
+    }
     char text[2048];
     snprintf(text, sizeof text, "%.*s %.*s [%.*s] key=%.*s", SLICE_FMT(http_method(exchange)),
              SLICE_FMT(http_path(exchange)), SLICE_FMT(http_body(exchange)),
@@ -128,6 +135,18 @@ static void a_chunked_body_over_the_limit_is_refused_too(void **state)
     assert_non_null(strstr(ask(request), "HTTP/1.1 413"));
 }
 
+static void an_answer_has_all_its_fields_and_whoever_asked_is_known_by_address(void **state)
+{
+    (void)state;
+    const char *text = ask("GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(text, "HTTP/1.1 201"));
+    assert_non_null(strstr(text, "X-First: 1\r\n"));
+    assert_non_null(strstr(text, "X-Second: 2\r\n"));
+    assert_null(strstr(text, "X-Third"));
+    assert_non_null(strstr(text, "Cache-Control: no-store\r\n"));
+    assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n127.0.0.1");
+}
+
 static void an_answer_may_come_later_from_another_thread(void **state)
 {
     (void)state;
@@ -170,6 +189,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_request_reaches_the_handler_whole, start, stop),
         cmocka_unit_test_setup_teardown(a_body_over_the_limit_is_refused_without_the_handler, start, stop),
         cmocka_unit_test_setup_teardown(a_chunked_body_over_the_limit_is_refused_too, start, stop),
+        cmocka_unit_test_setup_teardown(an_answer_has_all_its_fields_and_whoever_asked_is_known_by_address,
+                                        start, stop),
         cmocka_unit_test_setup_teardown(an_answer_may_come_later_from_another_thread, start, stop),
         cmocka_unit_test_setup_teardown(an_open_exchange_is_answered_when_the_server_ends, start, stop),
         cmocka_unit_test_setup_teardown(an_address_in_use_is_named, start, stop),

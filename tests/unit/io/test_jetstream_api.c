@@ -317,7 +317,9 @@ static void the_extent_of_a_stream_is_read(void **state)
 {
     (void)state;
     struct bus_extent extent;
-    assert_true(jetstream_decode_extent(slice_of(INFO("")), &extent));
+    bool is_no_stream = true;
+    assert_true(jetstream_decode_extent(slice_of(INFO("")), &extent, &is_no_stream));
+    assert_false(is_no_stream);
     assert_int_equal(extent.first_seq, 17);
     assert_int_equal(extent.last_seq, 21);
     assert_int_equal(extent.created_s, 1795615270);
@@ -331,7 +333,22 @@ static void the_extent_of_a_stream_is_read(void **state)
         "{\"created\":\"2026-11-25T14:01:10Z\",\"state\":{\"first_seq\":-1,\"last_seq\":2}}",
         "{\"created\":\"2026-11-25T14:01:10Z\",\"state\":{\"first_seq\":\"1\",\"last_seq\":2}}"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_false(jetstream_decode_extent(slice_of(bad[i]), &extent));
+        assert_false(jetstream_decode_extent(slice_of(bad[i]), &extent, &is_no_stream) || is_no_stream);
+}
+
+static void only_the_error_for_it_says_that_there_is_no_stream(void **state)
+{
+    (void)state;
+    struct bus_extent extent;
+    bool is_no_stream = false;
+
+    assert_false(jetstream_decode_extent(
+        SLICE_LITERAL("{\"error\":{\"code\":404,\"err_code\":10059,\"description\":\"stream not found\"}}"),
+        &extent, &is_no_stream));
+    assert_true(is_no_stream);
+    assert_false(jetstream_decode_extent(SLICE_LITERAL("{\"error\":{\"code\":503,\"err_code\":10008}}"),
+                                         &extent, &is_no_stream));
+    assert_false(is_no_stream);
 }
 
 static void a_leader_without_its_followers_has_no_quorum(void **state)
@@ -352,7 +369,8 @@ static void a_leader_without_its_followers_has_no_quorum(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bus_extent extent;
-        assert_true(jetstream_decode_extent(slice_of(cases[i].json), &extent));
+        bool is_no_stream;
+        assert_true(jetstream_decode_extent(slice_of(cases[i].json), &extent, &is_no_stream));
         assert_int_equal(extent.has_quorum, cases[i].has_quorum);
     }
 }
@@ -371,6 +389,7 @@ int main(void)
         cmocka_unit_test(the_headers_of_a_direct_answer_are_judged),
         cmocka_unit_test(damaged_answers_are_survived),
         cmocka_unit_test(the_extent_of_a_stream_is_read),
+        cmocka_unit_test(only_the_error_for_it_says_that_there_is_no_stream),
         cmocka_unit_test(a_leader_without_its_followers_has_no_quorum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

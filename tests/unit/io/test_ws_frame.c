@@ -204,6 +204,37 @@ static void a_close_reason_is_cut_between_characters(void **state)
     assert_int_equal(ws_close_frame(frame, 1000, NULL), 4);
 }
 
+static enum ws_event_kind first_of(bool from_server, const char *bytes, size_t len, char *text)
+{
+    struct ws_decoder decoder;
+    struct ws_event event;
+    unsigned char copy[64], *at = copy;
+
+    memcpy(copy, bytes, len);
+    ws_decoder_init(&decoder, MAX, false);
+    decoder.from_server = from_server;
+    ws_decoder_next(&decoder, &at, &len, &event);
+    snprintf(text, 64, "%.*s", SLICE_FMT(event.payload));
+    ws_decoder_fini(&decoder);
+    return event.kind;
+}
+
+static void a_server_masks_nothing_and_a_client_everything(void **state)
+{
+    static const char plain[] = "\x81\x03"
+                                "abc",
+                      masked[] = "\x81\x83\x01\x01\x01\x01`cb";
+    char text[64];
+
+    (void)state;
+    assert_int_equal(first_of(true, plain, sizeof plain - 1, text), WS_EVENT_TEXT);
+    assert_string_equal(text, "abc");
+    assert_int_equal(first_of(false, masked, sizeof masked - 1, text), WS_EVENT_TEXT);
+    assert_string_equal(text, "abc");
+    assert_int_equal(first_of(true, masked, sizeof masked - 1, text), WS_EVENT_FAULT);
+    assert_int_equal(first_of(false, plain, sizeof plain - 1, text), WS_EVENT_FAULT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +244,7 @@ int main(void)
         cmocka_unit_test(binary_messages_are_handed_out_where_they_are_taken),
         cmocka_unit_test(utf8_is_what_the_base_layer_says_it_is),
         cmocka_unit_test(a_close_reason_is_cut_between_characters),
+        cmocka_unit_test(a_server_masks_nothing_and_a_client_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

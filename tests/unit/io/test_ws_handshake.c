@@ -9,23 +9,7 @@
 #include <cmocka.h>
 
 #include "raw_client.h"
-#include "ws_harness.h"
-
-static struct harness *harness;
-
-static int set_up(void **state)
-{
-    (void)state;
-    harness = harness_start_default();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    harness_stop(harness);
-    return 0;
-}
+#include "ws_harness_test.h"
 
 /* Sends `request`, expects `status` and the end of the connection; the answer in `answer`. */
 static void ask(const char *request, unsigned status, char answer[4096])
@@ -324,7 +308,6 @@ static void a_bare_connection_attempt_is_no_bad_request(void **state)
 
 int main(void)
 {
-#define WS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WS_TEST(an_upgrade_without_subprotocol_is_answered_101),
         WS_TEST(the_chosen_subprotocol_is_answered_beside_a_long_token),

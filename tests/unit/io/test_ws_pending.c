@@ -10,30 +10,14 @@
 #include <cmocka.h>
 
 #include "raw_client.h"
-#include "ws_harness.h"
+#include "ws_harness_test.h"
 
 #define LATER "GET /later?token=a%20b HTTP/1.1\r\n" RAW_UPGRADE "\r\n"
-
-static struct harness *harness;
-
-static int set_up(void **state)
-{
-    (void)state;
-    harness = harness_start_default();
-    return 0;
-}
 
 static int set_up_impatient(void **state)
 {
     (void)state;
     harness = harness_start(0, 1, 60);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    harness_stop(harness);
     return 0;
 }
 
@@ -151,7 +135,6 @@ static void a_server_that_stops_withdraws_what_is_pending(void **state)
 
 int main(void)
 {
-#define WS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WS_TEST(a_later_yes_opens_the_connection),
         WS_TEST(a_later_no_is_a_complete_http_answer),

@@ -14,25 +14,9 @@
 
 #include "heap.h"
 #include "raw_client.h"
-#include "ws_harness.h"
+#include "ws_harness_test.h"
 
 #define SMALL 4096 /* bytes of a slow reader's receive buffer */
-
-static struct harness *harness;
-
-static int set_up(void **state)
-{
-    (void)state;
-    harness = harness_start_default();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    harness_stop(harness);
-    return 0;
-}
 
 static void upgrade_slow_reader(struct raw_client *client)
 {
@@ -240,7 +224,6 @@ static void without_descriptors_it_neither_spins_nor_loses_who_waits(void **stat
 
 int main(void)
 {
-#define WS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WS_TEST(a_slow_reader_blocks_and_is_told_when_it_may_be_written_to),
         WS_TEST(connections_that_were_blocked_give_their_buffers_back),

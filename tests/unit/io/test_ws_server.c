@@ -15,23 +15,7 @@
 #include <cmocka.h>
 
 #include "raw_client.h"
-#include "ws_harness.h"
-
-static struct harness *harness;
-
-static int set_up(void **state)
-{
-    (void)state;
-    harness = harness_start_default();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    harness_stop(harness);
-    return 0;
-}
+#include "ws_harness_test.h"
 
 static void the_server_closes_with_code_and_reason(void **state)
 {
@@ -261,7 +245,6 @@ static void a_port_is_not_shared_with_another_process(void **state)
 
 int main(void)
 {
-#define WS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         WS_TEST(the_server_closes_with_code_and_reason),
         WS_TEST(a_peer_that_does_not_answer_the_close_is_cut_in_time),

@@ -34,6 +34,7 @@ static struct {
     struct bus *hub_bus; /* the same, or what stands before it: owned */
     struct hub *hub;
     atomic_uint bus_changes, deflating;
+    _Atomic bus_shard_set elected;
     struct fake_worker workers[WORKERS];
     uint64_t last_seq[256]; /* stream sequence of each test room's last event */
 } world;
@@ -72,7 +73,8 @@ static inline int start_behind(void (*adjust)(struct config *config), struct bus
                                    .resume_cache_bytes = 4 * 1024 * 1024};
     if (adjust)
         adjust(&world.config);
-    struct bus_memory_options bus_options = {.prefix = "test", .max_bytes = 1024 * 1024};
+    struct bus_memory_options bus_options = {
+        .prefix = "test", .max_bytes = 1024 * 1024, .shards = (unsigned)world.config.stream_shards};
     struct bus_callbacks callbacks = {.on_event = on_bus_event};
     struct hub_outlet *outlets[WORKERS];
     for (int i = 0; i < WORKERS; i++) {
@@ -91,6 +93,7 @@ static inline int start_behind(void (*adjust)(struct config *config), struct bus
                                   .instance = "node-a.itself",
                                   .bus = world.hub_bus,
                                   .bus_changes = &world.bus_changes,
+                                  .elected = &world.elected,
                                   .deflating = &world.deflating,
                                   .workers = outlets,
                                   .workers_count = WORKERS};

@@ -1,5 +1,6 @@
 /* Events that go to the members of a room while an allocation fails: each member has them in order from the
- * first on, and who has not all of them is behind at the right place, or is being closed. */
+ * first on, and who has not all of them is behind at the right place, or is being closed. The first of them
+ * is a reader of server-sent events. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,12 +19,20 @@ static int connection; /* of everybody: nothing is written within these tests */
 
 static struct client *members[MEMBERS];
 
+static struct client *new_stream(void)
+{
+    struct stream_cursor *cursor = stream_cursor_new(1);
+    assert_non_null(cursor);
+    stream_cursor_add(cursor, &(struct uuid){{[15] = CHAT}});
+    return stream_of_nobody(cursor);
+}
+
 static void join_all(void)
 {
     struct room_key user, room = chat(CHAT);
     assert_int_equal(room_key_for_user(SLICE_LITERAL("ada"), &user), ERR_OK);
     for (unsigned i = 0; i < MEMBERS; i++) {
-        struct client *client = members[i] = client_of_nobody();
+        struct client *client = members[i] = i == 0 ? new_stream() : client_of_nobody();
         client->session.claims.user = room_key_store(&user);
         assert_non_null(client->session.claims.user);
         client->session.connection = &connection;
@@ -92,6 +101,7 @@ static int stop_all(void **state)
         client_end_catch_ups(client);
         timer_wheel_cancel(&world.worker->wheel, &client->session.timer);
     }
+    stream_fini(members[0]);
     return stop(state);
 }
 

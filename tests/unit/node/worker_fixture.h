@@ -14,6 +14,7 @@
 #include <roomcast/base/random.h>
 
 #include "worker_internal.h"
+#include "worker_stream.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 
@@ -82,6 +83,16 @@ static inline struct client *client_of_nobody(void)
 {
     struct token_claims claims = {.all_chats = true};
     struct client *client = client_new(world.worker, &claims, &(struct address){{0}});
+    assert_non_null(client);
+    session_opened(&client->session, world.worker->now_ms, 1000);
+    return client;
+}
+
+/* An open stream of server-sent events; takes the cursor. */
+static inline struct client *stream_of_nobody(struct stream_cursor *cursor)
+{
+    struct token_claims claims = {.all_chats = true};
+    struct client *client = client_new_stream(world.worker, &claims, &(struct address){{0}}, cursor);
     assert_non_null(client);
     session_opened(&client->session, world.worker->now_ms, 1000);
     return client;

@@ -172,7 +172,9 @@ static void relay_answers_operators(void **state)
     assert_int_equal(http(&fixture, "GET", "/metrics", NULL, NULL, &reply), 200);
     assert_non_null(strstr(reply, "roomcast_relay_in_flight 0"));
     free(reply);
-    assert_int_equal(http(&fixture, "DELETE", "/metrics", NULL, NULL, NULL), 405);
+    assert_int_equal(http(&fixture, "DELETE", "/metrics", NULL, NULL, &reply), 405);
+    assert_non_null(strstr(reply, "Allow: GET, HEAD"));
+    free(reply);
 }
 
 static void relay_without_a_key_refuses_everybody(void **state)

@@ -19,7 +19,12 @@ static int set_up(void **state)
 {
     static struct picture picture;
     picture = (struct picture){
-        .view = {.width = 80, .height = 24, .now_ms = 12000, .wall_ms = WALL_MS, .source = "NATS: connected"},
+        .view = {.width = 80,
+                 .height = 24,
+                 .now_ms = 12000,
+                 .wall_ms = WALL_MS,
+                 .source = "NATS: connected",
+                 .advice = "Is it there?"},
     };
     top_model_init(&picture.model);
     buffer_init(&picture.text, 1u << 20);
@@ -85,7 +90,7 @@ static void nobody_heard_is_said(void **state)
 {
     assert_string_equal(draw(*state, 80, 24), "roomcast top   2026-11-26 10:05:30 UTC   NATS: connected\n"
                                               "\n"
-                                              "No process has been heard yet.\n");
+                                              "No process has been heard yet. Is it there?\n");
 }
 
 static void eighty_columns_hold_what_matters_most(void **state)

@@ -12,6 +12,7 @@
     ",\"uptime_s\":0,\"accepted_total\":0,\"closed_total\":0,\"events_total\":0,\"deliveries_total\":0,"     \
     "\"shed_total\":0,\"queued_bytes\":0,\"lagging\":0,\"blocked\":0,\"age_ms_total\":0,\"age_count\":0,"    \
     "\"in_flight\":0,\"stored_total\":"
+#define LAST ",\"lag_entries\":7,\"lag_s\":8,\"dead_total\":9"
 
 static void expect(struct buffer *out, const char *text)
 {
@@ -40,7 +41,10 @@ static void self_and_the_others_are_written_with_all_their_numbers(void **state)
                                             .kind = HEARTBEAT_OF_RELAY,
                                             .state = HEARTBEAT_SERVING,
                                             .active = true,
-                                            .stored_total = 18446744073709551615u},
+                                            .stored_total = 18446744073709551615u,
+                                            .lag_entries = 7,
+                                            .lag_s = 8,
+                                            .dead_total = 9},
                                    .age_ms = 1200};
     struct buffer out;
     buffer_init(&out, 4096);
@@ -48,11 +52,12 @@ static void self_and_the_others_are_written_with_all_their_numbers(void **state)
     expect(&out, "{\"self\":{\"instance\":\"a.1\",\"name\":\"a \\\"quoted\\\"\",\"kind\":\"node\","
                  "\"state\":\"draining\",\"admin\":\"127.0.0.1:9090\",\"release\":\"0.1.0\",\"active\":false,"
                  "\"number\":7,\"interval_ms\":5000,\"connections\":3,\"max_connections\":50000,\"rooms\":2,"
-                 "\"cpu_permille\":15,\"memory_bytes\":8388608" ZEROS "0},\"members\":[{\"instance\":\"r.2\","
+                 "\"cpu_permille\":15,\"memory_bytes\":8388608" ZEROS
+                 "0,\"lag_entries\":0,\"lag_s\":0,\"dead_total\":0},\"members\":[{\"instance\":\"r.2\","
                  "\"name\":\"\",\"kind\":\"relay\",\"state\":\"serving\",\"admin\":\"\",\"release\":\"\","
                  "\"active\":true,\"number\":0,\"interval_ms\":0,\"connections\":0,\"max_connections\":0,"
-                 "\"rooms\":0,\"cpu_permille\":0,\"memory_bytes\":0" ZEROS "18446744073709551615,"
-                 "\"age_ms\":1200}]}");
+                 "\"rooms\":0,\"cpu_permille\":0,\"memory_bytes\":0" ZEROS "18446744073709551615" LAST
+                 ",\"age_ms\":1200}]}");
 }
 
 static void a_node_alone_has_no_members(void **state)
@@ -111,7 +116,10 @@ static void what_was_written_is_read_again(void **state)
                                             .number = 1,
                                             .interval_ms = 100,
                                             .active = true,
-                                            .stored_total = 44},
+                                            .stored_total = 44,
+                                            .lag_entries = 45,
+                                            .lag_s = 46,
+                                            .dead_total = 47},
                                    .age_ms = 1200};
     struct seen seen = {.count = 0};
     struct buffer out;

@@ -32,6 +32,9 @@ static const struct heartbeat sample = {
     .active = true,
     .in_flight = 15,
     .stored_total = 16,
+    .lag_entries = 17,
+    .lag_s = 18,
+    .dead_total = 19,
 };
 
 static void a_heartbeat_survives_the_way_there_and_back(void **state)
@@ -72,6 +75,9 @@ static void a_heartbeat_survives_the_way_there_and_back(void **state)
     assert_true(out.age_count == sample.age_count);
     assert_true(out.in_flight == sample.in_flight);
     assert_true(out.stored_total == sample.stored_total);
+    assert_true(out.lag_entries == sample.lag_entries);
+    assert_true(out.lag_s == sample.lag_s);
+    assert_true(out.dead_total == sample.dead_total);
 }
 
 static void the_longest_heartbeat_fits(void **state)

@@ -30,6 +30,8 @@ static void subjects_have_the_documented_form(void **state)
     assert_string_equal(text, "roomcast.sig.presence");
     subject_format_used("roomcast", text);
     assert_string_equal(text, "roomcast.sig.used");
+    subject_format_console("roomcast", SLICE_LITERAL("roomcast-0.k3x9"), text);
+    assert_string_equal(text, "roomcast.sig.console.roomcast-0=2Ek3x9");
 }
 
 static void revocations_have_subjects_beside_all_events(void **state)
@@ -131,6 +133,20 @@ static void a_room_has_one_subject_only(void **state)
     assert_int_equal(kind, SUBJECT_SIGNAL);
 }
 
+static void no_name_of_a_process_reaches_into_another_s_questions(void **state)
+{
+    (void)state;
+    char prefix[SUBJECT_PREFIX_MAX + 1], name[ROOM_NAME_MAX], text[SUBJECT_SIZE];
+
+    subject_format_console("p", SLICE_LITERAL("a.>* "), text);
+    assert_string_equal(text, "p.sig.console.a=2E=3E=2A=20");
+    memset(prefix, 'p', SUBJECT_PREFIX_MAX);
+    prefix[SUBJECT_PREFIX_MAX] = '\0';
+    memset(name, '.', sizeof name);
+    subject_format_console(prefix, (struct slice){name, sizeof name}, text);
+    assert_int_equal(strlen(text), SUBJECT_PREFIX_MAX + strlen(".sig.console.") + 3 * sizeof name);
+}
+
 static void an_id_that_is_too_long_is_refused(void **state)
 {
     (void)state;
@@ -177,6 +193,7 @@ int main(void)
         cmocka_unit_test(the_longest_subject_fits_and_comes_back),
         cmocka_unit_test(every_byte_of_an_id_survives_the_way_there_and_back),
         cmocka_unit_test(a_room_has_one_subject_only),
+        cmocka_unit_test(no_name_of_a_process_reaches_into_another_s_questions),
         cmocka_unit_test(an_id_that_is_too_long_is_refused),
         cmocka_unit_test(whatever_is_accepted_would_have_been_written_so),
     };

@@ -10,10 +10,12 @@
 #include <cmocka.h>
 
 #include <roomcast/wire/client_message.h>
+#include <roomcast/wire/console_message.h>
 #include <roomcast/wire/domain_event.h>
 #include <roomcast/wire/envelope.h>
 #include <roomcast/wire/heartbeat.h>
 #include <roomcast/wire/signal.h>
+#include <roomcast/wire/stream_request.h>
 #include <roomcast/wire/token.h>
 
 #include "every_allocation.h"
@@ -101,6 +103,46 @@ static enum err parse_refresh(void)
         assert_is(message.token, "abcA");
         client_message_release(&message);
     }
+    return err;
+}
+
+/* As for every reader of server-sent events. */
+static enum err read_stream_request(void)
+{
+    const struct slice query = SLICE_LITERAL("chats=" CHAT ":e1:3&x=1");
+    const struct stream_request request = {
+        .query = &query, .query_count = 1, .last_event_id = SLICE_LITERAL("v1~.e2.5"), .max_chats = 8};
+    struct stream_cursor *cursor;
+    enum err err = stream_request_read(&request, &cursor);
+    if (err == ERR_OK) {
+        assert_int_equal(cursor->count, 2);
+        assert_int_equal(cursor->places[0].position.seq, 5);
+        assert_int_equal(cursor->places[1].position.seq, 3);
+        free(cursor);
+    }
+    return err;
+}
+
+static enum err console_answer(void)
+{
+    const struct console_message sent = {.id = 7,
+                                         .kind = CONSOLE_ANSWER,
+                                         .status = 200,
+                                         .from = SLICE_LITERAL("a.1"),
+                                         .body = SLICE_LITERAL("{\"a\":[\"b\\u0041\",1.5]}")};
+    struct console_owned got;
+    struct buffer bytes;
+    buffer_init(&bytes, CONSOLE_MAX_BYTES);
+    enum err err = console_encode(&sent, &bytes);
+    if (err == ERR_OK)
+        err = console_decode(buffer_slice(&bytes), &got);
+    if (err == ERR_OK) {
+        assert_int_equal(got.message.id, 7);
+        assert_is(got.message.from, "a.1");
+        assert_is(got.message.body, "{\"a\":[\"b\\u0041\",1.5]}");
+        console_release(&got);
+    }
+    buffer_fini(&bytes);
     return err;
 }
 
@@ -231,6 +273,8 @@ static int stop(void **state)
     S(encode_and_decode_envelope)                                                                            \
     S(parse_subscribe)                                                                                       \
     S(parse_refresh)                                                                                         \
+    S(read_stream_request)                                                                                   \
+    S(console_answer)                                                                                        \
     S(parse_message_created)                                                                                 \
     S(parse_member_removed)                                                                                  \
     S(parse_access_revoked)                                                                                  \
