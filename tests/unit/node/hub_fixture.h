@@ -20,6 +20,7 @@
 #include "hub.h"
 
 #define WORKERS 2
+#define SOON_MS 20000 /* long past what a busy machine needs */
 
 struct fake_worker {
     struct hub_outlet outlet;
@@ -203,7 +204,7 @@ static inline void ask(enum hub_request_kind kind, unsigned worker, unsigned roo
 static inline struct hub_request *next_answer(unsigned worker)
 {
     for (;;) {
-        struct hub_output *output = next_output(worker, 5000);
+        struct hub_output *output = next_output(worker, SOON_MS);
         assert_non_null(output);
         if (output->kind == HUB_OUTPUT_ANSWER)
             return (struct hub_request *)output;
@@ -274,7 +275,7 @@ static inline void publish(unsigned room, uint64_t seq)
 static inline bool next_event_is_deflated(unsigned worker)
 {
     for (;;) {
-        struct hub_output *output = next_output(worker, 5000);
+        struct hub_output *output = next_output(worker, SOON_MS);
         assert_non_null(output);
         assert_int_equal(output->kind, HUB_OUTPUT_FRAME);
         const struct hub_frame *frame = (struct hub_frame *)output;
@@ -289,7 +290,7 @@ static inline bool next_event_is_deflated(unsigned worker)
 static inline void expect_event(unsigned worker, uint64_t seq, bool has_frame)
 {
     for (;;) {
-        struct hub_output *output = next_output(worker, 5000);
+        struct hub_output *output = next_output(worker, SOON_MS);
         assert_non_null(output);
         assert_int_equal(output->kind, HUB_OUTPUT_FRAME);
         struct hub_frame frame = *(struct hub_frame *)output;
@@ -307,7 +308,7 @@ static inline void expect_event(unsigned worker, uint64_t seq, bool has_frame)
 static inline void expect_frame(unsigned worker, const char *text)
 {
     for (;;) {
-        struct hub_output *output = next_output(worker, 5000);
+        struct hub_output *output = next_output(worker, SOON_MS);
         assert_non_null(output);
         bool found = false;
         if (output->kind == HUB_OUTPUT_FRAME) {
