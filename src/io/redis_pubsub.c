@@ -70,7 +70,15 @@ void redis_message_release(struct redis_message *message)
     *message = (struct redis_message){.reply = NULL};
 }
 
-/* ERR_OK with a message, ERR_BUSY when it was something else (a confirmation, a pong). */
+/* The last confirmation of PUNSUBSCRIBE says that nothing is left; redis.io, "Redis Pub/Sub". */
+static bool is_end(const redisReply *reply)
+{
+    return is_push(reply, "punsubscribe", 3) && reply->element[2]->type == REDIS_REPLY_INTEGER &&
+           reply->element[2]->integer == 0;
+}
+
+/* ERR_OK with a message, ERR_MISSING when there will be no more, ERR_BUSY when it was something else (a
+ * confirmation, a pong). */
 static enum err take_push(struct redis_client *client, redisReply *reply, struct redis_message *ret_message)
 {
     enum err err = ERR_BUSY;
@@ -83,16 +91,34 @@ static enum err take_push(struct redis_client *client, redisReply *reply, struct
         ret_message->payload = (struct slice){reply->element[3]->str, reply->element[3]->len};
         ret_message->reply = reply;
         return ERR_OK;
+    } else if (is_end(reply)) {
+        err = ERR_MISSING;
     }
     freeReplyObject(reply);
     return err;
 }
 
-/* RESP2 allows PING while subscribed and answers ["pong", ""]. */
-static enum err probe(struct redis_client *client, uint64_t now)
+/* Its answer comes among the messages. */
+static enum err send_only(struct redis_client *client, const char *command)
 {
     int done = 0;
 
+    if (redisAppendCommand(client->redis, command) != REDIS_OK)
+        return redis_fail_connection(client);
+    while (!done)
+        if (redisBufferWrite(client->redis, &done) != REDIS_OK)
+            return redis_fail_connection(client);
+    return ERR_OK;
+}
+
+enum err redis_punsubscribe(struct redis_client *client)
+{
+    return client->redis ? send_only(client, "PUNSUBSCRIBE") : redis_fail_connection(client);
+}
+
+/* RESP2 allows PING while subscribed and answers ["pong", ""]. */
+static enum err probe(struct redis_client *client, uint64_t now)
+{
     if (client->probed_ms) {
         if (now - client->probed_ms < client->command_timeout_ms)
             return ERR_OK;
@@ -102,12 +128,7 @@ static enum err probe(struct redis_client *client, uint64_t now)
     if (now - client->heard_ms < QUIET_MS)
         return ERR_OK;
     client->probed_ms = now;
-    if (redisAppendCommand(client->redis, "PING") != REDIS_OK)
-        return redis_fail_connection(client);
-    while (!done)
-        if (redisBufferWrite(client->redis, &done) != REDIS_OK)
-            return redis_fail_connection(client);
-    return ERR_OK;
+    return send_only(client, "PING");
 }
 
 /* Waits for bytes and reads what is there. ERR_BUSY: nothing came until `deadline`. */

@@ -418,6 +418,10 @@ bool relay_ready(struct relay *relay, struct buffer *missing)
         buffer_append_text(missing, "nats: requests are not heard yet (relay.nats_requests)\n");
         ready = false;
     }
+    if (relay->pubsub && !source_pubsub_is_ready(relay->pubsub)) { /* before the watch, which is told first */
+        buffer_append_text(missing, "redis (pubsub): not connected yet\n");
+        ready = false;
+    }
     return redis_watch_ready(&relay->watch, missing) && ready;
 }
 

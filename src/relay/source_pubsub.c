@@ -18,7 +18,7 @@
 #define WAIT_MS       100u /* for a message, when nothing waits to be taken in */
 #define WAIT_SHORT_MS 10u
 #define STANDBY_MS    50u
-#define DRAIN_MS      100u /* at the end, for what has arrived: publishers may never pause */
+#define DRAIN_MS      2000u /* at the end, for Redis to say that it has sent all */
 
 struct source_pubsub {
     struct source_context context; /* immutable */
@@ -33,7 +33,7 @@ struct source_pubsub {
     struct redis_client *subscriber, *writer; /* a subscribed connection cannot write dead letters */
     struct backoff backoff, writer_backoff;
     struct backlog backlog;
-    uint64_t tenure; /* as this thread last saw it; 0: standby */
+    _Atomic uint64_t tenure; /* written by this thread: as it last saw it; 0: standby */
 };
 
 static void count_dropped(const char *reason)
@@ -110,7 +110,7 @@ static void bury_refused(struct source_pubsub *source)
 
 static void submit(struct source_pubsub *source, struct relay_event *event)
 {
-    event->tenure = source->tenure;
+    event->tenure = atomic_load(&source->tenure);
     event->context = source;
     event->done = on_done;
     atomic_fetch_add(&source->in_flight, 1);
@@ -204,15 +204,21 @@ static void read_message(struct source_pubsub *source)
     }
 }
 
-/* Takes what has arrived, which Redis will not send again, and listens no more. */
+/* Listens no more, and takes what Redis had sent by then, which it will not send again. */
 static void drain(struct source_pubsub *source)
 {
     struct redis_message message = {.reply = NULL};
-    uint64_t end = clock_monotonic_ms() + DRAIN_MS;
+    uint64_t now = clock_monotonic_ms(), deadline = atomic_load(&source->deadline_ms);
+    uint64_t end = now + DRAIN_MS < deadline ? now + DRAIN_MS : deadline;
+    enum err err = redis_client_is_connected(source->subscriber) ? redis_punsubscribe(source->subscriber)
+                                                                 : ERR_UNAVAILABLE;
 
-    while (clock_monotonic_ms() < end && redis_next_message(source->subscriber, 0, &message) == ERR_OK) {
-        take_message(source, &message);
-        redis_message_release(&message);
+    while ((err == ERR_OK || err == ERR_BUSY) && clock_monotonic_ms() < end) {
+        err = redis_next_message(source->subscriber, WAIT_SHORT_MS, &message);
+        if (err == ERR_OK) {
+            take_message(source, &message);
+            redis_message_release(&message);
+        }
         pump(source);
     }
     redis_client_disconnect(source->subscriber);
@@ -243,19 +249,19 @@ static void follow_tenure(struct source_pubsub *source)
 {
     uint64_t number = tenure_number(source->context.tenure);
 
-    if (number == source->tenure)
+    if (number == atomic_load(&source->tenure))
         return;
     if (number == 0)
         stand_by(source);
-    else if (source->tenure == 0)
+    else if (atomic_load(&source->tenure) == 0)
         redis_watch_use(source->context.watch, REDIS_LINK_PUBSUB);
-    source->tenure = number;
+    atomic_store(&source->tenure, number);
 }
 
 static void turn(struct source_pubsub *source)
 {
     follow_tenure(source);
-    if (source->tenure == 0) {
+    if (atomic_load(&source->tenure) == 0) {
         wakeup_wait(&source->wakeup, STANDBY_MS);
         return;
     }
@@ -318,6 +324,11 @@ enum err source_pubsub_new(const struct source_context *context, struct source_p
     source->started = true;
     *ret_source = source;
     return ERR_OK;
+}
+
+bool source_pubsub_is_ready(struct source_pubsub *source)
+{
+    return tenure_number(source->context.tenure) == 0 || atomic_load(&source->tenure) != 0;
 }
 
 void source_pubsub_stop(struct source_pubsub *source, uint64_t deadline_ms)

@@ -514,6 +514,32 @@ static void redis_delivers_published_messages(void **state)
     redis_client_free(&client);
 }
 
+static void redis_sends_all_that_came_before_the_end_of_a_subscription_and_then_says_so(void **state)
+{
+    struct redis_process *redis = *state;
+    struct redis_client *client = connected(redis);
+    const char *patterns[] = {"events.*", "events:*"};
+    struct redis_message message;
+
+    assert_int_equal(redis_psubscribe(client, patterns, 2), ERR_OK);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(redis_ask_number(redis, "PUBLISH", "events.chat", "before", (char *)NULL), 1);
+    assert_int_equal(redis_punsubscribe(client), ERR_OK);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(redis_next_message(client, 20000, &message), ERR_OK);
+        redis_message_release(&message);
+    }
+    assert_int_equal(redis_next_message(client, 20000, &message), ERR_MISSING);
+    assert_int_equal(redis_ask_number(redis, "PUBLISH", "events.chat", "after", (char *)NULL), 0);
+    assert_int_equal(redis_next_message(client, 10, &message), ERR_BUSY);
+    redis_client_free(&client);
+
+    client = connected(redis);
+    redis_client_disconnect(client);
+    assert_int_equal(redis_punsubscribe(client), ERR_UNAVAILABLE);
+    redis_client_free(&client);
+}
+
 static void redis_tells_how_far_a_group_is_behind(void **state)
 {
     struct redis_process *redis = *state;
@@ -586,6 +612,7 @@ int main(void)
         WITH_REDIS(redis_reconnects_after_a_restart),
         WITH_REDIS(redis_gives_up_on_a_frozen_server),
         WITH_REDIS(redis_delivers_published_messages),
+        WITH_REDIS(redis_sends_all_that_came_before_the_end_of_a_subscription_and_then_says_so),
         WITH_REDIS(redis_probes_a_silent_subscription),
         WITH_REDIS(redis_shows_dead_letters_the_newest_first_and_page_by_page),
         WITH_REDIS(redis_replays_a_dead_letter_once_and_none_that_is_not_whole),

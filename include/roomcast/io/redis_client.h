@@ -138,8 +138,10 @@ struct redis_message {
     struct slice channel, payload;
     void *reply;
 };
-/* Waits up to `timeout_ms` for a message. ERR_BUSY: none came. A silent connection is probed with PING; one
- * that does not answer within the command timeout is ERR_TIMEOUT. */
+/* Asks for no more messages. Those that Redis has sent by then still come, then ERR_MISSING. */
+enum err redis_punsubscribe(struct redis_client *client) MUST_CHECK;
+/* Waits up to `timeout_ms` for a message. ERR_BUSY: none came; ERR_MISSING: none will. A silent connection is
+ * probed with PING; one that does not answer within the command timeout is ERR_TIMEOUT. */
 enum err redis_next_message(struct redis_client *client, unsigned timeout_ms,
                             struct redis_message *ret_message) MUST_CHECK;
 void redis_message_release(struct redis_message *message);

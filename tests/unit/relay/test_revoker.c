@@ -66,9 +66,8 @@ static void wait_notice(const char *id)
         assert_true(not_yet(deadline));
 }
 
-static void start(bool with_redis)
+static void start(bool with_redis, const char *const *settings)
 {
-    static const char *const settings[] = {"ROOMCAST_RELAY_STORE_TIMEOUT_MS=300", NULL};
     char subject[SUBJECT_SIZE];
 
     notices_count = 0;
@@ -81,14 +80,24 @@ static void start(bool with_redis)
 static int setup(void **state)
 {
     (void)state;
-    start(false);
+    start(false, NULL);
+    return 0;
+}
+
+/* For a bus that does not answer. */
+static int setup_hasty(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"ROOMCAST_RELAY_STORE_TIMEOUT_MS=1000", NULL};
+
+    start(false, settings);
     return 0;
 }
 
 static int setup_with_redis(void **state)
 {
     (void)state;
-    start(true);
+    start(true, NULL);
     return 0;
 }
 
@@ -365,14 +374,14 @@ static void all_are_stored_by_a_bus_that_loses_every_other_answer(void **state)
     uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
 
     faulty_bus_alternate(fixture.revocations_bus, true);
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         char body[64];
         snprintf(body, sizeof body, "{\"user_id\":\"user-%u\"}", i);
         while (http(&fixture, "POST", "/v1/revocations", FIXTURE_KEY, body, NULL) != 202)
             assert_true(not_yet(deadline));
     }
     faulty_bus_alternate(fixture.revocations_bus, false);
-    for (unsigned i = 0; i < 12; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         char name[24];
         struct revocation found;
         snprintf(name, sizeof name, "user-%u", i);
@@ -549,16 +558,17 @@ int main(void)
     if (random_init() != ERR_OK)
         return 1;
 #define TEST(name)       cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_HASTY(name) cmocka_unit_test_setup_teardown(name, setup_hasty, teardown)
 #define TEST_REDIS(name) cmocka_unit_test_setup_teardown(name, setup_with_redis, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_revocation_posted_is_told_and_stored),
         TEST(a_time_beyond_the_longest_token_or_ahead_of_now_is_cut),
         TEST(bad_revocations_are_refused_whole),
-        TEST(nodes_hear_of_it_while_nothing_can_be_stored_and_nothing_is_acknowledged),
-        TEST(a_notice_is_said_again_until_it_is_stored),
+        TEST_HASTY(nodes_hear_of_it_while_nothing_can_be_stored_and_nothing_is_acknowledged),
+        TEST_HASTY(a_notice_is_said_again_until_it_is_stored),
         TEST(a_removed_member_is_revoked_and_an_added_one_has_it_lifted),
         TEST(another_writers_records_are_kept),
-        TEST(all_are_stored_by_a_bus_that_loses_every_other_answer),
+        TEST_HASTY(all_are_stored_by_a_bus_that_loses_every_other_answer),
         TEST(a_new_relay_goes_on_with_what_is_stored),
         TEST(what_comes_later_counts_as_later_though_another_relays_clock_was_ahead),
         TEST(a_full_shard_refuses_for_now_and_forgets_nothing),
