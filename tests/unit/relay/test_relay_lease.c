@@ -37,6 +37,19 @@ static int setup(void **state)
     return 0;
 }
 
+/* Long beside what a busy machine needs for anything else. */
+#define LONG 20000
+
+static int setup_long(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"ROOMCAST_RELAY_LEASE_MS=20000", NULL};
+
+    fixture_start(&fixture, true, settings);
+    wait_ready(&fixture);
+    return 0;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -171,7 +184,7 @@ static void relay_hands_its_lease_over_when_it_stops(void **state)
     relay_stop(&first, 1000);
     uint64_t stopped = clock_monotonic_ms();
     wait_says("/readyz", 200, "ready\n");
-    assert_true(clock_monotonic_ms() - stopped < 550); /* less than its lease */
+    assert_true(clock_monotonic_ms() - stopped < LONG / 2);
     add_some(10, 5);
     assert_numbers(15);
     second = NULL;
@@ -260,7 +273,7 @@ int main(void)
 {
 #define WITH_RELAY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_RELAY(relay_hands_its_lease_over_when_it_stops),
+        cmocka_unit_test_setup_teardown(relay_hands_its_lease_over_when_it_stops, setup_long, teardown),
         WITH_RELAY(relay_that_lost_its_lease_leaves_everything_to_its_successor),
         WITH_RELAY(relay_loses_its_lease_again_and_again),
         WITH_RELAY(relay_neither_stores_nor_reads_while_its_lease_has_lapsed),
