@@ -160,7 +160,7 @@ def test_churn_joins_and_leaves_new_rooms_beside_the_load(bench, node):
     found = bench.run("churn", rooms=2, members=5, rate=100, churners=20, join_rate=500, **QUICK)
     assert_exact(found)
     assert (found["refused"], found["unanswered"], found["strays"]) == (0, 0, 0)
-    assert found["churners"] == 20 and found["joins"] > 100
+    assert found["churners"] == 20 and found["joins"] >= 20
     assert 0 < found["join_p50_us"] <= found["join_p99_us"] and found["leave_p99_us"] > 0
     assert found["alone_latency_p99_us"] > 0 and found["p99_ratio"] > 0
     eventually(lambda: node.metrics()["roomcast_subscriptions"] == 0, what="nobody is left in a room")
