@@ -1,5 +1,6 @@
 #include <roomcast/core/used_tokens.h>
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct used {
     UT_hash_handle hh;
     uint64_t until_s;
     size_t at; /* in the heap */
+    bool is_kept;
     unsigned char id[TOKEN_USE_ID_BYTES];
 };
 
@@ -134,10 +136,17 @@ enum err used_tokens_add(struct used_tokens *tokens, const unsigned char id[TOKE
     return ERR_OK;
 }
 
-void used_tokens_remove(struct used_tokens *tokens, const unsigned char id[TOKEN_USE_ID_BYTES])
+void used_tokens_keep(struct used_tokens *tokens, const unsigned char id[TOKEN_USE_ID_BYTES])
 {
     struct used *used = find(tokens, id);
     if (used)
+        used->is_kept = true;
+}
+
+void used_tokens_remove(struct used_tokens *tokens, const unsigned char id[TOKEN_USE_ID_BYTES])
+{
+    struct used *used = find(tokens, id);
+    if (used && !used->is_kept)
         drop(tokens, used);
 }
 

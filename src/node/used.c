@@ -33,11 +33,15 @@ static uint64_t until(const struct used *used, const struct token_use *use)
     return use->expires_at < UINT64_MAX - longer_s ? use->expires_at + longer_s : UINT64_MAX;
 }
 
-static enum err add(struct used *used, const struct token_use *use)
+/* `is_told`: a node says that it let the token in. Then one that is being taken here is not free again when
+ * it is given back. */
+static enum err add(struct used *used, const struct token_use *use, bool is_told)
 {
     pthread_mutex_lock(&used->lock);
     used_tokens_expire(used->tokens, clock_wall_ms() / 1000, EXPIRED_PER_USE);
     enum err err = used_tokens_add(used->tokens, use->id, until(used, use));
+    if (is_told)
+        used_tokens_keep(used->tokens, use->id);
     unlock(used);
     return err;
 }
@@ -50,7 +54,7 @@ enum err used_take(struct used *used, const struct token_claims *claims, struct 
     enum err err = token_use_of(claims, ret_use, ret_reason);
     if (err != ERR_OK)
         return err;
-    err = add(used, ret_use);
+    err = add(used, ret_use, false);
     if (err == ERR_FORBIDDEN)
         *ret_reason = "the token was used before: get a new one for each connection";
     else if (err == ERR_BUSY)
@@ -112,7 +116,7 @@ static enum err take_signal(struct used *used, struct slice data)
     struct token_use use;
     enum err err = token_use_decode(data, &use);
     if (err == ERR_OK)
-        err = add(used, &use);
+        err = add(used, &use, true);
     return err == ERR_FORBIDDEN ? ERR_OK : err;
 }
 

@@ -23,7 +23,9 @@ void used_tokens_free(struct used_tokens **tokens);
  * ERR_BUSY: as many are as may be; ERR_NO_MEMORY. With any of them nothing is changed. */
 enum err used_tokens_add(struct used_tokens *tokens, const unsigned char id[TOKEN_USE_ID_BYTES],
                          uint64_t until_s) MUST_CHECK;
-/* As if it had never been added; nothing when it is not there. */
+/* From now on it stays until it expires, whoever gives it back; nothing when it is not there. */
+void used_tokens_keep(struct used_tokens *tokens, const unsigned char id[TOKEN_USE_ID_BYTES]);
+/* As if it had never been added; nothing when it is not there, or kept. */
 void used_tokens_remove(struct used_tokens *tokens, const unsigned char id[TOKEN_USE_ID_BYTES]);
 /* Forgets those whose `until_s` has come, the earliest first, at most `most` of them. */
 void used_tokens_expire(struct used_tokens *tokens, uint64_t now_s, size_t most);

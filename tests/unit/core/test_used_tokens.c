@@ -92,6 +92,20 @@ static void a_token_that_is_removed_may_come_again(void **state)
     assert_int_equal(add(2, 10), ERR_FORBIDDEN);
 }
 
+static void a_token_that_is_kept_stays_until_its_time_though_it_is_removed(void **state)
+{
+    (void)state;
+    used_tokens_keep(tokens, id_of(1)); /* there is none */
+    assert_int_equal(add(1, 10), ERR_OK);
+    used_tokens_keep(tokens, id_of(1));
+    used_tokens_remove(tokens, id_of(1));
+    assert_int_equal(add(1, 10), ERR_FORBIDDEN);
+    used_tokens_expire(tokens, 10, ALL);
+    assert_int_equal(add(1, 20), ERR_OK);
+    used_tokens_remove(tokens, id_of(1)); /* kept was the one before */
+    assert_int_equal(add(1, 20), ERR_OK);
+}
+
 static void a_full_table_takes_no_more_and_forgets_nothing(void **state)
 {
     (void)state;
@@ -178,6 +192,7 @@ int main(void)
         TEST(a_token_is_forgotten_at_its_time_and_not_before),
         TEST(so_many_are_forgotten_at_once_and_the_earliest_first),
         TEST(a_token_that_is_removed_may_come_again),
+        TEST(a_token_that_is_kept_stays_until_its_time_though_it_is_removed),
         TEST(a_full_table_takes_no_more_and_forgets_nothing),
         cmocka_unit_test(whatever_happens_in_whatever_order_exactly_the_living_are_known),
         TEST(without_memory_nothing_is_changed),

@@ -143,6 +143,20 @@ static void another_node_is_told_and_only_of_whom_is_let_in(void **state)
     assert_int_equal(take(here, 2, &use), ERR_FORBIDDEN);
 }
 
+static void
+a_token_that_another_node_lets_in_while_it_is_taken_here_is_not_free_when_it_is_given_back(void **state)
+{
+    (void)state;
+    struct token_use use, again;
+    int64_t bad = metrics_get(METRIC_ENVELOPES_BAD);
+    assert_int_equal(take(here, 1, &use), ERR_OK);
+    used_tell(there, &use);
+    assert_int_equal(bus_publish(bus, "test.sig.used", SLICE_LITERAL("\xff")), ERR_OK);
+    eventually_rejected(bad + 2); /* and what came before it is known */
+    used_give_back(here, &use);
+    assert_int_equal(take(here, 1, &again), ERR_FORBIDDEN);
+}
+
 static void what_is_no_signal_is_counted(void **state)
 {
     (void)state;
@@ -227,6 +241,7 @@ int main(void)
         TEST(while_the_option_is_off_a_token_is_good_many_times),
         TEST(a_token_is_good_once_or_again_when_it_was_given_back),
         TEST(another_node_is_told_and_only_of_whom_is_let_in),
+        TEST(a_token_that_another_node_lets_in_while_it_is_taken_here_is_not_free_when_it_is_given_back),
         TEST(what_is_no_signal_is_counted),
         TEST(a_full_node_refuses_new_tokens_and_knows_the_old),
         TEST(a_token_is_remembered_as_long_as_it_is_good),
