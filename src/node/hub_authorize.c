@@ -58,8 +58,15 @@ static void decide(struct hub *hub, struct hub_request *request, enum err status
         hub_answer(hub, request, status);
 }
 
+static void note_waiting(struct hub *hub)
+{
+    metrics_set(METRIC_AUTHORIZATIONS_WAITING, (int64_t)authz_pending(hub->authz));
+}
+
+/* Those of a pair that does not wait any more: who has the answer sees that. */
 static void decide_all(struct hub *hub, struct authz_waiter *waiter, enum err status)
 {
+    note_waiting(hub);
     while (waiter) {
         struct authz_waiter *next = waiter->next; /* the request leaves with it */
         decide(hub, request_of(waiter), status);
@@ -116,13 +123,13 @@ static enum err send_question(struct hub *hub, const struct authz_question *ques
 static void send_questions(struct hub *hub)
 {
     struct authz_question question;
+    note_waiting(hub); /* before the service can see the question */
     while (authz_next(hub->authz, &question)) {
         enum err err = send_question(hub, &question);
         shared_text_unref(&question.claims);
         if (err != ERR_OK)
             decide_all(hub, authz_no_answer(hub->authz, question.pair), err);
     }
-    metrics_set(METRIC_AUTHORIZATIONS_WAITING, (int64_t)authz_pending(hub->authz));
 }
 
 void hub_authorize(struct hub *hub, struct hub_request *request)

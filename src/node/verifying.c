@@ -107,15 +107,15 @@ static void put_aside(struct verifying *verifying, struct verify_job *job)
 }
 
 /* A job that was put aside, and still is of no known key. False: it stays there. */
-static bool settle(struct verifying *verifying, struct verify_job *job, uint64_t now_ms)
+static bool is_settled(struct verifying *verifying, struct verify_job *job, uint64_t now_ms)
 {
     enum issuer_round round = issuer_see(verifying->issuer, job->fetch);
     if (round == ISSUER_NOT_YET && now_ms < job->until_ms)
         return false;
-    if (round == ISSUER_FETCHED)
-        answer(verifying, job); /* ERR_UNKNOWN, of token_verify() */
-    else
-        give_up(verifying, job, ERR_UNAVAILABLE, "the issuer's keys cannot be fetched now");
+    if (round != ISSUER_FETCHED) { /* otherwise as token_verify() says, ERR_UNKNOWN */
+        job->err = ERR_UNAVAILABLE;
+        job->reason = "the issuer's keys cannot be fetched now";
+    }
     return true;
 }
 
@@ -126,13 +126,12 @@ static void look_at_aside(struct verifying *verifying)
     list_init(&left);
     for (struct verify_job *job; (job = list_take(&verifying->aside));) {
         verify(verifying, job);
-        if (job->err != ERR_UNKNOWN)
-            answer(verifying, job);
-        else if (!settle(verifying, job, now_ms)) {
+        if (job->err == ERR_UNKNOWN && !is_settled(verifying, job, now_ms)) {
             list_put(&left, job);
             continue;
         }
-        metrics_change(METRIC_JWKS_WAITING, -1);
+        metrics_change(METRIC_JWKS_WAITING, -1); /* who has the answer sees that nobody waits */
+        answer(verifying, job);
     }
     while (left.first)
         list_put(&verifying->aside, list_take(&left));
