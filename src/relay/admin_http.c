@@ -15,10 +15,10 @@ static void answer_text(struct http_exchange *exchange, unsigned status, struct 
 static void answer_ready(const struct admin_http *admin, struct http_exchange *exchange)
 {
     struct buffer missing;
-    bool standby = relay_is_standby(admin->relay); /* first: an active relay needs more to be ready */
+    bool standby;
 
     buffer_init(&missing, MISSING_MAX);
-    if (relay_ready(admin->relay, &missing))
+    if (relay_ready(admin->relay, &missing, &standby))
         answer_text(exchange, 200, standby ? SLICE_LITERAL("standby\n") : SLICE_LITERAL("ready\n"));
     else
         answer_text(exchange, 503, buffer_slice(&missing));

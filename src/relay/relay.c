@@ -63,6 +63,7 @@ struct relay {
     struct relay_console *console;
     struct admin_http admin;
     struct http_server *server;
+    atomic_bool stopping;
 };
 
 /* --- start --- */
@@ -384,45 +385,49 @@ void relay_on_revocations_elected(struct relay *relay)
     revoker_hurry(relay->revoker);
 }
 
-static bool lease_ready(struct relay *relay, struct buffer *missing)
+static bool lease_ready(enum lease_status_kind kind, struct buffer *missing)
 {
-    struct lease_status status;
-
-    lease_driver_status(relay->lease, &status);
-    if (status.kind == LEASE_STATUS_UNKNOWN)
+    if (kind == LEASE_STATUS_UNKNOWN)
         buffer_append_text(missing, "lease: it is not known yet which relay is active\n");
-    else if (status.kind == LEASE_STATUS_PAUSED)
+    else if (kind == LEASE_STATUS_PAUSED)
         buffer_append_text(missing, "lease: it cannot be renewed\n");
-    return status.kind == LEASE_STATUS_STANDBY || status.kind == LEASE_STATUS_ACTIVE;
+    return kind == LEASE_STATUS_STANDBY || kind == LEASE_STATUS_ACTIVE;
 }
 
-bool relay_is_standby(struct relay *relay)
+/* In the moment after it has become the active one, Pub/Sub's source has not seen it yet; from then on its
+ * connection stands in the watch. */
+static bool redis_ready(struct relay *relay, enum lease_status_kind kind, struct buffer *missing)
+{
+    bool ready = kind != LEASE_STATUS_ACTIVE || !relay->pubsub || relay->watch.optional ||
+                 source_pubsub_is_at_work(relay->pubsub);
+
+    if (!ready)
+        buffer_append_text(missing, "redis (pubsub): not connected yet\n");
+    return redis_watch_ready(&relay->watch, missing) && ready;
+}
+
+bool relay_ready(struct relay *relay, struct buffer *missing, bool *ret_standby)
 {
     struct lease_status status;
-
-    lease_driver_status(relay->lease, &status);
-    return status.kind == LEASE_STATUS_STANDBY;
-}
-
-bool relay_ready(struct relay *relay, struct buffer *missing)
-{
     bool ready = true;
 
+    lease_driver_status(relay->lease, &status); /* once: all that follows is of this moment */
+    *ret_standby = status.kind == LEASE_STATUS_STANDBY;
+    if (atomic_load(&relay->stopping)) {
+        buffer_append_text(missing, "stopping\n");
+        return false;
+    }
     if (!bus_is_up(relay->bus) || !bus_is_up(relay->revocations_bus)) {
         buffer_append_text(missing, "nats: not connected\n");
         ready = false;
     } else if (!keeper_ready(relay->keeper, missing) || !keeper_ready(relay->revocations_keeper, missing) ||
-               !lease_ready(relay, missing)) {
+               !lease_ready(status.kind, missing)) {
         ready = false;
     } else if (relay->nats_source && !source_nats_is_ready(relay->nats_source)) {
         buffer_append_text(missing, "nats: requests are not heard yet (relay.nats_requests)\n");
         ready = false;
     }
-    if (relay->pubsub && !source_pubsub_is_ready(relay->pubsub)) { /* before the watch, which is told first */
-        buffer_append_text(missing, "redis (pubsub): not connected yet\n");
-        ready = false;
-    }
-    return redis_watch_ready(&relay->watch, missing) && ready;
+    return redis_ready(relay, status.kind, missing) && ready;
 }
 
 uint16_t relay_http_port(const struct relay *relay)
@@ -434,6 +439,7 @@ uint16_t relay_http_port(const struct relay *relay)
 
 static void stop_reading(struct relay *relay, uint64_t deadline_ms)
 {
+    atomic_store(&relay->stopping, true);
     if (relay->batches)
         batches_stop(relay->batches);
     if (relay->nats_source)

@@ -18,7 +18,7 @@
 #define WAIT_MS       100u /* for a message, when nothing waits to be taken in */
 #define WAIT_SHORT_MS 10u
 #define STANDBY_MS    50u
-#define DRAIN_MS      2000u /* at the end, for Redis to say that it has sent all */
+#define DRAIN_MS      2000u /* at the end, without a word of Redis */
 
 struct source_pubsub {
     struct source_context context; /* immutable */
@@ -33,7 +33,8 @@ struct source_pubsub {
     struct redis_client *subscriber, *writer; /* a subscribed connection cannot write dead letters */
     struct backoff backoff, writer_backoff;
     struct backlog backlog;
-    _Atomic uint64_t tenure; /* written by this thread: as it last saw it; 0: standby */
+    /* written by the source's thread */
+    _Atomic uint64_t tenure; /* as it last saw it; 0: standby */
 };
 
 static void count_dropped(const char *reason)
@@ -204,26 +205,6 @@ static void read_message(struct source_pubsub *source)
     }
 }
 
-/* Listens no more, and takes what Redis had sent by then, which it will not send again. */
-static void drain(struct source_pubsub *source)
-{
-    struct redis_message message = {.reply = NULL};
-    uint64_t now = clock_monotonic_ms(), deadline = atomic_load(&source->deadline_ms);
-    uint64_t end = now + DRAIN_MS < deadline ? now + DRAIN_MS : deadline;
-    enum err err = redis_client_is_connected(source->subscriber) ? redis_punsubscribe(source->subscriber)
-                                                                 : ERR_UNAVAILABLE;
-
-    while ((err == ERR_OK || err == ERR_BUSY) && clock_monotonic_ms() < end) {
-        err = redis_next_message(source->subscriber, WAIT_SHORT_MS, &message);
-        if (err == ERR_OK) {
-            take_message(source, &message);
-            redis_message_release(&message);
-        }
-        pump(source);
-    }
-    redis_client_disconnect(source->subscriber);
-}
-
 /* --- life --- */
 
 static bool is_over(struct source_pubsub *source)
@@ -251,9 +232,12 @@ static void follow_tenure(struct source_pubsub *source)
 
     if (number == atomic_load(&source->tenure))
         return;
-    if (number == 0)
+    if (number == 0) {
+        atomic_store(&source->tenure, 0); /* first: nobody may take it for listening */
         stand_by(source);
-    else if (atomic_load(&source->tenure) == 0)
+        return;
+    }
+    if (atomic_load(&source->tenure) == 0)
         redis_watch_use(source->context.watch, REDIS_LINK_PUBSUB);
     atomic_store(&source->tenure, number);
 }
@@ -276,20 +260,68 @@ static void turn(struct source_pubsub *source)
         connect_now(source);
 }
 
+static void take_in(struct source_pubsub *source)
+{
+    pump(source);
+    bury_refused(source);
+}
+
+static void log_cut_off(struct source_pubsub *source, enum err err)
+{
+    bool is_late = err == ERR_OK || err == ERR_BUSY;
+
+    log_warn(
+        "pubsub_cut_off",
+        LOG_TEXT("reason", is_late ? "the time for it was over" : redis_client_problem(source->subscriber)),
+        LOG_TEXT("meaning", "what Redis had published to this relay and it had not read yet is lost"));
+}
+
+/* Listens no more, and takes what Redis had sent by then, which it will not send again: as fast as it can be
+ * stored, for nothing is added to it, and as long as it comes. */
+static void drain(struct source_pubsub *source)
+{
+    struct redis_message message = {.reply = NULL};
+    uint64_t heard_ms = clock_monotonic_ms();
+    enum err err = redis_punsubscribe(source->subscriber);
+
+    while (err == ERR_OK || err == ERR_BUSY) {
+        uint64_t now = clock_monotonic_ms();
+        follow_tenure(source);
+        take_in(source);
+        if (now >= atomic_load(&source->deadline_ms) || now - heard_ms >= DRAIN_MS)
+            break;
+        if (source->backlog.count > 0) {
+            wakeup_wait(&source->wakeup, WAIT_SHORT_MS);
+            heard_ms = clock_monotonic_ms();
+            continue;
+        }
+        err = redis_next_message(source->subscriber, WAIT_SHORT_MS, &message);
+        if (err == ERR_OK) {
+            take_message(source, &message);
+            redis_message_release(&message);
+            heard_ms = clock_monotonic_ms();
+        }
+    }
+    if (err != ERR_MISSING && atomic_load(&source->tenure) != 0)
+        log_cut_off(source, err);
+    redis_client_disconnect(source->subscriber);
+    redis_watch_leave(source->context.watch, REDIS_LINK_PUBSUB);
+}
+
 static void *run(void *context)
 {
     struct source_pubsub *source = context;
 
     while (!atomic_load(&source->stopping)) {
         turn(source);
-        pump(source);
-        bury_refused(source);
+        take_in(source);
     }
-    drain(source);
+    if (redis_client_is_connected(source->subscriber))
+        drain(source);
     while (!is_over(source)) {
         wakeup_wait(&source->wakeup, 20);
-        pump(source);
-        bury_refused(source);
+        follow_tenure(source);
+        take_in(source);
     }
     bury_refused(source);
     redis_client_disconnect(source->writer);
@@ -326,9 +358,9 @@ enum err source_pubsub_new(const struct source_context *context, struct source_p
     return ERR_OK;
 }
 
-bool source_pubsub_is_ready(struct source_pubsub *source)
+bool source_pubsub_is_at_work(const struct source_pubsub *source)
 {
-    return tenure_number(source->context.tenure) == 0 || atomic_load(&source->tenure) != 0;
+    return atomic_load(&source->tenure) != 0;
 }
 
 void source_pubsub_stop(struct source_pubsub *source, uint64_t deadline_ms)

@@ -17,10 +17,10 @@ struct source_pubsub;
 /* ERR_CONFIG with `problem` (256 bytes): redis.url. */
 enum err source_pubsub_new(const struct source_context *context, struct source_pubsub **ret_source,
                            char *problem) MUST_CHECK;
-/* False: the relay has become the active one and this source has not seen it yet. From then on its connection
- * stands in the redis_watch. Any thread. */
-bool source_pubsub_is_ready(struct source_pubsub *source);
-/* Reads no more; what was read may finish until `deadline_ms` (monotonic). Any thread. */
+/* It has seen that the relay is the active one, and its connection stands in the redis_watch. Any thread. */
+bool source_pubsub_is_at_work(const struct source_pubsub *source);
+/* Listens no more. What Redis had sent by then, and what was read, may finish until `deadline_ms`
+ * (monotonic). Any thread. */
 void source_pubsub_stop(struct source_pubsub *source, uint64_t deadline_ms);
 /* Waits for the thread's end after source_pubsub_stop(). */
 void source_pubsub_join(struct source_pubsub *source);

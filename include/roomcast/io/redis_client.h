@@ -42,8 +42,9 @@ const char *redis_client_problem(const struct redis_client *client);
 enum err redis_ping(struct redis_client *client) MUST_CHECK;
 
 /* Errors of all below: ERR_UNAVAILABLE, ERR_TIMEOUT: disconnected. ERR_MISSING: no such stream or group
- * (Redis was emptied; make the group anew). ERR_SYNTAX: a reply of another form than documented. ERR_IO: any
- * other error reply, as when Redis is out of memory, read-only or loading. ERR_NO_MEMORY. */
+ * (Redis was emptied; make the group anew), but see redis_next_message(). ERR_SYNTAX: a reply of another form
+ * than documented. ERR_IO: any other error reply, as when Redis is out of memory, read-only or loading.
+ * ERR_NO_MEMORY. */
 
 struct redis_group {
     const char *stream, *group, *consumer;
@@ -132,7 +133,8 @@ enum err redis_letter_replay(struct redis_client *client, const char *dead_strea
 
 /* Tells those who are subscribed to `channel` now. */
 enum err redis_publish(struct redis_client *client, const char *channel, struct slice payload) MUST_CHECK;
-/* From here on this client only receives: until it is disconnected. */
+/* From here on this client only receives, until redis_next_message() says ERR_MISSING or it is disconnected.
+ */
 enum err redis_psubscribe(struct redis_client *client, const char *const *patterns, size_t count) MUST_CHECK;
 struct redis_message {
     struct slice channel, payload;

@@ -47,14 +47,13 @@ void relay_on_revocations_bus_event(struct relay *relay, enum bus_event event);
 /* The same for their on_elected: who waits for a leader need not wait any more. */
 void relay_on_elected(struct relay *relay);
 void relay_on_revocations_elected(struct relay *relay);
-/* True when it can do its work now; otherwise appends what is missing: "redis: connection refused". Any
- * thread. */
-bool relay_ready(struct relay *relay, struct buffer *missing);
-/* It could work, and waits while another relay does. Any thread. */
-bool relay_is_standby(struct relay *relay);
+/* True when it can do its work now; otherwise appends what is missing: "redis: connection refused".
+ * `ret_standby`, always written: it could work, and waits while another relay does. Any thread. */
+bool relay_ready(struct relay *relay, struct buffer *missing, bool *ret_standby);
 uint16_t relay_http_port(const struct relay *relay);
-/* Stops reading, lets what is in flight finish for at most `timeout_ms`, gives the lease up, ends its
- * threads. Events not stored by then stay unacknowledged in Redis. Accepts NULL, nulls. */
+/* Stops reading (of Redis Pub/Sub: takes what Redis had sent by then), lets what is in flight finish for at
+ * most `timeout_ms`, gives the lease up, ends its threads. Events not stored by then stay unacknowledged in
+ * Redis. Accepts NULL, nulls. */
 void relay_stop(struct relay **relay, uint64_t timeout_ms);
 
 #endif

@@ -178,10 +178,8 @@ static void relay_hands_its_lease_over_when_it_stops(void **state)
     wait_says("/readyz", 200, "standby\n");
     assert_true(says("POST", "/v1/events", "{}", 503, "the active relay is relay-under-test"));
     assert_true(says("POST", "/v1/events", "{}", 503, "Retry-After: 1"));
-    assert_true(relay_is_standby(second));
-    assert_false(relay_is_standby(first));
     add_some(5, 5);
-    relay_stop(&first, 1000);
+    relay_stop(&first, FIXTURE_WAIT);
     uint64_t stopped = clock_monotonic_ms();
     wait_says("/readyz", 200, "ready\n");
     assert_true(clock_monotonic_ms() - stopped < LONG / 2);

@@ -112,11 +112,13 @@ static void relay_stores_before_it_stops_what_was_published(void **state)
 {
     (void)state;
 
-    for (unsigned i = 0; i < 500; i++)
+    enum { MANY = 3000 }; /* more than relay.max_in_flight */
+
+    for (unsigned i = 0; i < MANY; i++)
         publish_event("events.message", NULL, i % 10, "x");
     free(redis_ask(&fixture.redis, "PING", (char *)NULL)); /* by now Redis has sent them all */
     fixture_stop_relay(&fixture, FIXTURE_WAIT);
-    wait_heard(&fixture, 500);
+    wait_heard(&fixture, MANY);
     assert_heard_in_order(&fixture);
 }
 
