@@ -53,6 +53,23 @@ static uint64_t pending_limit(const struct config *config, uint64_t descriptors)
     return pending < PENDING_MIN ? PENDING_MIN : pending;
 }
 
+/* Beside the connections. */
+static uint64_t own_descriptors(const struct node *node, uint64_t pending)
+{
+    return DESCRIPTORS_RESERVED + (uint64_t)node->workers_count * DESCRIPTORS_PER_WORKER + pending;
+}
+
+/* The smallest limit that is enough for so many connections. More than they need under a smaller one, because
+ * what may be pending grows with it. */
+static uint64_t enough_descriptors(const struct node *node, uint64_t connections)
+{
+    uint64_t enough = connections, needed;
+    while ((needed = connections + own_descriptors(node, pending_limit(node->shared.config, enough))) >
+           enough)
+        enough = needed;
+    return enough;
+}
+
 /* Sets the descriptor limit to what the connections need. Before the first libwebsockets
  * context: Debian's build sizes a table by it and scans that on every close, so never higher
  * than needed. */
@@ -65,7 +82,7 @@ static enum err fit_descriptors(struct node *node, char *problem)
     }
     const struct config *config = node->shared.config;
     uint64_t pending = pending_limit(config, limit.rlim_max);
-    uint64_t own = DESCRIPTORS_RESERVED + (uint64_t)node->workers_count * DESCRIPTORS_PER_WORKER + pending;
+    uint64_t own = own_descriptors(node, pending);
     uint64_t wanted = config->limits_connections;
     if (wanted == 0)
         wanted = at_most(limit.rlim_max > own + CONNECTIONS_MIN ? limit.rlim_max - own : CONNECTIONS_MIN,
@@ -76,7 +93,8 @@ static enum err fit_descriptors(struct node *node, char *problem)
             problem, PROBLEM_SIZE,
             "limits.connections = %llu needs %llu file descriptors, and the hard limit is %llu: raise it "
             "(ulimit -Hn, LimitNOFILE) or lower the option",
-            (unsigned long long)wanted, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+            (unsigned long long)wanted, (unsigned long long)enough_descriptors(node, wanted),
+            (unsigned long long)limit.rlim_max);
         return ERR_CONFIG;
     }
     limit.rlim_cur = needed;

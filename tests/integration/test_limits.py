@@ -2,6 +2,7 @@
 import collections
 import contextlib
 import ipaddress
+import re
 import struct
 import threading
 import time
@@ -33,6 +34,21 @@ class Held(raw.Connection):
         headers = {"Authorization": f"Bearer {tokens.mint(user)}", "X-Forwarded-For": forwarded}
         self.send(raw.upgrade_request(headers=headers))
         self.status = self.read_response().status
+
+
+def test_too_few_descriptors_are_said_with_the_number_that_is_enough(extra_node):
+    node = extra_node({"limits.connections": 4000, "workers": 2}, start=False)
+    node.expect_log("limits.connections = 4000")
+
+    def start_with(descriptors):
+        node.command_prefix = ("prlimit", f"--nofile={descriptors}:{descriptors}")
+        return node.spawn()
+
+    assert start_with(4000).wait_exit() == 2
+    enough = int(re.search(r"needs (\d+) file descriptors, and the hard limit is 4000", node.log_text())[1])
+    assert start_with(enough - 1).wait_exit() == 2
+    assert f"needs {enough} file descriptors, and the hard limit is {enough - 1}" in node.log_text()
+    start_with(enough).wait_ready()
 
 
 def test_connections_of_one_address_are_limited(extra_node, open_client):
