@@ -106,7 +106,7 @@ def test_silence_and_garbage_are_temporary_errors_and_not_remembered(extra_node,
 
 
 def test_while_nats_is_away_nobody_is_let_in(make_stack, open_client, chat, other_chat):
-    stack = make_stack(node_options={**OPTIONS, "rooms.join_timeout_ms": 500}).start()
+    stack = make_stack(node_options={**OPTIONS, "rooms.join_timeout_ms": int(seconds(0.5) * 1000)}).start()
     service = AuthorizationService(stack)
     client = open_client(stack.nodes[0])
     client.subscribe(chat)

@@ -9,7 +9,7 @@ from harness.command import run_roomcast
 from harness.events import Event, message
 from harness.nats_wire import NatsClient
 from harness.stack import Stack
-from harness.waiting import eventually
+from harness.waiting import eventually, seconds
 
 EVENTS, REVOCATIONS = "roomcast.in.events", "roomcast.in.revocations"
 STORED = {"success": True, "accepted": 1}
@@ -225,7 +225,7 @@ def test_a_request_that_cannot_be_stored_is_told_so_in_time(make_stack, tmp_path
         "no_auth_user: all\nauthorization: { users: [ { user: all, password: all, permissions: "
         f'{{ publish: {{ deny: ["roomcast.ev.chat.{closed}"] }} }} }} ] }}\n'
     )
-    stack = make_stack(nodes=0, relay_options={**ON, "relay.store_timeout_ms": 300, "relay.max_in_flight": 2})
+    stack = make_stack(nodes=0, relay_options={**ON, "relay.store_timeout_ms": int(seconds(0.3) * 1000), "relay.max_in_flight": 2})
     stack.nats.extra_flags = ["--config", tmp_path / "nats.conf"]
     stack.start()
     with stack.nats_client() as nats:

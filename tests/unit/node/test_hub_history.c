@@ -15,7 +15,7 @@ static int64_t kept(void)
 
 static void wait_until_kept_is(bool (*good)(int64_t bytes))
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + 5000;
+    uint64_t deadline_ms = clock_monotonic_ms() + SOON_MS;
     while (!good(kept())) {
         if (clock_monotonic_ms() > deadline_ms)
             fail_msg("%lld bytes are kept", (long long)kept());

@@ -27,7 +27,7 @@ static int stop_with_memory(void **state)
 
 static void wait_until_metric(enum metric metric, int64_t value)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + 5000;
+    uint64_t deadline_ms = clock_monotonic_ms() + SOON_MS;
     while (metrics_get(metric) < value && clock_monotonic_ms() < deadline_ms)
         sched_yield();
     assert_int_equal(metrics_get(metric), value);
@@ -79,7 +79,7 @@ static void who_asks_without_memory_is_answered_between_the_events_of_its_positi
     atomic_store(&no_memory, false);
     uint64_t events = 0, answers = 0;
     while (events < 5 || answers < 1) {
-        struct hub_output *output = next_output(0, 5000);
+        struct hub_output *output = next_output(0, SOON_MS);
         assert_non_null(output);
         if (output->kind == HUB_OUTPUT_ANSWER) {
             assert_int_equal(((struct hub_request *)output)->status, ERR_OK);

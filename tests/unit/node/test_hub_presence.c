@@ -6,7 +6,7 @@
 
 #define B       SLICE_LITERAL("node-b.00000000")
 #define C       SLICE_LITERAL("node-c.00000000")
-#define WAIT_MS 5000
+#define WAIT_MS SOON_MS
 #define HEARD   4096
 
 /* What the hub has said, in the order in which it came. */

@@ -132,7 +132,7 @@ static void a_loss_is_told_to_the_room_in_its_place(void **state)
     int64_t expired = metrics_get(METRIC_LOST_EXPIRED);
     publish(14, 3);
     for (;;) {
-        struct hub_output *output = next_output(0, 5000);
+        struct hub_output *output = next_output(0, SOON_MS);
         assert_non_null(output);
         assert_int_equal(output->kind, HUB_OUTPUT_FRAME);
         struct hub_frame *frame = (struct hub_frame *)output;

@@ -18,7 +18,7 @@
 #include "faulty_bus.h"
 #include "relay_fixture.h"
 
-#define BEATS_MAX 64
+#define BEATS_MAX 1024
 
 static struct relay_fixture fixture;
 static struct bus_subscription *subscription;
@@ -157,7 +157,10 @@ static void that_it_leaves_is_its_last_word(void **state)
     start("100", "600");
     wait_active();
     fixture_stop_relay(&fixture, 1000);
-    size_t last = heard();
+    uint64_t deadline_ms = clock_monotonic_ms() + FIXTURE_WAIT;
+    size_t last;
+    while ((last = heard()) < 2 || beat_at(last - 1).state != HEARTBEAT_LEAVING) /* it is on its way */
+        assert_true(not_yet(deadline_ms));
     assert_int_equal(beat_at(last - 1).state, HEARTBEAT_LEAVING);
     assert_false(beat_at(last - 1).active);
     assert_int_not_equal(beat_at(last - 2).state, HEARTBEAT_LEAVING);

@@ -179,7 +179,7 @@ static void lanes_end_their_backoff_when_the_bus_is_back(void **state)
     wait_outcomes(bench, EVENT_STORED, 1);
     faulty_bus_set_up(bench->bus, false);
     submit(bench, 0, "waits");
-    while (faulty_bus_stores(bench->bus) < 7 && not_yet(deadline)) /* the next wait is 1.6 s or more */
+    while (faulty_bus_stores(bench->bus) < 8 && not_yet(deadline)) /* the next wait is 1.6 s or more */
         ;
     faulty_bus_set_up(bench->bus, true);
     uint64_t start = clock_monotonic_ms();

@@ -262,6 +262,15 @@ static void bad_revocations_are_refused_whole(void **state)
     assert_false(has_notice("ben"));
 }
 
+/* Over a bus that may be slow to take what it takes. */
+static void post_until_stored(const char *path, const char *body)
+{
+    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
+
+    while (http(&fixture, "POST", path, FIXTURE_KEY, body, NULL) != 202)
+        assert_true(not_yet(deadline));
+}
+
 static void nodes_hear_of_it_while_nothing_can_be_stored_and_nothing_is_acknowledged(void **state)
 {
     (void)state;
@@ -273,7 +282,7 @@ static void nodes_hear_of_it_while_nothing_can_be_stored_and_nothing_is_acknowle
     wait_notice("ben");
     wait_heard(&fixture, 1); /* the event itself went its way */
     faulty_bus_hold(fixture.revocations_bus, false);
-    assert_posted("/v1/events", event, 202, "\"accepted\":1"); /* the same again */
+    post_until_stored("/v1/events", event); /* the same again */
     assert_true(find_stored(&wanted, &found));
     wait_heard(&fixture, 1);
     free(event);
@@ -300,10 +309,13 @@ static void a_notice_is_said_again_until_it_is_stored(void **state)
     while (notices_of("ben") < 3)
         assert_true(not_yet(deadline));
     faulty_bus_hold(fixture.revocations_bus, false);
-    assert_posted("/v1/revocations", "{\"user_id\":\"dora\"}", 202, "\"accepted\":1");
+    post_until_stored("/v1/revocations", "{\"user_id\":\"dora\"}");
+    post_until_stored("/v1/revocations", "{\"user_id\":\"emil\"}");
+    wait_notice("emil"); /* what was on its way of the one before has come, too */
     size_t said = notices_of("dora");
-    assert_posted("/v1/revocations", "{\"user_id\":\"emil\"}", 202, "\"accepted\":1");
-    assert_true(said <= 2 && notices_of("dora") == said); /* stored: no reason to say it again */
+    for (uint64_t end_ms = clock_monotonic_ms() + 1000; not_yet(end_ms);)
+        ; /* it would have been said four times */
+    assert_int_equal(notices_of("dora"), said);
 }
 
 static void a_removed_member_is_revoked_and_an_added_one_has_it_lifted(void **state)
@@ -371,14 +383,12 @@ static void another_writers_records_are_kept(void **state)
 static void all_are_stored_by_a_bus_that_loses_every_other_answer(void **state)
 {
     (void)state;
-    uint64_t deadline = clock_monotonic_ms() + FIXTURE_WAIT;
 
     faulty_bus_alternate(fixture.revocations_bus, true);
     for (unsigned i = 0; i < 6; i++) {
         char body[64];
         snprintf(body, sizeof body, "{\"user_id\":\"user-%u\"}", i);
-        while (http(&fixture, "POST", "/v1/revocations", FIXTURE_KEY, body, NULL) != 202)
-            assert_true(not_yet(deadline));
+        post_until_stored("/v1/revocations", body);
     }
     faulty_bus_alternate(fixture.revocations_bus, false);
     for (unsigned i = 0; i < 6; i++) {
