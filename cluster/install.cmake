@@ -37,10 +37,13 @@ endforeach()
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/roomcast DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
-# The documents, in the folders in which they name each other, and what clients and publishers are generated from.
+# The documents, in the folders in which they name each other, and what clients and publishers are generated from. What
+# they name of the sources and tests is not installed.
 install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto ${PROJECT_SOURCE_DIR}/cluster ${PROJECT_SOURCE_DIR}/tests/bench DESTINATION ${CMAKE_INSTALL_DOCDIR}
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto ${PROJECT_SOURCE_DIR}/cluster DESTINATION ${CMAKE_INSTALL_DOCDIR}
         FILES_MATCHING PATTERN "*.md" PATTERN "*.yaml" PATTERN "*.png" PATTERN "__pycache__" EXCLUDE)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/tests/bench DESTINATION ${CMAKE_INSTALL_DOCDIR}/tests FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/helm DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
 
 # The units name the programs by absolute path (systemd wants that), so they are filled in when the prefix is known for
 # certain: `cmake --install --prefix` may choose another one than was configured. DESTDIR moves the files, not the paths.

@@ -36,6 +36,10 @@ CASES = {
         "15m", {f'roomcast_handshakes_total{{{NODE},result="too_many_connections"}}': "0+70x60"},
         {f'roomcast_handshakes_total{{{NODE},result="unauthorized"}}': "0+700x60",
          f'roomcast_handshakes_total{{{NODE},result="overloaded"}}': "0+50x60"}),
+    "RoomcastConnectionsRefused": (
+        "15m", {f'roomcast_connections_refused_total{{{NODE},reason="rate"}}': "0+70x60"},
+        {f'roomcast_connections_refused_total{{{NODE},reason="proxy_header"}}': "0+700x60",
+         f'roomcast_connections_refused_total{{{NODE},reason="pending"}}': "0+50x60"}),
     "RoomcastPositionsLost": (
         "20m", {f'roomcast_positions_lost_total{{{NODE},reason="expired"}}': "0+1x60"},
         {f'roomcast_positions_lost_total{{{NODE},reason="expired"}}': "0+0x30 5+0x30"}),

@@ -1,7 +1,8 @@
 """What the objects say, template by template."""
 import pytest
+import yaml
 
-from conftest import CASES, render
+from conftest import CASES, ROOT, render
 
 
 def nodes(rendered, name="r-roomcast"):
@@ -189,7 +190,22 @@ def test_own_annotations_of_the_ingress_go_first():
 def test_route_has_no_time_limit():
     rule = render("full").one("HTTPRoute", "r-roomcast")["spec"]["rules"][0]
     assert rule["timeouts"] == {"request": "0s", "backendRequest": "0s"}
-    assert [match["path"]["value"] for match in rule["matches"]] == ["/ws", "/api/v1/ws"]
+
+
+def paths_of(rendered):
+    """Of the Ingress and of the HTTPRoute."""
+    (rule,) = rendered.one("Ingress", "r-roomcast")["spec"]["rules"]
+    (other,) = rendered.one("HTTPRoute", "r-roomcast")["spec"]["rules"]
+    return [one["path"] for one in rule["http"]["paths"]], [match["path"]["value"] for match in other["matches"]]
+
+
+def test_routes_lead_to_all_that_nodes_serve_to_clients_or_to_what_is_asked_for():
+    document = yaml.safe_load((ROOT / "proto/openapi.yaml").read_text())
+    served = [path for path, item in document["paths"].items() if "$ref" in item]  # of `listen`; the others are the operators'
+    both = {"ingress": {"enabled": True, "hosts": [{"host": "a"}]}, "httpRoute": {"enabled": True, "parentRefs": [{"name": "g"}]}}
+    assert "/ws" in served and paths_of(render(values=both)) == (served, served)
+    both["ingress"]["hosts"][0]["paths"] = both["httpRoute"]["paths"] = ["/ws"]
+    assert paths_of(render(values=both)) == (["/ws"], ["/ws"])
 
 
 # --- who may speak with whom
