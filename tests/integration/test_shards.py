@@ -249,3 +249,26 @@ def test_another_number_begins_anew_and_clients_and_the_revoked_know(make_stack,
     stack.xadd(message(chat))
     assert again.expect("chat.message.posted", seq=1).position["epoch"] != position["epoch"]
     assert stack.nodes[0].metrics()["roomcast_revocations"] == 1
+
+
+def test_limits_of_a_stream_that_exists_are_changed_at_the_stream_and_not_by_the_option(make_stack, open_client, chat):
+    """As cluster/OPERATING.md says, with what `nats stream edit` sends."""
+    stack = make_stack(relay_options={"stream.max_per_room": 10}).start()
+    client = open_client(stack.nodes[0])
+    client.subscribe(chat)
+    stack.relay.stop()
+    stack.relay.options["stream.max_per_room"] = 20
+    stack.relay.start()
+    stack.relay.wait_log(r"event=stream_limits_differ .*setting=max_msgs_per_subject found=10 wanted=20")
+    stream = "roomcast_events_1"
+    with stack.nats_client() as nats:
+        config = info(nats, stream)["config"]
+        assert config["max_msgs_per_subject"] == 10
+        edited = nats.jetstream(f"STREAM.UPDATE.{stream}", **{**config, "max_msgs_per_subject": 20})
+        assert "error" not in edited and edited["config"]["max_msgs_per_subject"] == 20
+    stack.relay.stop()
+    told = stack.relay.log_text().count("stream_limits_differ")
+    stack.relay.start()
+    stack.xadd(message(chat))
+    client.expect("chat.message.posted", seq=1)
+    assert stack.relay.log_text().count("stream_limits_differ") == told
