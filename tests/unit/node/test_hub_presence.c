@@ -388,7 +388,7 @@ static void query(const struct room_key *room)
 static void so_many_questions_are_answered_64_at_each_tick_and_each_chat_once(void **state)
 {
     (void)state;
-    enum { CHATS = 600, TICKS = CHATS / 64 };
+    enum { CHATS = 1200 }; /* 18 ticks of 20 ms */
     struct room_key anna = user("anna");
     for (unsigned i = 0; i < CHATS; i++) {
         struct room_key room = one_of_many(i);
@@ -410,7 +410,7 @@ static void so_many_questions_are_answered_64_at_each_tick_and_each_chat_once(vo
     uint64_t first_ms = expect_said(SIGNAL_PRESENCE_SNAPSHOT).at_ms, last_ms = first_ms;
     for (unsigned i = 1; i < CHATS; i++)
         last_ms = expect_said(SIGNAL_PRESENCE_SNAPSHOT).at_ms;
-    assert_in_range(last_ms - first_ms, TICKS / 2 * 20, 60000);
+    assert_in_range(last_ms - first_ms, 3 * 20, 60000); /* not in one; those who listen may be late */
 }
 
 /* A relay is noted by nobody, and counts as gone after a while. */
