@@ -218,8 +218,10 @@ struct rebalance_step rebalance_run(struct rebalance *rebalance, const struct me
     rebalance->step_ms = now_ms;
     note_shed(rebalance, self->shed_total);
     if (!is_calm(rebalance, membership, self, now_ms)) {
+        const struct rebalance_step step = {.event = rebalance->shedding ? REBALANCE_INTERRUPTED
+                                                                         : REBALANCE_NOTHING};
         forget(rebalance);
-        return nothing;
+        return step;
     }
     fill_tokens(rebalance, elapsed_ms);
     membership_each(membership, look_at, &others);

@@ -54,6 +54,11 @@ static void tell(struct control *control, enum rebalance_event event, const stru
         log_warn("rebalance_futile", LOG_U64("connections", self->connections), LOG_U64("shed", shed),
                  LOG_U64("pause_s", rebalance->pause_ms / 1000));
         return;
+    case REBALANCE_INTERRUPTED:
+        log_info("rebalance_interrupted", LOG_U64("connections", self->connections), LOG_U64("shed", shed),
+                 LOG_TEXT("reason", "nodes have come, gone, begun to drain or lost NATS; it begins anew when "
+                                    "that was long enough ago"));
+        return;
     case REBALANCE_NOTHING:
         return;
     }

@@ -153,7 +153,9 @@ def test_a_new_node_gets_its_share_and_nobody_misses_an_event(make_stack, crowd,
     assert 40 <= len(gone) == sum(closes(node) for node in nodes) <= 160
     assert max(len(member.disconnects) for member in clients.members) <= 3
     assert closes(new) == 0
-    assert "event=rebalance_started" in first.log_text() and "event=rebalance_done" in first.log_text()
+    told = lambda what: first.log_text().count(f"event=rebalance_{what} ")
+    # Interrupted on a busy machine, where heartbeats come late.
+    eventually(lambda: told("started") == told("done") + told("interrupted") >= 1, what="each beginning has its end in the log")
 
 
 def test_small_differences_and_a_rate_of_nothing_move_nobody(make_stack, crowd):

@@ -59,7 +59,14 @@ struct rebalance_self {
     bool serving;         /* takes clients, and NATS is reached */
 };
 
-enum rebalance_event { REBALANCE_NOTHING, REBALANCE_STARTED, REBALANCE_DONE, REBALANCE_FUTILE };
+/* After each REBALANCE_STARTED comes one of those below it. */
+enum rebalance_event {
+    REBALANCE_NOTHING,
+    REBALANCE_STARTED,
+    REBALANCE_DONE,
+    REBALANCE_FUTILE,
+    REBALANCE_INTERRUPTED, /* the set of nodes has changed, or this one does not serve: to begin anew */
+};
 
 struct rebalance_step {
     uint64_t count; /* connections to send away now */

@@ -267,7 +267,10 @@ static void a_node_that_comes_goes_or_drains_stops_it_until_it_is_quiet(void **s
     others[1].state = HEARTBEAT_DRAINING;
     until_a_beat(1);
     assert_false(rebalance.shedding);
+    assert_int_equal(last_event, REBALANCE_INTERRUPTED);
+    last_event = REBALANCE_NOTHING;
     assert_int_equal(seconds(30, 1), 0);
+    assert_int_equal(last_event, REBALANCE_NOTHING); /* once */
     others[1].state = HEARTBEAT_LEAVING;
     until_a_beat(1);
     others[1].is_there = false;
