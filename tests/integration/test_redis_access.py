@@ -65,8 +65,9 @@ def test_the_printed_relay_reads_stores_acknowledges_claims_and_buries(run, clie
     eventually(lambda: stack.redis.xlen("roomcast:dead") == 1, what="the bad one is a dead letter")
     eventually(lambda: stack.pending_entries() == 0, what="all are acknowledged")
     stack.relay.stop()
-    stack.redis.xadd("roomcast:events", {"event": Event(chat=chat).text})
+    entry = stack.redis.xadd("roomcast:events", {"event": Event(chat=chat).text})
     stack.redis.xreadgroup("roomcast-relay", "a-dead-relay", {"roomcast:events": ">"}, count=1)
+    stack.redis.execute_command("XCLAIM", "roomcast:events", "roomcast-relay", "a-dead-relay", 0, entry, "IDLE", 3600_000)  # long ago
     stack.relay.start()
     client.expect("chat.message.posted", seq=3, timeout=60)
     eventually(lambda: stack.relay.metrics()["roomcast_relay_lag_entries"] == 0, what="how far it is behind is known")
