@@ -1,7 +1,8 @@
 """The admin listener: /livez, /readyz, /metrics and nothing else."""
 import re
+import signal
 
-from harness.events import Event
+from harness.events import Event, message
 from harness.processes import ROOT, get
 from harness.waiting import eventually
 
@@ -77,3 +78,17 @@ def test_events_are_counted_by_type_at_the_relay_and_at_the_node(stack, connect,
     client.expect("task.created", seq=1)
     assert counted(node, "roomcast_events_by_type_total") == before[0] + 1
     eventually(lambda: counted(relay, "roomcast_relay_stored_by_type_total") == before[1] + 1, what="the relay has its answer")
+
+
+def test_a_relay_that_stops_is_not_ready_any_more(make_stack, chat):
+    stack = make_stack(nodes=0).start()
+    stack.nats.signal(signal.SIGSTOP)  # what is in flight cannot be stored, so the stop takes a while
+    try:
+        stack.xadd_all([message(chat, number) for number in range(10)])
+        eventually(lambda: stack.relay.metrics()["roomcast_relay_in_flight"] == 10, what="all are in flight")
+        stack.relay.signal(signal.SIGTERM)
+        answer = lambda: get(stack.relay.admin_url + "/readyz")
+        eventually(lambda: (answer().status, answer().body) == (503, b"stopping\n"), what="it says that it stops")
+    finally:
+        stack.nats.signal(signal.SIGCONT)
+    assert stack.relay.wait_exit(60) == 0

@@ -133,8 +133,7 @@ enum err redis_letter_replay(struct redis_client *client, const char *dead_strea
 
 /* Tells those who are subscribed to `channel` now. */
 enum err redis_publish(struct redis_client *client, const char *channel, struct slice payload) MUST_CHECK;
-/* From here on this client only receives, until redis_next_message() says ERR_MISSING or it is disconnected.
- */
+/* This client then only receives, until redis_next_message() says ERR_MISSING or it is disconnected. */
 enum err redis_psubscribe(struct redis_client *client, const char *const *patterns, size_t count) MUST_CHECK;
 struct redis_message {
     struct slice channel, payload;
